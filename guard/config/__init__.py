@@ -1,0 +1,1 @@
+"""TOML, environment and secret files, turned into frozen settings or refused with the place and the remedy."""

@@ -1,0 +1,1 @@
+"""The cycle, the clock, the schedule, signals and systemd: what runs for months."""

@@ -1,0 +1,1 @@
+"""Durable memory: intents, outcomes, spending, position lives, alert states, outbox. Written before anything is done."""

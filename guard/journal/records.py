@@ -1,0 +1,47 @@
+"""The rows of the journal that other rooms see. Money is in the named currency."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from guard.snapshot import PositionKey
+
+
+class IntentState(StrEnum):
+    """PLANNED, SENT and UNKNOWN are open and count as spent; so does APPLIED. REFUSED and NOT_APPLIED give budget back."""
+
+    PLANNED = "planned"  # Committed; the first byte may or may not have left.
+    SENT = "sent"  # The request was started.
+    UNKNOWN = "unknown"  # The answer was lost.
+    APPLIED = "applied"
+    REFUSED = "refused"  # The exchange's clear no.
+    NOT_APPLIED = "not_applied"  # Settled after the fence.
+
+    @property
+    def is_open(self) -> bool:
+        return self in {IntentState.PLANNED, IntentState.SENT, IntentState.UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One decision to move margin once."""
+
+    intent_id: str
+    account: str
+    key: PositionKey
+    life_id: str
+    rule: str
+    hedged: bool
+    amount: Decimal
+    currency: str
+    dollars: Decimal
+    planned_at: datetime
+    state: IntentState
+    reason: str  # Why it was made: "distance 7.8 % is at or below the trigger 8 %".
+    facts_before: str  # JSON: the position's row just before (marks, both liquidation prices, data ages).
+    sent_at: datetime | None = None
+    settled_at: datetime | None = None
+    evidence: str | None = None  # The exchange's confirmation, refusal or history entry.
+    entry_id: str | None = None  # The history entry that proves it.
+    facts_after: str | None = None

@@ -1,0 +1,1 @@
+"""Telling people: channels, message texts, and the delivery of a durable outbox."""

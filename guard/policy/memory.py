@@ -1,0 +1,61 @@
+"""What policy must remember between two cycles. The journal keeps it; policy only reads it and returns the next one."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from guard.policy.terms import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from guard.snapshot import PositionKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One position's life: from first seen until its size is proven 0 or its side flips (24 h re-entry inherits).
+
+    Money is in the settle currency.
+    """
+
+    life_id: str
+    key: "PositionKey"
+    first_seen_at: datetime
+    birth_distance: Decimal | None  # At entry with entry notional / leverage as wallet. None: leverage not known.
+    initial_margin: Decimal | None  # Entry notional / leverage when first seen. None: leverage not known.
+    spent: Decimal  # Applied and open intents of this life (an unsettled intent counts as spent).
+    last_top_up_at: datetime | None
+    has_open_intent: bool
+    misses: int = 0  # Acts in a row that did not have their effect; two stop acting on it.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertState:
+    """Where one subject stands on the ladder, and what was told of it."""
+
+    subject: str  # "position BTC/USDT:USDT long", "pool USDT cross", "account", "model BTC/USDT:USDT long".
+    level: Level  # The level in force, after hysteresis.
+    since: datetime  # When this level was reached.
+    pending_level: Level | None = None  # A worse level waiting for its `for`.
+    pending_since: datetime | None = None
+    pending_reads: int = 0
+    clearing_since: datetime | None = None  # The distance is above `clear` since then.
+    alert_id: str | None = None  # Of the alert that is being told; stable over repeats. None: nothing told.
+    told_level: Level | None = None
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Everything remembered of one account. `None` spending figures mean that the journal cannot tell: nobody spends."""
+
+    armed: bool
+    disarmed_because: str | None  # Why not armed, for people. None: armed.
+    lives: "Mapping[PositionKey, Life]" = field(default_factory=lambda: MappingProxyType({}))
+    alerts: "Mapping[str, AlertState]" = field(default_factory=lambda: MappingProxyType({}))
+    # Dollars moved in the rolling 24 h, applied and open intents, by rule of this account; and of all accounts together.
+    spent_today_by_rule: "Mapping[str, Decimal]" = field(default_factory=lambda: MappingProxyType({}))
+    spent_today_all: Decimal = Decimal(0)

@@ -1,0 +1,30 @@
+"""What was seen at an exchange, as values: no figure in here was computed by us."""
+
+from guard.snapshot.account import AccountSnapshot, AssetMode, Collateral, Gap, Mark, Position, PositionKey, Wallet
+from guard.snapshot.adjustment import MarginChange, MarginRequest, Outcome, Settlement
+from guard.snapshot.contract import Contract, ContractKind, Liquidation, LiquidationKind, MarginMode, RiskTier, Side
+from guard.snapshot.money import DOLLAR_STABLECOINS, Money
+
+__all__ = [
+    "DOLLAR_STABLECOINS",
+    "AccountSnapshot",
+    "AssetMode",
+    "Collateral",
+    "Contract",
+    "ContractKind",
+    "Gap",
+    "Liquidation",
+    "LiquidationKind",
+    "MarginChange",
+    "MarginMode",
+    "MarginRequest",
+    "Mark",
+    "Money",
+    "Outcome",
+    "Position",
+    "PositionKey",
+    "RiskTier",
+    "Settlement",
+    "Side",
+    "Wallet",
+]

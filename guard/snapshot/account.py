@@ -1,0 +1,113 @@
+"""One reading of one account: positions, wallets, and what could not be seen."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from guard.snapshot.contract import Contract, Liquidation, MarginMode, Side
+
+
+class AssetMode(StrEnum):
+    """What backs the cross positions: each settle currency its own (SINGLE), or all assets together (MULTI)."""
+
+    SINGLE = "single"
+    MULTI = "multi"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PositionKey:
+    """Which position of an account: a one-way position and a hedge leg of the same side have the same key."""
+
+    symbol: str
+    side: Side
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.side.word}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something we failed to see, and why. Never replaced by a zero or an empty list.
+
+    `key` names the position when it is one that we know to exist or fear to exist; None when the gap is wider.
+    """
+
+    subject: str  # For people: "ETH/USDT:USDT long", "tiers", "wallet USDT".
+    reason: str  # "markPrice is 'NaN'", "timed out after 8 s".
+    key: PositionKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A mark price and when the exchange stated it (aware UTC)."""
+
+    symbol: str
+    price: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """An open position as the exchange's own payload states it."""
+
+    contract: Contract
+    side: Side
+    margin_mode: MarginMode
+    quantity: Decimal  # Contracts, positive.
+    entry_price: Decimal
+    mark_price: Decimal
+    isolated_wallet: Decimal | None  # Margin in it without unrealized PnL, settle currency. None: cross.
+    leverage: Decimal | None  # As chosen by the user. None: the exchange did not say.
+    hedged: bool  # The account keeps long and short of a symbol apart.
+    auto_add_margin: bool | None  # The exchange itself tops it up. None: not known.
+    exchange_liquidation: Liquidation
+    exchange_maintenance_margin: Decimal | None  # Settle currency. None: not stated.
+    updated_at: datetime | None  # The exchange's own time of the last change.
+
+    @property
+    def key(self) -> PositionKey:
+        return PositionKey(self.contract.symbol, self.side)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collateral:
+    """One asset of a margin balance. Counted value = wallet_balance * price * (1 - haircut)."""
+
+    asset: str
+    wallet_balance: Decimal  # Asset units, without unrealized PnL, without what isolated positions hold.
+    price: Decimal  # In the pool's currency.
+    haircut: Decimal  # Fraction: 0.05 means that 95 % counts.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    """One settle currency's wallet: it backs the cross positions and pays margin into isolated ones."""
+
+    currency: str
+    cross_wallet_balance: Decimal  # Without unrealized PnL, without what isolated positions hold.
+    cross_unrealized_pnl: Decimal
+    available: Decimal  # The exchange's own figure for what may move into isolated margin now.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSnapshot:
+    """Everything one cycle read of one account. Times are aware UTC, taken when each request was started."""
+
+    account: str  # The user's name for it.
+    exchange: str  # The ccxt id.
+    asset_mode: AssetMode
+    positions: tuple[Position, ...]
+    wallets: tuple[Wallet, ...]
+    positions_read_at: datetime
+    wallets_read_at: datetime
+    exchange_margin_ratio: Decimal | None  # The account's own ratio, turned so that 1 is liquidation. None: not stated.
+    gaps: tuple[Gap, ...] = ()
+
+    def age(self, now: datetime) -> timedelta:
+        """Return the age of the older of wallets and positions."""
+        return now - min(self.positions_read_at, self.wallets_read_at)
+
+    def wallet(self, currency: str) -> Wallet | None:
+        """Return the wallet of a settle currency; None when the exchange listed none."""
+        return next((wallet for wallet in self.wallets if wallet.currency == currency), None)

@@ -1,0 +1,1 @@
+"""Doors to exchanges: one file per family with all of its quirks, behind one protocol."""

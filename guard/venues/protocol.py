@@ -1,0 +1,144 @@
+"""What the house asks of an exchange. Reads raise VenueUnavailable or KeysRefused; only `add_margin` writes."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from guard.margin.pool import MarginRule
+from guard.snapshot import (
+    AccountSnapshot,
+    Gap,
+    MarginChange,
+    MarginRequest,
+    Mark,
+    PositionKey,
+    RiskTier,
+    Settlement,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueAccount:
+    """What a venue needs to know of one account. Secrets are plain here and nowhere else."""
+
+    account: str
+    exchange: str  # ccxt id.
+    api_key: str
+    secret: str
+    password: str | None
+    ccxt: Mapping[str, object]  # Constructor options of the user (urls, proxies, options), already screened.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteTerms:
+    """Figures of a venue that bound a margin write."""
+
+    fence: timedelta  # After the request started: later than this it can no longer be executed.
+    history_kept: timedelta  # How far back the exchange's adjustment history goes.
+    test_host: bool  # All hosts in use are loopback, testnet or demo hosts.
+
+
+class KeyVerdict(StrEnum):
+    SAFE = "safe"
+    TOO_POWERFUL = "too_powerful"  # May withdraw or transfer: never arm.
+    READ_ONLY = "read_only"  # Cannot add margin.
+    UNVERIFIABLE = "unverifiable"  # The exchange has no such question, or did not answer.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyScopes:
+    verdict: KeyVerdict
+    scopes: tuple[str, ...]  # The exchange's own words.
+    ip_restricted: bool | None
+    text: str  # One sentence for people.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierTables:
+    """All leverage brackets of the symbols asked for. What could not be read is a gap, never an empty table."""
+
+    by_symbol: Mapping[str, tuple[RiskTier, ...]]
+    read_at: datetime
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candle:
+    """One bar of mark prices. Floats: for the outlook only, never for money."""
+
+    opened_at: datetime
+    high: float
+    low: float
+    close: float
+
+
+class Venue(Protocol):
+    """One account at one exchange. Requests go out one at a time. Not thread-safe."""
+
+    account: str
+    exchange: str
+    rule: MarginRule
+    write_terms: WriteTerms
+
+    async def open(self) -> None:
+        """Load markets, asset mode and position mode: the lean start. May be called again after a failure."""
+        ...
+
+    async def snapshot(self) -> AccountSnapshot:
+        """Read positions and wallets. A bad row is a Gap with its key; the others stay."""
+        ...
+
+    async def tiers(self) -> TierTables:
+        """Read the leverage brackets of every symbol."""
+        ...
+
+    async def mark(self, symbol: str) -> Mark:
+        """Read one mark price now."""
+        ...
+
+    def watch_marks(self, symbols: tuple[str, ...]) -> AsyncIterator[Mark]:
+        """Stream mark prices until closed. Ends by VenueUnavailable when the stream breaks: the caller reopens it."""
+        ...
+
+    async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
+        """Read mark-price candles, oldest first."""
+        ...
+
+    def margin_step(self, currency: str) -> Decimal:
+        """Return the smallest amount of margin that can be added, in the settle currency."""
+        ...
+
+    async def add_margin(self, request: MarginRequest) -> str:
+        """Send one POST, once. Return the exchange's confirmation for the journal, only on positive evidence.
+
+        Raises VenueRefused on a listed clear no, OutcomeUnknown on everything else (cancellation passes through).
+        """
+        ...
+
+    async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:
+        """Read the adjustment history, oldest first. None: of all symbols with an open position."""
+        ...
+
+    async def settle(
+        self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]
+    ) -> Settlement:
+        """Look for the effect of a request whose answer was lost. NOT_APPLIED only after `write_terms.fence`.
+
+        `known_entries` are history entries that already prove other requests.
+        """
+        ...
+
+    async def key_scopes(self) -> KeyScopes: ...
+
+    async def clock_skew(self) -> timedelta:
+        """Return the exchange's clock minus ours."""
+        ...
+
+    def hosts(self) -> tuple[str, ...]:
+        """Return every host that requests may go to."""
+        ...
+
+    async def close(self) -> None: ...
