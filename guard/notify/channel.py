@@ -1,29 +1,10 @@
-"""One message to people, and what a channel and an outbox are."""
+"""What a channel and an outbox are. The journal keeps the outbox; the two rooms do not know each other."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from guard.policy.message import Delivery, Message
 from guard.policy.terms import Level
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What is told, in words and figures: the webhook object of design 4.4. `id` is one per message, kept over retries."""
-
-    id: str
-    alert: str  # Stable over repeats of one alert.
-    happened_at: datetime
-    kind: str
-    event: str
-    level: Level
-    account: str
-    symbol: str | None
-    side: str | None
-    margin_mode: str | None
-    title: str  # One line that is enough on a locked phone.
-    text: str  # What, how far, how fast, what it costs, what to do.
-    facts: dict[str, object]  # JSON-ready fields of `status --json`; for an action "before" and "after".
 
 
 class Channel(Protocol):
@@ -35,17 +16,6 @@ class Channel(Protocol):
     async def send(self, message: Message, *, attempt: int) -> None: ...
 
     async def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One message waiting for one channel."""
-
-    delivery_id: int
-    channel: str
-    message: Message
-    attempts: int
-    created_at: datetime
 
 
 class Outbox(Protocol):

@@ -1,0 +1,63 @@
+"""The frozen settings that every other room gets: no foreign text is left in here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from guard.policy.terms import Level, Mode, Terms
+from guard.venues.protocol import VenueAccount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """One account: how to reach it, how often to look, and its owner's terms."""
+
+    name: str
+    venue: VenueAccount = field(repr=False)  # Holds the secrets.
+    poll_calm: timedelta
+    poll_near: timedelta  # When any pool or position stands at warn or worse.
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelegramSettings:
+    name: str
+    token: str = field(repr=False)
+    chat_id: int | str
+    api_url: str
+    from_level: Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    name: str
+    url: str = field(repr=False)  # Webhook urls often carry a token.
+    from_level: Level
+    secret: str | None = field(repr=False)  # "whsec_...". None: unsigned.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole config. `warnings` are things that work but that the owner should know; `check` prints them."""
+
+    path: Path
+    mode: Mode
+    accounts: Mapping[str, AccountSettings]
+    telegram: tuple[TelegramSettings, ...]
+    webhook: tuple[WebhookSettings, ...]
+    console_from_level: Level | None  # None: the console channel is off.
+    heartbeat_url: str | None = field(repr=False)
+    heartbeat_interval: timedelta
+    journal_path: Path
+    web_listen: tuple[str, int] | None  # None: no web server.
+    warnings: tuple[str, ...] = ()
+
+    def secrets(self) -> frozenset[str]:
+        """Return every secret value, for redaction in logs."""
+        values: set[str] = set()
+        for account in self.accounts.values():
+            values |= {account.venue.api_key, account.venue.secret, account.venue.password or ""}
+        values |= {channel.token for channel in self.telegram}
+        values |= {channel.secret or "" for channel in self.webhook}
+        return frozenset(values - {""})
