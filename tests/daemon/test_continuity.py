@@ -1,0 +1,106 @@
+"""A position that is not listed is first missed, and only later gone."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from guard.daemon.continuity import Sighting, follow
+from guard.snapshot import (
+    AccountSnapshot,
+    AssetMode,
+    Contract,
+    ContractKind,
+    Gap,
+    Liquidation,
+    LiquidationKind,
+    MarginMode,
+    Position,
+    PositionKey,
+    Side,
+)
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+BTC = PositionKey("BTC/USDT:USDT", Side.LONG)
+ETH = PositionKey("ETH/USDT:USDT", Side.LONG)
+
+
+def position(key: PositionKey, *, hedged: bool = False) -> Position:
+    base = key.symbol.split("/")[0]
+    return Position(
+        contract=Contract(
+            symbol=key.symbol, kind=ContractKind.LINEAR, base=base, settle="USDT", contract_size=Decimal(1)
+        ),
+        side=key.side,
+        margin_mode=MarginMode.ISOLATED,
+        quantity=Decimal(1),
+        entry_price=Decimal(100),
+        mark_price=Decimal(100),
+        isolated_wallet=Decimal(10),
+        leverage=Decimal(10),
+        hedged=hedged,
+        auto_add_margin=False,
+        exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
+        exchange_maintenance_margin=None,
+        updated_at=None,
+    )
+
+
+def read(*positions: Position, gaps: tuple[Gap, ...] = (), at: datetime = T0) -> AccountSnapshot:
+    return AccountSnapshot(
+        account="main",
+        exchange="binanceusdm",
+        asset_mode=AssetMode.SINGLE,
+        positions=positions,
+        wallets=(),
+        positions_read_at=at,
+        wallets_read_at=at,
+        exchange_margin_ratio=None,
+        gaps=gaps,
+    )
+
+
+def open_before(*keys: PositionKey) -> dict[PositionKey, Sighting]:
+    return {key: Sighting(last_seen_at=T0 - timedelta(seconds=5)) for key in keys}
+
+
+def test_an_empty_list_after_a_full_one_is_suspect_until_the_third_read():
+    first = follow(open_before(BTC, ETH), read())
+    assert {gap.key for gap in first.snapshot.gaps} == {BTC, ETH}
+    assert first.is_suspect
+    assert not first.ended
+    second = follow(first.sightings, read())
+    assert not second.ended
+    third = follow(second.sightings, read())
+    assert set(third.ended) == {BTC, ETH}
+    assert not third.is_suspect
+    assert third.snapshot.gaps == ()
+
+
+def test_one_missing_row_beside_others_is_gone_at_the_second_read():
+    first = follow(open_before(BTC, ETH), read(position(ETH)))
+    assert {gap.key for gap in first.snapshot.gaps} == {BTC}
+    second = follow(first.sightings, read(position(ETH)))
+    assert set(second.ended) == {BTC}
+
+
+def test_a_row_that_comes_back_starts_the_count_anew():
+    first = follow(open_before(BTC), read())
+    back = follow(first.sightings, read(position(BTC)))
+    assert not back.is_suspect
+    again = follow(back.sightings, read())
+    assert not again.ended
+
+
+def test_a_row_that_could_not_be_read_is_never_counted_as_missing():
+    unreadable = read(gaps=(Gap(subject="BTC/USDT:USDT long", reason="markPrice is 'NaN'", key=BTC),))
+    sightings = open_before(BTC)
+    for _ in range(5):
+        result = follow(sightings, unreadable)
+        sightings = dict(result.sightings)
+        assert not result.ended
+        assert len(result.snapshot.gaps) == 1
+
+
+def test_a_flip_ends_the_old_side_at_once_in_one_way_mode_only():
+    short = PositionKey("BTC/USDT:USDT", Side.SHORT)
+    assert set(follow(open_before(BTC), read(position(short))).ended) == {BTC}
+    assert not follow(open_before(BTC), read(position(short, hedged=True))).ended
