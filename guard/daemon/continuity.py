@@ -60,14 +60,13 @@ def follow(before: Mapping[PositionKey, Sighting], snapshot: AccountSnapshot) ->
         else:
             sightings[key] = replace(sighting, missing_reads=missing)
             gaps.append(_missed(key, sighting, missing, needed))
-    return Continuity(
-        snapshot=replace(snapshot, gaps=(*snapshot.gaps, *gaps)), sightings=sightings, ended=ended
-    )
+    return Continuity(snapshot=replace(snapshot, gaps=(*snapshot.gaps, *gaps)), sightings=sightings, ended=ended)
 
 
 def _missed(key: PositionKey, sighting: Sighting, missing: int, needed: int) -> Gap:
     return Gap(
         subject=str(key),
-        reason=f"listed at {sighting.last_seen_at:%H:%M:%S} UTC, missing now (read {missing} of {needed} before it counts as gone)",
+        reason=f"listed at {sighting.last_seen_at:%H:%M:%S} UTC, missing now "
+        f"(read {missing} of {needed} before it counts as gone)",
         key=key,
     )

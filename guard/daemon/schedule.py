@@ -114,7 +114,7 @@ class Schedule:
             async with asyncio.timeout(job.deadline.total_seconds()):
                 wait = await job.run()
         except TimeoutError:
-            log.error("job.timed_out", job=job.name, deadline_s=job.deadline.total_seconds())
+            log.warning("job.timed_out", job=job.name, deadline_s=job.deadline.total_seconds())
         except Exception:
             # A bug in one job must not end the job: it is logged whole and the job comes again.
             log.exception("job.failed", job=job.name)

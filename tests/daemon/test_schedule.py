@@ -1,6 +1,8 @@
 """The schedule keeps its rhythm whatever the wall clock does."""
 
 import asyncio
+import itertools
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -32,7 +34,7 @@ async def test_a_wall_clock_that_steps_does_not_delay_a_cycle(step):
         traveller.move_to(start + step, tick=True)
         await asyncio.sleep(4)
         await schedule.drain(SECOND)
-    gaps = [later - earlier for earlier, later in zip(runs, runs[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(runs)]
     assert len(runs) >= 3, "the job stopped at the step"
     assert max(gaps) < 2.6
 
@@ -98,8 +100,6 @@ async def test_a_loop_that_was_blocked_past_the_due_time_still_runs_the_job():
     schedule.add("main", counting(runs, every=timedelta(seconds=0.5)), deadline=SECOND, retry_after=SECOND)
     schedule.start()
     await asyncio.sleep(0.2)
-    import time
-
     time.sleep(2.5)  # noqa: ASYNC251 - the fault under test: a blocked event loop.
     await asyncio.sleep(0.7)
     await schedule.drain(SECOND)
