@@ -27,7 +27,7 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback signature.
+def _version(wanted: bool) -> None:
     if wanted:
         from guard import __version__  # noqa: PLC0415
 

@@ -19,6 +19,8 @@ LEVEL_STYLES = {
 }
 SEVERITY = {level: rank for rank, level in enumerate(LEVEL_STYLES)}
 
+NOT_KNOWN = "\N{EN DASH}"
+
 Row = Mapping[str, Any]
 
 
@@ -127,7 +129,7 @@ def _notes(rows: Sequence[Row]) -> list[Text]:
 def price(text: str | None, *, towards: str | None = None) -> str:
     """Show a price with six significant digits; a liquidation price is rounded towards the mark, against ourselves."""
     if text is None:
-        return "–"
+        return NOT_KNOWN
     value = Decimal(text)
     if value == 0:
         return "0"
@@ -139,14 +141,14 @@ def price(text: str | None, *, towards: str | None = None) -> str:
 def percent(text: str | None, *, up: bool = False) -> str:
     """Show a fraction in percent: a distance rounded down, a ratio up."""
     if text is None:
-        return "–"
+        return NOT_KNOWN
     return f"{(Decimal(text) * 100).quantize(Decimal('0.01'), rounding=ROUND_CEILING if up else ROUND_FLOOR):f} %"
 
 
 def money(text: str | None, currency: str, *, up: bool = False) -> str:
     """Show an amount with its currency: what is needed rounded up, what is free rounded down."""
     if text is None:
-        return "–"
+        return NOT_KNOWN
     value = Decimal(text)
     step = Decimal("0.01") if currency in {"USDT", "USDC", "USD", "FDUSD"} else Decimal("0.00000001")
     return f"{value.quantize(step, rounding=ROUND_CEILING if up else ROUND_FLOOR):,f} {currency}"
