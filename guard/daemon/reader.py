@@ -1,0 +1,75 @@
+"""What one account looks like now: a fresh read, its tiers, the marks since, and the model's view of it."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from guard.daemon.continuity import Continuity, Sighting, follow
+from guard.errors import KeysRefused, VenueUnavailable
+from guard.margin import assess, reprice
+from guard.margin.figures import AccountAssessment
+from guard.snapshot import AccountSnapshot, Gap, Mark, PositionKey
+from guard.venues.protocol import TierTables, Venue
+
+log = structlog.get_logger(__name__)
+
+TIER_RETRY = timedelta(minutes=1)
+
+
+class AccountReader:
+    """Reads one account and remembers the last good read. Raises VenueUnavailable or KeysRefused from `read`."""
+
+    def __init__(self, venue: Venue, now: Callable[[], datetime]) -> None:
+        self.venue = venue
+        self._now = now
+        self._opened = False
+        self._tiers: TierTables | None = None
+        self._tiers_due_at = datetime.min.replace(tzinfo=UTC)
+        self.sightings: Mapping[PositionKey, Sighting] = {}
+        self.snapshot: AccountSnapshot | None = None
+        self.marks: dict[str, Mark] = {}
+
+    def remember_open(self, keys: Mapping[PositionKey, datetime]) -> None:
+        """Take up positions that were open before a restart, so that an empty first answer is not believed."""
+        self.sightings = {key: Sighting(last_seen_at=at) for key, at in keys.items()}
+
+    async def read(self) -> Continuity:
+        """Read the account afresh and hold it against what was open before."""
+        if not self._opened:
+            await self.venue.open()
+            self._opened = True
+        await self._refresh_tiers_if_due()
+        continuity = follow(self.sightings, await self.venue.snapshot())
+        self.sightings = continuity.sightings
+        self.snapshot = continuity.snapshot
+        return continuity
+
+    def assess(self) -> AccountAssessment | None:
+        """Return the model's view of the last read at the newest marks; None when nothing was ever read."""
+        if self.snapshot is None:
+            return None
+        newer = {symbol: mark for symbol, mark in self.marks.items() if mark.at > self.snapshot.positions_read_at}
+        tables = self._tiers.by_symbol if self._tiers else {}
+        return assess(reprice(self.snapshot, newer), tables, self.venue.rule, self._now())
+
+    def tiers_are_due(self) -> None:
+        """Read the tier tables again with the next cycle."""
+        self._tiers_due_at = datetime.min.replace(tzinfo=UTC)
+
+    async def _refresh_tiers_if_due(self) -> None:
+        """Keep the old tables when new ones cannot be read: an old table is nearer to the truth than none."""
+        if self._now() < self._tiers_due_at:
+            return
+        try:
+            self._tiers = await self.venue.tiers()
+            self._tiers_due_at = datetime.max.replace(tzinfo=UTC)
+        except (VenueUnavailable, KeysRefused) as error:
+            self._tiers_due_at = self._now() + TIER_RETRY
+            log.warning(
+                "tiers.not_read", account=self.venue.account, reason=str(error), kept_old=self._tiers is not None
+            )
+
+    @property
+    def tier_gaps(self) -> tuple[Gap, ...]:
+        return self._tiers.gaps if self._tiers else (Gap(subject="tiers", reason="the tier tables were not read yet"),)
