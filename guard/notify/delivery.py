@@ -1,0 +1,295 @@
+"""From the outbox to people: each channel on its own, the worst news first, again until it is confirmed.
+
+At least once: a row leaves the outbox only when the channel confirmed it, so a crash between confirmation and the mark
+repeats a message under the same id. A dead or slow channel never delays another.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from guard.errors import DeliveryFailed, JournalError
+from guard.notify.channel import Channel, Outbox
+from guard.policy.message import Delivery, Message
+from guard.policy.terms import Level
+
+log = structlog.get_logger(__name__)
+
+DELAYED_AFTER = timedelta(minutes=2)  # Later than this a message says when its event was.
+_LOOK_AGAIN = timedelta(seconds=5)  # At the latest: rows of a channel that left the config must not hide our own.
+_LAST_SEND = timedelta(seconds=2)  # What a request in flight gets when the daemon stops.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySchedule:
+    """How long to wait after the n-th failed attempt. No jitter: one daemon talks to its own channels."""
+
+    waits: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (5, 15, 30, 60, 120, 300, 600, 900))
+    critical_wait_max: timedelta = timedelta(minutes=1)
+
+    def wait(self, *, attempts: int, level: Level) -> timedelta:
+        """Return the wait after `attempts` failed attempts (1 or more); the last one of `waits` goes on."""
+        wait = self.waits[min(attempts, len(self.waits)) - 1]
+        return min(wait, self.critical_wait_max) if level is Level.CRITICAL else wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelNews:
+    """A channel that died, or that confirmed a message again after it had died; to be told on the others."""
+
+    channel: str
+    alive: bool
+    reason: str  # The channel's own words, with the remedy.
+    at: datetime
+    others: tuple[str, ...]  # Channels that can still tell it; never empty.
+    undelivered: Message | None  # What could not be told there. None: alive again.
+
+
+async def deliver(
+    outbox: Outbox,
+    channels: Iterable[Channel],
+    *,
+    now: Callable[[], datetime],
+    wake: asyncio.Event,
+    stop: asyncio.Event,
+    tell: Callable[[ChannelNews], None],
+    schedule: RetrySchedule | None = None,
+) -> None:
+    """Deliver until `stop` is set. Set `wake` after new rows were committed.
+
+    `now` must not step with the wall clock, or rows wait for the step. `tell` puts a message about a channel into the
+    outbox (texts.channel_message makes it). A request in flight at the stop gets two seconds.
+    """
+    lanes = _lanes(outbox, channels, now=now, tell=tell, schedule=schedule)
+    stopped = asyncio.create_task(stop.wait(), name="deliver stop")
+    waker = asyncio.create_task(_pass_on(wake, lanes), name="deliver wake")
+    sending = [asyncio.create_task(lane.run(stop), name=f"deliver {lane.channel.name}") for lane in lanes]
+    everything = (stopped, waker, *sending)
+    try:
+        ended, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()  # Lanes do not end by themselves: a bug of ours goes to the daemon, which starts us again.
+        for lane in lanes:
+            lane.wake.set()
+        if sending:
+            await asyncio.wait(sending, timeout=_LAST_SEND.total_seconds())
+    finally:
+        for task in everything:
+            task.cancel()
+        await asyncio.gather(*everything, return_exceptions=True)
+
+
+async def flush(
+    outbox: Outbox,
+    channels: Iterable[Channel],
+    *,
+    now: Callable[[], datetime],
+    within: timedelta,
+    tell: Callable[[ChannelNews], None],
+    schedule: RetrySchedule | None = None,
+) -> bool:
+    """Deliver what is due, or becomes due, within a time; return whether nothing was left waiting for these channels.
+
+    For `run --once` and for the end of the daemon, when `deliver` does not run.
+    """
+    lanes = _lanes(outbox, channels, now=now, tell=tell, schedule=schedule)
+    until = now() + within
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within.total_seconds()):
+            while any(lane.can_send(until) for lane in lanes):  # A dying channel leaves news for one that was done.
+                await asyncio.gather(*(lane.drain(until) for lane in lanes))
+    return not any(lane.has_waiting() for lane in lanes)
+
+
+def _lanes(
+    outbox: Outbox,
+    channels: Iterable[Channel],
+    *,
+    now: Callable[[], datetime],
+    tell: Callable[[ChannelNews], None],
+    schedule: RetrySchedule | None,
+) -> tuple["_Lane", ...]:
+    together: list[_Lane] = []
+    for channel in channels:
+        together.append(_Lane(channel, outbox, together, now=now, tell=tell, schedule=schedule or RetrySchedule()))
+    return tuple(together)
+
+
+async def _pass_on(wake: asyncio.Event, lanes: Iterable["_Lane"]) -> None:
+    while True:
+        await wake.wait()
+        wake.clear()
+        for lane in lanes:
+            lane.wake.set()
+
+
+class _Lane:
+    """One channel's way through the outbox."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        outbox: Outbox,
+        together: list["_Lane"],
+        *,
+        now: Callable[[], datetime],
+        tell: Callable[[ChannelNews], None],
+        schedule: RetrySchedule,
+    ) -> None:
+        self.channel = channel
+        self.wake = asyncio.Event()
+        self.dead = False  # It said that trying again cannot help; the next confirmation revives it.
+        self._outbox = outbox
+        self._together = together  # All lanes, this one too.
+        self._now = now
+        self._tell = tell
+        self._schedule = schedule
+        self._quiet_until: datetime | None = None  # The far side asked us to stay away until then.
+        self._unmarked: set[int] = set()  # Confirmed rows that the journal could not mark: not to be sent again.
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self.wake.clear()  # Before looking: a row that comes after the look wakes us.
+            if await self._step():
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._idle().total_seconds()):
+                    await self.wake.wait()
+
+    async def drain(self, until: datetime) -> None:
+        """Deliver until nothing of this channel comes due before `until`."""
+        while self.can_send(until):
+            if not await self._step():
+                await asyncio.sleep(self._idle().total_seconds())
+
+    def can_send(self, until: datetime) -> bool:
+        """Return whether something of this channel comes due, and may be sent, before `until`."""
+        return bool(self._due(until)) and (self._quiet_until is None or self._quiet_until < until)
+
+    def has_waiting(self) -> bool:
+        return bool(self._due(datetime.max.replace(tzinfo=UTC)))
+
+    async def _step(self) -> bool:
+        """Try the most urgent due row; return whether there was one."""
+        if self._quiet_until is not None and self._now() < self._quiet_until:
+            return False
+        rows = self._due(self._now())
+        if not rows:
+            return False
+        try:
+            await self._send(rows[0])
+        except JournalError as error:
+            log.error("outbox.unwritable", channel=self.channel.name, reason=str(error))  # noqa: TRY400 - no bug.
+            return False
+        return True
+
+    async def _send(self, row: Delivery) -> None:
+        if row.delivery_id not in self._unmarked:
+            message = marked_if_delayed(row.message, now=self._now())
+            failure = await self._try(message, attempt=row.attempts + 1)
+            if failure is not None:
+                self._after_failure(row, failure)
+                return
+            self._unmarked.add(row.delivery_id)
+        self._outbox.delivered(row.delivery_id, self._now())
+        self._unmarked.discard(row.delivery_id)
+        log.info("message.delivered", channel=self.channel.name, id=row.message.id, attempt=row.attempts + 1)
+        if self.dead:
+            self.dead = False
+            self._tell_others("it works again", undelivered=None)
+
+    async def _try(self, message: Message, *, attempt: int) -> DeliveryFailed | None:
+        try:
+            await self.channel.send(message, attempt=attempt)
+        except DeliveryFailed as failure:
+            return failure
+        except Exception as bug:  # noqa: BLE001 - a bug over one message must not silence the channel (law 7).
+            # Only its class: foreign errors may quote a url, and urls hold tokens.
+            log.error("message.unsendable", channel=self.channel.name, id=message.id, bug=type(bug).__name__)  # noqa: TRY400
+            return DeliveryFailed(f"{self.channel.name}: our own bug ({type(bug).__name__})")
+        return None
+
+    def _after_failure(self, row: Delivery, failure: DeliveryFailed) -> None:
+        at = self._now()
+        log.warning(
+            "message.undelivered",
+            channel=self.channel.name,
+            id=row.message.id,
+            reason=str(failure),
+            attempt=row.attempts + 1,
+        )
+        if failure.permanent and not self.dead:
+            self._tell_others(str(failure), undelivered=row.message)
+        if failure.retry_after is not None:
+            self._quiet_until = at + failure.retry_after
+        if failure.permanent and self._is_told_elsewhere(row.message):
+            self._outbox.given_up(row.delivery_id, at, str(failure))
+        else:
+            # With nobody else to tell it, the message waits for the owner to repair the channel.
+            wait = self._schedule.wait(attempts=row.attempts + 1, level=row.message.level)
+            due_at = at + max(wait, failure.retry_after or wait)
+            self._outbox.postponed(row.delivery_id, next_attempt_at=due_at, error=str(failure))
+        self.dead = self.dead or failure.permanent
+
+    def _tell_others(self, reason: str, *, undelivered: Message | None) -> None:
+        others = tuple(other.name for other in self._living_others())
+        if not others:
+            return
+        alive = undelivered is None
+        self._tell(
+            ChannelNews(
+                channel=self.channel.name,
+                alive=alive,
+                reason=reason,
+                at=self._now(),
+                others=others,
+                undelivered=undelivered,
+            )
+        )
+        for lane in self._together:
+            lane.wake.set()
+
+    def _living_others(self) -> tuple[Channel, ...]:
+        return tuple(lane.channel for lane in self._together if lane is not self and not lane.dead)
+
+    def _is_told_elsewhere(self, message: Message) -> bool:
+        return any(message.level >= other.from_level for other in self._living_others())
+
+    def _due(self, now: datetime) -> tuple[Delivery, ...]:
+        try:
+            return self._outbox.due(self.channel.name, now, 1)
+        except JournalError as error:
+            log.error("outbox.unreadable", channel=self.channel.name, reason=str(error))  # noqa: TRY400 - no bug.
+            return ()
+
+    def _idle(self) -> timedelta:
+        """Return how long to sleep when nothing is due: to the next row, at most a few seconds."""
+        now = self._now()
+        try:
+            due_at = self._outbox.next_due_at()
+        except JournalError:
+            return _LOOK_AGAIN  # The look itself logs it.
+        wait = _LOOK_AGAIN if due_at is None or due_at <= now else min(due_at - now, _LOOK_AGAIN)
+        if self._quiet_until is not None and self._quiet_until > now:
+            wait = min(self._quiet_until - now, _LOOK_AGAIN)
+        return wait
+
+
+def marked_if_delayed(message: Message, *, now: datetime) -> Message:
+    """Return the message, saying in title and text when its event was if that is more than two minutes ago.
+
+    The mark does not grow with time, so a retry reads like the attempt before.
+    """
+    if now - message.happened_at <= DELAYED_AFTER:
+        return message
+    at = message.happened_at.astimezone(UTC)
+    when = f"{at:%H:%M}" if now - message.happened_at < timedelta(hours=20) else f"{at:%d %b %H:%M}"
+    return replace(
+        message,
+        title=f"Delayed, {when} UTC: {message.title}",
+        text=f"Delayed: this happened at {at:%Y-%m-%d %H:%M:%S} UTC. Look before you act.\n{message.text}",
+    )
