@@ -38,7 +38,9 @@ class PositionFigures:
     model_gap: Decimal | None  # (our price - the exchange's) / mark, signed.
     bankruptcy_price: Decimal | None  # None: at no positive price.
     liquidation: Liquidation  # Ours where known, else the exchange's own.
-    distance: Decimal | None  # |mark - liquidation| / mark by the nearer of ours and the exchange's. None: none or unknown.
+    distance: (
+        Decimal | None
+    )  # |mark - liquidation| / mark by the nearer of ours and the exchange's. None: none or unknown.
     distance_basis: str  # "model", "exchange", "none", "past" or "unknown": whose price the distance goes by.
 
     @property

@@ -1,0 +1,99 @@
+"""What adding margin to an isolated position does, and how much of it a distance costs."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from guard.margin.arithmetic import ONE, ZERO, exact, finished, finished_up
+from guard.margin.curve import lowest_between
+from guard.margin.figures import Crossings
+from guard.margin.liquidation import crossings
+from guard.margin.moves import excess_curve, move_of
+from guard.margin.pool import Leg, MarginPool, MarginRule
+from guard.margin.requirement import contract_value, notional
+from guard.snapshot import Collateral, Contract, LiquidationKind, MarginMode, RiskTier, Side
+
+# Where margin must be strictly more than some amount (a bracket's edge that is only touched by it), this share of the
+# notional is more: far below any exchange's step, far above the precision of the model.
+_HAIR = Decimal("1e-30")
+
+
+def isolated_pool(leg: Leg, wallet: Decimal) -> MarginPool:
+    """Return the pool of one that an isolated position is. `wallet`: its margin without unrealized profit."""
+    currency = leg.contract.settle
+    row = Collateral(asset=currency, wallet_balance=wallet, price=ONE, haircut=ZERO)
+    return MarginPool(currency=currency, margin_mode=MarginMode.ISOLATED, collateral=(row,), legs=(leg,))
+
+
+@exact
+def with_margin(pool: MarginPool, extra: Decimal) -> MarginPool:
+    """Return the pool as it is with `extra` more of its own currency (negative: with less)."""
+    rows = pool.collateral
+    index = next((index for index, row in enumerate(rows) if row.asset == pool.currency), None)
+    if index is None:
+        added = Collateral(asset=pool.currency, wallet_balance=extra, price=ONE, haircut=ZERO)
+        return replace(pool, collateral=(*rows, added))
+    added = replace(rows[index], wallet_balance=rows[index].wallet_balance + extra)
+    return replace(pool, collateral=(*rows[:index], added, *rows[index + 1 :]))
+
+
+def liquidation_with_margin(pool: MarginPool, leg: Leg, extra: Decimal) -> Crossings:
+    """Return where the pool would be liquidated with `extra` more margin: after a budget, the guarded price."""
+    return crossings(with_margin(pool, extra), leg)
+
+
+@exact
+def margin_to_distance(pool: MarginPool, leg: Leg, distance: Decimal) -> Decimal:
+    """Return the least extra margin with which no price nearer than `distance` liquidates the pool, unrounded, >= 0.
+
+    `distance` is |mark - price| / mark; being liquidated at no price at all counts as reached. The margin that
+    suffices is the deepest point of balance less requirement between both ends: brackets that jump on the way count.
+    Infinity: no finite amount does (an inverse long asked for a distance of 1).
+    """
+    move = move_of(leg)
+    lowest_factor, highest_factor = max(ZERO, 1 - distance), 1 + distance
+    lower, upper = lowest_factor, highest_factor
+    if move.inverts(pool):
+        lower, upper = 1 / highest_factor, 1 / lowest_factor if lowest_factor else None
+    lowest = lowest_between(excess_curve(pool, move), lower, upper)
+    if lowest.value > 0 or (lowest.value == 0 and not lowest.reached):
+        return ZERO
+    hair = notional(leg, leg.mark_price) * _HAIR if lowest.reached else ZERO
+    return finished_up(hair - lowest.value)
+
+
+@exact
+def birth_distance(
+    *,
+    contract: Contract,
+    side: Side,
+    quantity: Decimal,
+    entry_price: Decimal,
+    leverage: Decimal,
+    tiers: tuple[RiskTier, ...],
+    rule: MarginRule,
+) -> Decimal | None:
+    """Return the distance a position is born with: at its entry price, with entry notional / leverage as its wallet.
+
+    Zero: it is born past its liquidation. None: no positive price liquidates it.
+    """
+    leg = Leg(
+        contract=contract,
+        side=side,
+        quantity=quantity,
+        entry_price=entry_price,
+        mark_price=entry_price,
+        tiers=tiers,
+        rule=rule,
+    )
+    wallet = contract_value(contract, quantity, entry_price) / leverage
+    return distance_of(crossings(isolated_pool(leg, wallet), leg), entry_price)
+
+
+@exact
+def distance_of(crossings: Crossings, mark_price: Decimal) -> Decimal | None:
+    """Return |mark - liquidation| / mark. Zero: past. None: none or unknown; `crossings.nearest.kind` says which."""
+    if crossings.nearest.kind is LiquidationKind.PAST:
+        return ZERO
+    if crossings.nearest.price is None:
+        return None
+    return finished(abs(mark_price - crossings.nearest.price) / mark_price)

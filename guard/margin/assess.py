@@ -1,0 +1,135 @@
+"""One snapshot of an account, modelled: pools of one for isolated positions, one cross pool per settle currency."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+from guard.margin.added_margin import isolated_pool
+from guard.margin.arithmetic import ONE, ZERO
+from guard.margin.cross import modelled_pool, pool_name, unmodelled_pool
+from guard.margin.figures import AccountAssessment, PoolFigures, PositionFigures
+from guard.margin.pool import MarginPool, MarginRule
+from guard.margin.position import modelled_position, unmodelled_position
+from guard.margin.requirement import leg_of
+from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, RiskTier
+
+Tiers = Mapping[str, tuple[RiskTier, ...]]  # By unified symbol.
+
+
+def assess(snapshot: AccountSnapshot, tiers: Tiers, rule: MarginRule, now: datetime) -> AccountAssessment:
+    """Return every figure of an account. What cannot be modelled has a Gap, and the exchange's own figures.
+
+    A cross pool is not modelled at all when one of its positions cannot be. A position whose own numbers make no sense
+    has a Gap and no row.
+    """
+    desk = _Desk(snapshot=snapshot, tiers=tiers, rule=rule)
+    unfit = {position.key: reason for position in snapshot.positions if (reason := _unfit(position))}
+    fit = [position for position in snapshot.positions if position.key not in unfit]
+    parts = [_isolated(desk, position) for position in fit if position.margin_mode is MarginMode.ISOLATED]
+    for currency in _currencies(snapshot):
+        members = [position for position in fit if _leans_on(position, currency)]
+        lost = [str(position.key) for position in snapshot.positions if position not in fit]
+        parts.append(_cross(desk, currency, members, lost))
+    place = {position.key: index for index, position in enumerate(snapshot.positions)}
+    rows = chain.from_iterable(part.positions for part in parts)
+    return AccountAssessment(
+        snapshot=snapshot,
+        positions=tuple(sorted(rows, key=lambda row: place[row.key])),
+        pools=tuple(part.pool for part in parts if part.pool is not None),
+        gaps=(
+            *snapshot.gaps,
+            *(Gap(subject=str(key), reason=reason, key=key) for key, reason in unfit.items()),
+            *chain.from_iterable(part.gaps for part in parts),
+        ),
+        assessed_at=now,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """What lies on the table for every part of an account."""
+
+    snapshot: AccountSnapshot
+    tiers: Tiers
+    rule: MarginRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    positions: Sequence[PositionFigures]
+    pool: PoolFigures | None = None
+    gaps: Sequence[Gap] = ()
+
+
+def _isolated(desk: _Desk, position: Position) -> _Part:
+    reason = _obstacle(desk, position)
+    if reason is not None or position.isolated_wallet is None:
+        reason = reason or "the exchange does not state the margin in it"
+        return _Part(positions=[unmodelled_position(position, None)], gaps=[_not_modelled(position, reason)])
+    leg = leg_of(position, desk.tiers[position.contract.symbol], desk.rule)
+    return _Part(positions=[modelled_position(position, leg, isolated_pool(leg, position.isolated_wallet), None)])
+
+
+def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequence[str]) -> _Part:
+    wallet = desk.snapshot.wallet(currency)
+    gaps = [_not_modelled(position, reason) for position in members if (reason := _obstacle(desk, position))]
+    if desk.snapshot.asset_mode is AssetMode.MULTI:
+        gaps.append(
+            _pool_gap(currency, "multi-assets mode is not modelled: the exchange's own account ratio is watched")
+        )
+    elif wallet is None:
+        gaps.append(_pool_gap(currency, f"the exchange lists no {currency} wallet"))
+    elif lost or gaps:
+        names = ", ".join([*lost, *(str(gap.key) for gap in gaps)])
+        gaps.append(_pool_gap(currency, f"not modelled without {names}: the exchange's own prices are watched"))
+    if gaps or wallet is None:
+        rows = [unmodelled_position(position, pool_name(currency)) for position in members]
+        return _Part(
+            positions=rows,
+            pool=unmodelled_pool(currency, rows, wallet, desk.snapshot.exchange_margin_ratio),
+            gaps=gaps,
+        )
+    legs = tuple(leg_of(position, desk.tiers[position.contract.symbol], desk.rule) for position in members)
+    balance = Collateral(asset=currency, wallet_balance=wallet.cross_wallet_balance, price=ONE, haircut=ZERO)
+    pool = MarginPool(currency=currency, margin_mode=MarginMode.CROSS, collateral=(balance,), legs=legs)
+    rows = [
+        modelled_position(position, leg, pool, pool_name(currency)) for position, leg in zip(members, legs, strict=True)
+    ]
+    return _Part(positions=rows, pool=modelled_pool(pool, rows, wallet))
+
+
+def _leans_on(position: Position, currency: str) -> bool:
+    return position.margin_mode is MarginMode.CROSS and position.contract.settle == currency
+
+
+def _currencies(snapshot: AccountSnapshot) -> list[str]:
+    """Return the currencies that have a cross pool: something leans on it, or it holds money that may pay margin."""
+    leaned_on = (p.contract.settle for p in snapshot.positions if p.margin_mode is MarginMode.CROSS)
+    filled = (wallet.currency for wallet in snapshot.wallets if wallet.cross_wallet_balance != 0)
+    return list(dict.fromkeys([*leaned_on, *filled]))
+
+
+def _unfit(position: Position) -> str | None:
+    numbers = {
+        "quantity": position.quantity,
+        "contract size": position.contract.contract_size,
+        "entry price": position.entry_price,
+        "mark price": position.mark_price,
+    }
+    bad = [f"its {name} is {number}" for name, number in numbers.items() if not (number.is_finite() and number > 0)]
+    return " and ".join(bad) or None
+
+
+def _obstacle(desk: _Desk, position: Position) -> str | None:
+    if not desk.tiers.get(position.contract.symbol):
+        return "its leverage brackets are not known: only the exchange's own liquidation price is watched"
+    return None
+
+
+def _not_modelled(position: Position, reason: str) -> Gap:
+    return Gap(subject=str(position.key), reason=reason, key=position.key)
+
+
+def _pool_gap(currency: str, reason: str) -> Gap:
+    return Gap(subject=pool_name(currency), reason=reason)
