@@ -19,6 +19,7 @@ class WithheldReason(StrEnum):
     NOT_ISOLATED = "the position is cross"
     MODE = "the mode does not allow it"
     DISARMED = "disarmed"
+    SPENDING_NOT_KNOWN = "the journal cannot say what was already spent"
     OUTCOME_UNKNOWN = "an earlier top-up of this position is not settled"
     DATA_TOO_OLD = "the data is too old to spend on"
     CONTRADICTION = "what the exchange says contradicts itself"
@@ -34,7 +35,6 @@ class WithheldReason(StrEnum):
     RESERVE = "the reserve must stay"
     CROSS_POOL_NEEDS_IT = "the cross pool on the same wallet would end in danger"
     CANNOT_SAVE = "your budget cannot save this"
-    SPENDING_NOT_KNOWN = "the journal cannot say what was already spent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,24 +33,36 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """One rung under one subject: an alarm of its own, with its own `for` on the way in and its own `clear` on the way out.
+
+    Every rung counts for itself, so that readings that swing between two rungs delay neither of them.
+    """
+
+    level: Level
+    in_force: bool = False
+    turning_since: datetime | None = None  # Since when fresh reads say the opposite of `in_force`. None: they agree.
+    turning_reads: int = 0
+    by_sigmas: bool = False  # In force by sigmas alone: sigmas that go missing must not clear it.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertState:
     """Where one subject stands on the ladder, and what was told of it."""
 
-    subject: str  # "position BTC/USDT:USDT long", "pool USDT cross", "account", "model BTC/USDT:USDT long".
-    level: Level  # The level in force, after hysteresis.
+    subject: str  # "position BTC/USDT:USDT long", "pool USDT cross", "account" and others: guard/policy/subjects.py.
+    level: Level  # The level in force, after hysteresis: the worst hold in force.
     since: datetime  # When this level was reached.
-    pending_level: Level | None = None  # A worse level waiting for its `for`.
-    pending_since: datetime | None = None
-    pending_reads: int = 0
-    clearing_since: datetime | None = None  # The distance is above `clear` since then.
-    alert_id: str | None = None  # Of the alert that is being told; stable over repeats. None: nothing told.
-    told_level: Level | None = None
-    told_at: datetime | None = None
+    holds: tuple[Hold, ...] = ()
+    seen_at: datetime | None = None  # The last fresh read that showed it. None: not seen yet.
+    alert_id: str | None = None  # Of the alert that is being told; stable over repeats. None: nothing is being told.
+    told_level: Level | None = None  # The worst level told under this alert id.
+    told_at: datetime | None = None  # When it was last told.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Everything remembered of one account. `None` spending figures mean that the journal cannot tell: nobody spends."""
+    """Everything remembered of one account."""
 
     armed: bool
     disarmed_because: str | None  # Why not armed, for people. None: armed.
@@ -59,3 +71,4 @@ class Memory:
     # Dollars moved in the rolling 24 h, applied and open intents, by rule of this account; and of all accounts together.
     spent_today_by_rule: "Mapping[str, Decimal]" = field(default_factory=lambda: MappingProxyType({}))
     spent_today_all: Decimal = Decimal(0)
+    spending_known: bool = True  # False: the journal cannot tell what was spent, so nobody spends and budgets are null.
