@@ -1,0 +1,119 @@
+"""What is right in itself but wrong together. Every problem stands at the key that its owner would change."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from guard.config.hosts import is_loopback
+from guard.config.models import AccountTable, ConfigTable
+from guard.config.overlay import Written, credential_name, variable_name
+from guard.config.problems import Path, Problems, dotted, shown
+from guard.config.rule_checks import check_ladders, check_rules, rule_warnings
+from guard.config.screen import screen
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", re.ASCII)
+_NAME_EXPECTED = (
+    "expected a name of small letters, digits and single underscores, so that GUARD_ variables can spell it"
+)
+
+
+def check(config: ConfigTable, written: Written, problems: Problems) -> None:
+    """Note every problem between keys. `config` holds what could be read, the rest has its problem already."""
+    _check_names(written, problems)
+    _check_accounts(config, written, problems)
+    _check_channels(config, written, problems)
+    check_ladders(config, problems)
+    check_rules(config, written, problems)
+
+
+def data_age_limits(account: AccountTable) -> tuple[timedelta, timedelta]:
+    """Return when data is stale and when it is blind (design ruling on data age).
+
+    Data that is read once a minute cannot be called blind after less: what was not written gives way to what was.
+    """
+    stale, blind = account.data_age.stale, account.data_age.blind
+    if stale is None:
+        stale = max(3 * account.poll_interval.calm, timedelta(seconds=15))
+        stale = min(stale, blind) if blind is not None else stale
+    return stale, blind if blind is not None else max(timedelta(seconds=120), stale)
+
+
+def _check_names(written: Written, problems: Problems) -> None:
+    for table in (("accounts",), ("notify", "telegram"), ("notify", "webhook")):
+        named = written.value(table)
+        for name in named if isinstance(named, dict) else ():
+            if not _NAME.fullmatch(name):
+                problems.add((*table, name), f"found {shown((), name)}, {_NAME_EXPECTED}")
+
+
+def _check_accounts(config: ConfigTable, written: Written, problems: Problems) -> None:
+    if not written.value(("accounts",)):
+        problems.add(("accounts",), "no account, expected at least one table [accounts.main]")
+    for name, account in config.accounts.items():
+        path: Path = ("accounts", name)
+        for key in ("api_key", "secret"):
+            _require_secret(getattr(account, key), (*path, key), problems)
+        poll = account.poll_interval
+        if poll.near > poll.calm and not problems.touch((*path, "poll_interval")):
+            problems.add((*path, "poll_interval", "near"), "is longer than calm, expected at most as long")
+        _check_data_age(account, path, problems)
+        for place, text in screen(account.ccxt, (*path, "ccxt")):
+            problems.add(place, text)
+
+
+def _check_data_age(account: AccountTable, path: Path, problems: Problems) -> None:
+    if problems.touch((*path, "data_age"), (*path, "poll_interval")):
+        return
+    age, calm = account.data_age, account.poll_interval.calm
+    stale, blind = data_age_limits(account)
+    if age.blind is not None and age.blind <= calm:
+        problems.add(
+            (*path, "data_age", "blind"), "is not longer than poll_interval.calm: every read would come too late"
+        )
+    elif age.stale is not None and age.blind is not None and blind <= stale:
+        problems.add((*path, "data_age", "blind"), "is not longer than stale, expected a longer duration")
+
+
+def _check_channels(config: ConfigTable, written: Written, problems: Problems) -> None:
+    for name, channel in config.notify.telegram.items():
+        _require_secret(channel.token, ("notify", "telegram", name, "token"), problems)
+    for name, table in _tables(written.value(("notify", "telegram"))):
+        chat = table.get("chat_id")
+        if isinstance(chat, str) and ":" in chat:  # Not repeated: it looks like a bot's token.
+            problems.add(
+                ("notify", "telegram", name, "chat_id"), "looks like the bot's token, expected the chat's number"
+            )
+
+
+def _tables(value: object) -> Iterator[tuple[str, Mapping[str, object]]]:
+    for name, table in value.items() if isinstance(value, dict) else ():
+        if isinstance(table, dict):
+            yield name, table
+
+
+def _require_secret(value: object, path: Path, problems: Problems) -> None:
+    key = f"{path[-1]}_file"
+    if value is None and not problems.touch(path, (*path[:-1], key)):
+        problems.add(
+            path,
+            f'is missing, expected one of: {key} = "…" in this table; a systemd or docker credential named '
+            f"{credential_name(path)}; the variable {variable_name(path)}",
+        )
+
+
+def warnings(config: ConfigTable, written: Written) -> tuple[str, ...]:
+    """Return what works but should be known."""
+    found = [*written.warnings, *rule_warnings(config, written)]
+    if not config.notify.telegram and not config.notify.webhook:
+        found.append(f"{written.document.path}: notify: no channel leaves this machine, alerts are only printed here")
+    for name, account in config.accounts.items():
+        stale = account.data_age.stale
+        if stale is not None and stale <= account.poll_interval.calm:
+            path: Path = ("accounts", name, "data_age", "stale")
+            found.append(
+                f"{written.place(path)}: {dotted(path)}: not longer than poll_interval.calm, stale between two reads"
+            )
+    if config.web is not None and not is_loopback(config.web.listen[0]):
+        path = ("web", "listen")
+        found.append(f"{written.place(path)}: {dotted(path)}: not only this machine can read positions there")
+    return tuple(found)

@@ -1,0 +1,120 @@
+"""The config file itself: where it is looked for, its values, and the line of every key."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+import spanned_toml
+
+from guard.config.problems import Path
+from guard.errors import ConfigError
+
+CONFIG_VARIABLE = "GUARD_CONFIG"
+
+_TOML_PLACE = re.compile(
+    r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
+)
+_UNQUOTED = "Invalid value"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A parsed TOML file. `lines` has the line of every key and list item, counted from 1."""
+
+    path: FilePath
+    values: Mapping[str, object] = field(repr=False)  # May hold secrets.
+    lines: Mapping[Path, int]
+
+    def line(self, path: Path) -> int:
+        """Return the line of a key, or of the nearest table around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def find_config(explicit: FilePath | None, environ: Mapping[str, str]) -> FilePath:
+    """Return the config file to use: the one that was named, else the first that exists of the usual places.
+
+    Raises ConfigError with the places and the remedy.
+    """
+    if explicit is not None:
+        return _named(explicit, "-c")
+    if named := environ.get(CONFIG_VARIABLE):
+        return _named(FilePath(named).expanduser(), f"${CONFIG_VARIABLE}")
+    places = [FilePath("config.toml")]
+    if home := environ.get("HOME"):
+        places.append(FilePath(home) / ".config" / "guard" / "config.toml")
+    places.append(FilePath("/etc/guard/config.toml"))
+    for place in places:
+        if _exists(place):
+            return place
+    looked = ", ".join(f"./{place}" if not place.is_absolute() else str(place) for place in places)
+    raise ConfigError(
+        f"no config file: looked at {looked} (${CONFIG_VARIABLE} is not set); "
+        "`guard init` writes one, `-c FILE` names one, `guard demo` needs none"
+    )
+
+
+def read_document(path: FilePath) -> Document:
+    """Read a TOML file. Raises ConfigError with line and column where it is not TOML."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")  # Windows editors write a byte order mark.
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8 text, expected a TOML file") from None
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(_syntax_problem(path, str(error), text)) from None
+    return Document(path=path, values=values, lines=_lines(text))
+
+
+def _named(path: FilePath, by: str) -> FilePath:
+    if _exists(path):
+        return path
+    raise ConfigError(f"{path}: no such file (named by {by}); `guard init` writes one")
+
+
+def _exists(path: FilePath) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # A directory on the way is closed to us: there is no file for us there.
+        return False
+
+
+def _syntax_problem(path: FilePath, error: str, text: str) -> str:
+    match = _TOML_PLACE.fullmatch(error)
+    what = match["what"] if match else error
+    line = int(match["line"]) if match and match["line"] else text.rstrip("\n").count("\n") + 1
+    column = f" at column {match['column']}" if match and match["column"] else " at the end of the file"
+    hint = ', expected a value; text, money, durations and percentages stand in "quotes"' if what == _UNQUOTED else ""
+    return f"{path}:{line}: not TOML{column}: {what[:1].lower()}{what[1:]}{hint}"
+
+
+def _lines(text: str) -> dict[Path, int]:
+    """Return where each key stands. A second parser, used for positions only: values come from tomllib."""
+    lines: dict[Path, int] = {}
+
+    def line_of(offset: int) -> int:
+        return text.count("\n", 0, offset) + 1
+
+    def walk(node: Any, path: Path) -> None:
+        inner = node.inner()
+        if isinstance(inner, dict):
+            for key, child in inner.items():
+                inside = (*path, key.inner())
+                lines[inside] = line_of(key.span().start)
+                walk(child, inside)
+        elif isinstance(inner, list):
+            for index, child in enumerate(inner):
+                inside = (*path, index)
+                walk(child, inside)
+                below = [line for known, line in lines.items() if known[: len(inside)] == inside]
+                lines[inside] = min([line_of(child.span().start)] if child.span().stop else below, default=lines[path])
+
+    walk(spanned_toml.loads(text), ())
+    return lines

@@ -1,0 +1,204 @@
+"""The field types of the config models: a parser, how it stands in the JSON schema, and how a default is written."""
+
+import base64
+import binascii
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
+
+from guard.config import quantities
+from guard.config.hosts import listen_address, require_safe
+from guard.config.problems import percent_text
+from guard.policy.terms import Amount, Level, Mode
+from guard.snapshot import MarginMode, Side
+
+_EXCHANGE = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_CHANNEL_NAME = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,}", re.ASCII)
+_CHAT_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
+_SECRET_BYTES = range(24, 65)  # Standard Webhooks: 24 to 64 bytes.
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("expected text in quotes")
+    return value
+
+
+def _secret(value: object) -> SecretStr:
+    if not isinstance(value, str):
+        raise ValueError("expected text in quotes")  # noqa: TRY004  pydantic turns only ValueError into a problem.
+    if not value.strip():
+        raise ValueError("is empty, expected the secret itself")
+    return SecretStr(value.strip())
+
+
+def _webhook_secret(value: object) -> SecretStr:
+    secret = _secret(value).get_secret_value()
+    try:
+        length = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
+    except binascii.Error:
+        length = 0
+    if not secret.startswith("whsec_") or length not in _SECRET_BYTES:
+        raise ValueError("expected 'whsec_' and the base64 of 24 to 64 random bytes")
+    return SecretStr(secret)
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    require_safe(text)
+    return text
+
+
+def _exchange(value: object) -> str:
+    if isinstance(value, str) and _EXCHANGE.fullmatch(value):
+        return value
+    lower = value.strip().lower() if isinstance(value, str) else ""
+    hint = f", did you mean '{lower}'?" if _EXCHANGE.fullmatch(lower) else ""
+    raise ValueError(f"expected a ccxt exchange id in small letters such as 'binanceusdm'{hint}")
+
+
+def _chat_id(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _CHAT_NUMBER.fullmatch(value):
+        return int(value)
+    if isinstance(value, str) and _CHANNEL_NAME.fullmatch(value):
+        return value
+    raise ValueError("expected the chat's number, or the public name of a channel such as '@my_channel'")
+
+
+def _sigmas(value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    except (ValueError, OverflowError):
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise ValueError("expected a bare number such as 4 (0 switches it off)")
+    return number
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in {"true", "false"}:  # The environment has text only.
+        return value == "true"
+    raise ValueError("expected true or false")
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1_000_000:
+        raise ValueError("expected a whole number")
+    return value
+
+
+def _longer_than(least: timedelta, written: str) -> PlainValidator:
+    def parse(value: object) -> timedelta:
+        length = quantities.duration(value)
+        if length < least:
+            raise ValueError(f"expected at least '{written}'")
+        return length
+
+    return PlainValidator(parse)
+
+
+def duration_text(length: timedelta) -> str:
+    """Return a time span as its owner would write it: 1h30m."""
+    rest = round(length.total_seconds(), 3)
+    text = ""
+    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60)):
+        count, rest = divmod(rest, seconds)
+        text += f"{count:.0f}{unit}" if count else ""
+    return text + (f"{rest:g}s" if rest or not text else "")
+
+
+def _words(*words: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(words)})
+
+
+def _pattern(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
+def _word_or_star(value: Side | MarginMode | None) -> str:
+    if value is None:
+        return "*"
+    return value.word if isinstance(value, Side) else value.value
+
+
+_DURATION_SCHEMA = _pattern(quantities.DURATION_PATTERN, "30s", "5m", "1h30m", "2d")
+_DURATION_TEXT = PlainSerializer(duration_text)
+_PERCENT_TEXT = PlainSerializer(percent_text)
+_AMOUNT_TEXT = PlainSerializer(lambda amount: amount.written, return_type=str)
+_WORD_TEXT = PlainSerializer(lambda value: value.word, return_type=str)
+_SECRET_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "writeOnly": True}
+
+Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
+Secret = Annotated[SecretStr, PlainValidator(_secret), WithJsonSchema(_SECRET_SCHEMA)]
+WebhookSecret = Annotated[
+    SecretStr, PlainValidator(_webhook_secret), WithJsonSchema(_SECRET_SCHEMA | {"pattern": "^whsec_"})
+]
+Url = Annotated[str, PlainValidator(_url), _pattern("^https?://", "https://example.org/hook")]
+ExchangeId = Annotated[str, PlainValidator(_exchange), _pattern("^[a-z][a-z0-9_]*$", "binanceusdm")]
+ChatId = Annotated[
+    int | str,
+    PlainValidator(_chat_id),
+    WithJsonSchema({"type": ["integer", "string"], "examples": [123456, "@my_channel"]}),
+]
+Listen = Annotated[
+    tuple[str, int],
+    PlainValidator(listen_address),
+    _pattern(r"^.+:\d{1,5}$", "127.0.0.1:9464"),
+    PlainSerializer(lambda address: f"{address[0]}:{address[1]}", return_type=str),
+]
+Sigmas = Annotated[float, PlainValidator(_sigmas), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
+Switch = Annotated[bool, PlainValidator(_switch), WithJsonSchema({"type": "boolean"})]
+Whole = Annotated[int, PlainValidator(_whole), WithJsonSchema({"type": "integer"})]
+
+Duration = Annotated[timedelta, PlainValidator(quantities.duration), _DURATION_SCHEMA, _DURATION_TEXT]
+PollDuration = Annotated[timedelta, _longer_than(timedelta(seconds=1), "1s"), _DURATION_SCHEMA, _DURATION_TEXT]
+HeartbeatDuration = Annotated[timedelta, _longer_than(timedelta(seconds=10), "10s"), _DURATION_SCHEMA, _DURATION_TEXT]
+Repeat = Annotated[
+    timedelta | Literal["never"],
+    PlainValidator(quantities.repeat),
+    _pattern(quantities.DURATION_PATTERN.replace("^", "^(never|").replace("$", ")$"), "30m", quantities.NEVER),
+]
+Percent = Annotated[
+    Decimal, PlainValidator(quantities.distance), _pattern(quantities.PERCENT_PATTERN, "8%", "2.5%"), _PERCENT_TEXT
+]
+Money = Annotated[
+    Amount, PlainValidator(quantities.money), _pattern(quantities.MONEY_PATTERN, "1500", "0.01 BTC"), _AMOUNT_TEXT
+]
+Allowance = Annotated[
+    Amount,
+    PlainValidator(quantities.allowance),
+    _pattern(quantities.ALLOWANCE_PATTERN, "250", "0.01 BTC", "0.5x"),
+    _AMOUNT_TEXT,
+]
+Reserve = Annotated[
+    Amount,
+    PlainValidator(quantities.reserve),
+    _pattern(quantities.RESERVE_PATTERN, "10%", "250", "0.01 BTC"),
+    _AMOUNT_TEXT,
+]
+ModeWord = Annotated[Mode, PlainValidator(quantities.mode), _words("observe", "shadow", "approve", "act"), _WORD_TEXT]
+LevelWord = Annotated[
+    Level, PlainValidator(quantities.channel_level), _words("watch", "warn", "danger", "critical"), _WORD_TEXT
+]
+SideWord = Annotated[
+    Side | None, PlainValidator(quantities.side), _words("long", "short", "*"), PlainSerializer(_word_or_star)
+]
+MarginModeWord = Annotated[
+    MarginMode | None,
+    PlainValidator(quantities.margin_mode),
+    _words("isolated", "cross", "*"),
+    PlainSerializer(_word_or_star),
+]
+WhenShort = Annotated[
+    bool,
+    PlainValidator(quantities.when_short),
+    _words("stop", "spend"),
+    PlainSerializer(lambda spend: "spend" if spend else "stop", return_type=str),
+]

@@ -1,0 +1,109 @@
+"""The config file as pydantic models: the door at which foreign text becomes values or is refused."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from pydantic import Field
+
+from guard.config.fields import (
+    ChatId,
+    Duration,
+    ExchangeId,
+    HeartbeatDuration,
+    LevelWord,
+    Listen,
+    ModeWord,
+    Percent,
+    PollDuration,
+    Secret,
+    Switch,
+    Text,
+    Url,
+    WebhookSecret,
+)
+from guard.config.models_rules import LadderTable, LimitsTable, RuleTable, Table
+from guard.policy.terms import Level, Mode
+
+HEARTBEAT_INTERVAL = timedelta(seconds=60)
+
+
+class PollIntervalTable(Table):
+    calm: PollDuration = Field(timedelta(seconds=60), description="While all is well.")
+    near: PollDuration = Field(timedelta(seconds=5), description="When any pool or position is at warn or worse.")
+
+
+class DataAgeTable(Table):
+    stale: Duration | None = Field(None, description="Default: 3 x calm, at least 15s.")
+    blind: Duration | None = Field(None, description="Default: 120s, or stale where that is longer.")
+
+
+class AccountTable(Table):
+    exchange: ExchangeId = Field(description="A ccxt id.")
+    mode: ModeWord | None = Field(None, description="May only be stricter than the top level's.")
+    api_key: Secret | None = Field(None, description="Better: api_key_file, a credential or the environment.")
+    api_key_file: Text | None = Field(None, description="A file only its owner can read.")
+    secret: Secret | None = None
+    secret_file: Text | None = None
+    password: Secret | None = Field(None, description="Where the exchange has a passphrase (OKX, KuCoin, Bitget).")
+    password_file: Text | None = None
+    poll_interval: PollIntervalTable = Field(default_factory=PollIntervalTable)
+    data_age: DataAgeTable = Field(default_factory=DataAgeTable)
+    model_gap_alert: Percent | None = Field(None, description="Default: the top level's.")
+    ccxt: dict[str, object] = Field(default_factory=dict, description="For ccxt's constructor: urls, proxies, options.")
+
+
+class TelegramTable(Table):
+    token: Secret | None = Field(None, description="Better: token_file, a credential or the environment.")
+    token_file: Text | None = None
+    chat_id: ChatId
+    api_url: Url = Field("https://api.telegram.org", description="For a Bot API server of your own.")
+    from_level: LevelWord = Level.WARN
+
+
+class WebhookTable(Table):
+    url: Url
+    secret: WebhookSecret | None = Field(None, description="Signs by Standard Webhooks; left out: unsigned.")
+    secret_file: Text | None = None
+    from_level: LevelWord = Level.WARN
+
+
+class ConsoleTable(Table):
+    enabled: Switch = True
+    from_level: LevelWord = Level.WARN
+
+
+class NotifyTable(Table):
+    telegram: dict[str, TelegramTable] = Field(default_factory=dict)
+    webhook: dict[str, WebhookTable] = Field(default_factory=dict)
+    console: ConsoleTable = Field(default_factory=ConsoleTable)
+
+
+class HeartbeatTable(Table):
+    url: Url = Field(description="Called while all is well; the far side alarms when the calls stop.")
+    interval: HeartbeatDuration = HEARTBEAT_INTERVAL
+
+
+class JournalTable(Table):
+    path: Text | None = Field(None, description="Default: $STATE_DIRECTORY/journal.db, else /var/lib/guard/journal.db.")
+
+
+class WebTable(Table):
+    listen: Listen = ("127.0.0.1", 9464)
+
+
+class ConfigTable(Table):
+    """The configuration of guard."""
+
+    mode: ModeWord = Field(Mode.OBSERVE, description="A ceiling: the strictest of top level, account and rule holds.")
+    model_gap_alert: Percent = Field(
+        Decimal("0.1"),
+        description="Say so when our liquidation price and the exchange's differ by this share of the distance.",
+    )
+    limits: LimitsTable = Field(default_factory=LimitsTable)
+    accounts: dict[str, AccountTable] = Field(default_factory=dict, description="One table per account, named by you.")
+    ladder: LadderTable = Field(default_factory=LadderTable)
+    rules: list[RuleTable] = Field(default_factory=list)
+    notify: NotifyTable = Field(default_factory=NotifyTable)
+    heartbeat: HeartbeatTable | None = Field(None, description="Left out: nobody is called.")
+    journal: JournalTable = Field(default_factory=JournalTable)
+    web: WebTable | None = Field(None, description="Left out: no web server.")

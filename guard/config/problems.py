@@ -1,0 +1,87 @@
+"""Where a value was written, and what is wrong with it: one line each, all of them at once."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+Path = tuple[str | int, ...]  # ("rules", 0, "top_up", "trigger")
+
+SECRET_KEYS = frozenset({"api_key", "secret", "password", "token"})
+_NEVER_SHOWN = (
+    SECRET_KEYS | {f"{key}_file" for key in SECRET_KEYS} | {"url"}
+)  # A key pasted one line too low is one too.
+_SHOWN_MAX = 60  # Characters of a value that an error repeats.
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A source of values. They sort as a person works through them: the file by line, then everything else."""
+
+    rank: int  # 0: the config file, 1: the environment, 2: a secret file.
+    source: str
+    line: int = 0  # 0: the source has no lines.
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+class Problems:
+    """Collects what is wrong, each thing once."""
+
+    def __init__(self, place_of: Callable[[Path], Place]) -> None:
+        self._place_of = place_of
+        self._found: dict[tuple[Place, Path], str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, path: Path, text: str, *, place: Place | None = None) -> None:
+        """Note a problem at a key. A second one at the same key and place is dropped: it follows from the first."""
+        self._found.setdefault((place or self._place_of(path), path), text)
+
+    def touch(self, *paths: Path) -> bool:
+        """Tell whether one of these keys, or something inside or around it, is already known to be wrong."""
+        known = [path for _, path in self._found if path]
+        return any(path[: len(other)] == other[: len(path)] for path in paths for other in known)
+
+    def lines(self) -> tuple[str, ...]:
+        """Return `place: dotted.key: text`, sorted by place."""
+        ordered = sorted(self._found.items(), key=lambda item: (item[0][0], dotted(item[0][1])))
+        return tuple(
+            ": ".join(part for part in (str(place), dotted(path), text) if part) for (place, path), text in ordered
+        )
+
+
+def dotted(path: Path) -> str:
+    """Return a path as people write it: rules[0].top_up.trigger."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def shown(path: Path, value: object) -> str:
+    """Return a value as an error may repeat it: never a secret, nor what may hold one."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    if _NEVER_SHOWN & set(path):
+        return "a value (not shown)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        return str(value)
+    return repr(value if len(value) <= _SHOWN_MAX else f"{value[: _SHOWN_MAX // 2]}…")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `, did you mean 'x'?`, or nothing where no known word comes near."""
+    near = difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.6)
+    return f", did you mean '{near[0]}'?" if near else ""
+
+
+def percent_text(fraction: Decimal) -> str:
+    """Return a fraction as its owner would write it: 0.08 is 8%."""
+    return f"{(fraction * 100).normalize():f}%"

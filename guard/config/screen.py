@@ -1,0 +1,108 @@
+"""What of [accounts.NAME.ccxt] may reach ccxt: nothing that logs, retries writes, moves keys or weakens TLS.
+
+Facts: ccxt 4.5.90, base/exchange.py (constructor: every key becomes an attribute) and docs/ARCHITECTURE.md.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from guard.config.hosts import require_safe
+from guard.config.problems import Path, did_you_mean, shown
+
+_PROXIES = frozenset({"httpProxy", "httpsProxy", "socksProxy", "wsProxy", "wssProxy", "wsSocksProxy"})
+ALLOWED = frozenset({"urls", "hostname", "options", "timeout", "rateLimit", "enableRateLimit", "userAgent"}) | _PROXIES
+_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})  # TLS to the exchange goes through them.
+_URL_SCHEMES = frozenset({"https", "http", "wss", "ws"})
+_TIMEOUT_MS = range(1_000, 60_001)
+_RATE_LIMIT_MS = range(10_001)
+
+_KEY = "keys do not belong here, expected api_key, secret or password (or their _file) of the account"
+_TLS = "would weaken TLS, expected to be left out"
+_RETRY = "would send a write again whose answer was lost, expected to be left out"
+_DENIED = {  # By the name in small letters without underscores, wherever it stands.
+    **dict.fromkeys(
+        ("apikey", "secret", "password", "uid", "accountid", "login", "privatekey", "token", "twofa"), _KEY
+    ),
+    "walletaddress": _KEY,
+    **dict.fromkeys(("verify", "ssl", "sslcontext", "validateserverssl", "validateclientssl", "cafile"), _TLS),
+    **dict.fromkeys(("maxretriesonfailure", "maxretriesonfailuredelay"), _RETRY),
+    **dict.fromkeys(
+        ("trustenv", "aiohttptrustenv", "requeststrustenv"),
+        "would take proxies from the environment, expected httpsProxy",
+    ),
+    **dict.fromkeys(("proxy", "proxyurl"), "would send signed requests to another host, expected httpsProxy"),
+    "verbose": "would log requests with their keys, expected to be left out",
+    "headers": "may carry keys to another host, expected to be left out",
+}
+
+
+def screen(table: Mapping[str, object], path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield what must not be handed to ccxt, with the reason."""
+    for key, value in table.items():
+        here = (*path, key)
+        if reason := _denied(key):
+            yield here, reason
+        elif key not in ALLOWED:
+            yield (
+                here,
+                f"is not handed on to ccxt, expected one of {', '.join(sorted(ALLOWED))}{did_you_mean(key, ALLOWED)}",
+            )
+        elif key in {"urls", *_PROXIES}:
+            yield from _urls(value, here, _PROXY_SCHEMES if key in _PROXIES else _URL_SCHEMES)
+        else:
+            yield from _figures(key, value, here)
+            yield from _deep(value, here)
+
+
+def _denied(key: str) -> str | None:
+    return _DENIED.get(key.replace("_", "").lower())
+
+
+def _deep(value: object, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if reason := _denied(key):
+                yield (*path, key), reason
+            else:
+                yield from _deep(child, (*path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _deep(child, (*path, index))
+
+
+def _urls(value: object, path: Path, schemes: frozenset[str]) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if reason := _denied(key):
+                yield (*path, key), reason
+            else:
+                yield from _urls(child, (*path, key), schemes)
+    elif isinstance(value, str):
+        try:
+            if schemes is _PROXY_SCHEMES:
+                _require_proxy(value)
+            else:
+                require_safe(value.replace("{hostname}", "hostname.invalid"), schemes)
+        except ValueError as error:
+            yield path, str(error)
+    else:
+        yield path, f"found {shown(path, value)}, expected a url in quotes"
+
+
+def _require_proxy(url: str) -> None:
+    scheme, separator, host = url.partition("://")
+    if not (separator and host and scheme in _PROXY_SCHEMES):
+        raise ValueError(
+            f"expected a proxy that starts with {', '.join(f'{name}://' for name in sorted(_PROXY_SCHEMES))}"
+        )
+
+
+def _figures(key: str, value: object, path: Path) -> Iterator[tuple[Path, str]]:
+    if key == "enableRateLimit" and value is not True:
+        yield path, f"found {shown(path, value)}, expected true: without it the exchange bans this address"
+    bounds = {"timeout": _TIMEOUT_MS, "rateLimit": _RATE_LIMIT_MS}.get(key)
+    if bounds and (isinstance(value, bool) or value not in bounds):
+        yield path, f"found {shown(path, value)}, expected milliseconds from {bounds.start} to {bounds.stop - 1}"
+    if key in {"hostname", "userAgent"} and not isinstance(value, str):
+        yield path, f"found {shown(path, value)}, expected text in quotes"
+    if key == "options" and not isinstance(value, dict):
+        yield path, f"found {shown(path, value)}, expected a table"

@@ -1,0 +1,94 @@
+"""Runs the models over what was written and says in the owner's words what they refuse."""
+
+import copy
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from guard.config.keys import known_keys
+from guard.config.models import ConfigTable
+from guard.config.overlay import Written
+from guard.config.problems import Path, Problems, did_you_mean, dotted, shown
+
+_ROUNDS_MAX = 12  # Each round cuts one layer; the config is nowhere near this deep.
+_NAMED_TABLES: dict[Path, str] = {
+    ("accounts",): "[accounts.main]",
+    ("notify", "telegram"): "[notify.telegram.me]",
+    ("notify", "webhook"): "[notify.webhook.ops]",
+}
+_EXPECTED = {
+    "model_type": "expected a table",
+    "model_attributes_type": "expected a table",
+    "dict_type": "expected a table",
+    "list_type": "expected a list of tables, each under its own [[...]]",
+}
+
+
+def validate(written: Written, problems: Problems) -> ConfigTable:
+    """Return what could be read. What could not is noted and cut out, so that the rest can still be checked."""
+    values = copy.deepcopy(written.values)
+    for _ in range(_ROUNDS_MAX):
+        try:
+            return ConfigTable.model_validate(values)
+        except ValidationError as failure:
+            errors = failure.errors(include_url=False)
+        for error in errors:
+            if not problems.touch(error["loc"]) or error["type"] == "extra_forbidden":
+                problems.add(error["loc"], _text(error))
+        for error in errors:
+            _mend(values, error)
+    return ConfigTable()
+
+
+def _text(error: ErrorDetails) -> str:
+    path, kind = error["loc"], error["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(path)
+    if kind == "missing":
+        return "is missing, and there is no default"
+    expected = str(error["ctx"]["error"]) if kind == "value_error" else _EXPECTED.get(kind, error["msg"])
+    if path[:-1] in _NAMED_TABLES and kind in {"model_type", "model_attributes_type"}:
+        expected += f" with a name of yours, as {_NAMED_TABLES[path[:-1]]}"
+    return expected if expected.startswith("is ") else f"found {shown(path, error['input'])}, {expected}"
+
+
+def _unknown_key(path: Path) -> str:
+    key, known = str(path[-1]), known_keys(path[:-1])
+    if key == "sigmas":
+        return (
+            "found sigmas, expected on watch and warn only: volatility raises a level up to warn and never moves money"
+        )
+    listed = ", ".join(sorted(known))
+    return f"unknown key, expected one of {listed}{did_you_mean(key, known)}"
+
+
+def _mend(values: dict[str, Any], error: ErrorDetails) -> None:
+    """Take out what is wrong, or stand in for what is missing: nothing of it outlives the check."""
+    path = error["loc"]
+    if error["type"] != "missing":
+        _cut(values, path)
+    elif path[-1] in {"name", "exchange"}:  # The rest of this rule or account can be checked all the same.
+        _parent(values, path)[path[-1]] = dotted(path[:-1]) if path[-1] == "name" else "missing"
+    else:
+        _cut(values, path[:-1])
+
+
+def _cut(values: dict[str, Any], path: Path) -> None:
+    parent = _parent(values, path)
+    if isinstance(parent, list):
+        parent[int(path[-1])] = {"name": dotted(path)}  # Without it the other rules would change their numbers.
+    elif path[-1] == "name":
+        parent["name"] = dotted(path[:-1])
+    else:
+        parent.pop(path[-1], None)
+
+
+def _parent(values: dict[str, Any], path: Path) -> Any:
+    """Return the table or list that holds a key; an empty table where an earlier cut took it away."""
+    node: Any = values
+    for part in path[:-1]:
+        if isinstance(node, dict) and part not in node:
+            return {}
+        node = node[part]
+    return node
