@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 from urllib.parse import quote, quote_plus
 
 import structlog
@@ -28,6 +28,12 @@ _NOISY = ("ccxt", "apscheduler", "aiohttp", "asyncio")  # At info they log urls,
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # sd-daemon(3).
 _FIRST_KEYS = ("timestamp", "level", "event")
 
+_WRITTEN: dict[type, Callable[[Any], object]] = {
+    Enum: lambda value: getattr(value, "word", value.name.lower()),  # First: some are numbers or text too.
+    Decimal: lambda value: f"{value:f}",
+    datetime: datetime.isoformat,
+    timedelta: timedelta.total_seconds,
+}
 _processors: list[Processor] = []  # One list for ever: loggers that are already cached follow a second configure().
 
 
@@ -59,11 +65,11 @@ def configure(
     chosen = ("logfmt" if journal else "json") if fmt == "auto" else fmt
     after = [_renderer(chosen, journal=journal), _hider(secrets)]
     _processors[:] = [*before, *after]
-    lasting = _Lasting(target)
+    lasting = cast("TextIO", _Lasting(target))  # Nothing but write and flush is asked of it.
     structlog.configure(
         processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=lasting),  # type: ignore[arg-type]  It writes and flushes.
+        logger_factory=structlog.WriteLoggerFactory(file=lasting),
         cache_logger_on_first_use=True,
     )
     _route_standard_library(lasting, [_add_logger_name, *before], after, max(threshold, logging.WARNING))
@@ -100,8 +106,8 @@ class _Lasting:
             return
 
 
-def _route_standard_library(stream: _Lasting, before: list[Processor], after: list[Processor], threshold: int) -> None:
-    handler = logging.StreamHandler(stream)  # type: ignore[type-var]  It writes and flushes.
+def _route_standard_library(stream: TextIO, before: list[Processor], after: list[Processor], threshold: int) -> None:
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,
@@ -130,18 +136,13 @@ def _plain_values(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 def _plain(value: object) -> object:
     """Write our values as the rest of the house prints them: decimals in full, times in UTC, enums by their word."""
-    if isinstance(value, Enum):
-        return getattr(value, "word", value.name.lower())
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(inner) for inner in value]
+    for kind, written in _WRITTEN.items():
+        if isinstance(value, kind):
+            return written(value)
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
