@@ -28,10 +28,9 @@ def isolated_pool(leg: Leg, wallet: Decimal) -> MarginPool:
 def with_margin(pool: MarginPool, extra: Decimal) -> MarginPool:
     """Return the pool as it is with `extra` more of its own currency (negative: with less)."""
     rows = pool.collateral
-    index = next((index for index, row in enumerate(rows) if row.asset == pool.currency), None)
-    if index is None:
-        added = Collateral(asset=pool.currency, wallet_balance=extra, price=ONE, haircut=ZERO)
-        return replace(pool, collateral=(*rows, added))
+    if all(row.asset != pool.currency for row in rows):
+        rows = (*rows, Collateral(asset=pool.currency, wallet_balance=ZERO, price=ONE, haircut=ZERO))
+    index = next(index for index, row in enumerate(rows) if row.asset == pool.currency)
     added = replace(rows[index], wallet_balance=rows[index].wallet_balance + extra)
     return replace(pool, collateral=(*rows[:index], added, *rows[index + 1 :]))
 
@@ -51,10 +50,11 @@ def margin_to_distance(pool: MarginPool, leg: Leg, distance: Decimal) -> Decimal
     """
     move = move_of(leg)
     lowest_factor, highest_factor = max(ZERO, 1 - distance), 1 + distance
-    lower, upper = lowest_factor, highest_factor
+    curve = excess_curve(pool, move)
     if move.inverts(pool):
-        lower, upper = 1 / highest_factor, 1 / lowest_factor if lowest_factor else None
-    lowest = lowest_between(excess_curve(pool, move), lower, upper)
+        lowest = lowest_between(curve, 1 / highest_factor, 1 / lowest_factor if lowest_factor else None)
+    else:
+        lowest = lowest_between(curve, lowest_factor, highest_factor)
     if lowest.value > 0 or (lowest.value == 0 and not lowest.reached):
         return ZERO
     hair = notional(leg, leg.mark_price) * _HAIR if lowest.reached else ZERO

@@ -72,9 +72,9 @@ def _isolated(desk: _Desk, position: Position) -> _Part:
 
 
 def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequence[str]) -> _Part:
-    wallet = desk.snapshot.wallet(currency)
+    wallet, multi = desk.snapshot.wallet(currency), desk.snapshot.asset_mode is AssetMode.MULTI
     gaps = [_not_modelled(position, reason) for position in members if (reason := _obstacle(desk, position))]
-    if desk.snapshot.asset_mode is AssetMode.MULTI:
+    if multi:
         gaps.append(
             _pool_gap(currency, "multi-assets mode is not modelled: the exchange's own account ratio is watched")
         )
@@ -87,7 +87,7 @@ def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequen
         rows = [unmodelled_position(position, pool_name(currency)) for position in members]
         return _Part(
             positions=rows,
-            pool=unmodelled_pool(currency, rows, wallet, desk.snapshot.exchange_margin_ratio),
+            pool=unmodelled_pool(currency, rows, wallet, desk.snapshot.exchange_margin_ratio if multi else None),
             gaps=gaps,
         )
     legs = tuple(leg_of(position, desk.tiers[position.contract.symbol], desk.rule) for position in members)
@@ -105,7 +105,9 @@ def _leans_on(position: Position, currency: str) -> bool:
 
 def _currencies(snapshot: AccountSnapshot) -> list[str]:
     """Return the currencies that have a cross pool: something leans on it, or it holds money that may pay margin."""
-    leaned_on = (p.contract.settle for p in snapshot.positions if p.margin_mode is MarginMode.CROSS)
+    leaned_on = [p.contract.settle for p in snapshot.positions if p.margin_mode is MarginMode.CROSS]
+    if snapshot.asset_mode is AssetMode.MULTI:  # One pool of all assets: only what is traded is worth a row.
+        return list(dict.fromkeys(leaned_on))
     filled = (wallet.currency for wallet in snapshot.wallets if wallet.cross_wallet_balance != 0)
     return list(dict.fromkeys([*leaned_on, *filled]))
 

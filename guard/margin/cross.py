@@ -74,7 +74,7 @@ def unmodelled_pool(
         margin_balance=None,
         maintenance_margin=None,
         requirement=None,
-        margin_ratio=exchange_margin_ratio,
+        margin_ratio=None,
         available=None if wallet is None else wallet.available,
         equity=None if wallet is None else wallet.cross_wallet_balance + wallet.cross_unrealized_pnl,
         liquidation=UNKNOWN,
@@ -117,6 +117,3 @@ def _gain(member: PositionFigures, move: Decimal) -> Decimal:
 def _heaviest(members: Sequence[PositionFigures]) -> str | None:
     heaviest = max(members, key=lambda member: member.notional, default=None)
     return None if heaviest is None else heaviest.position.contract.symbol
-
-
-__all__ = ["modelled_pool", "pool_name", "unmodelled_pool"]

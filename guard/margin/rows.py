@@ -63,7 +63,11 @@ def position_fields(figures: PositionFigures) -> dict[str, object]:
 
 
 def pool_fields(figures: PoolFigures) -> dict[str, object]:
-    """Return a cross pool's row. Amounts are decimal strings in the row's `currency`."""
+    """Return a cross pool's row. Amounts are decimal strings in the row's `currency`.
+
+    Where the pool is not modelled its margin ratio is the exchange's own, if it states one.
+    """
+    ratio = figures.exchange_margin_ratio if figures.pool is None else figures.margin_ratio
     return {
         "pool": figures.name,
         "currency": figures.currency,
@@ -71,7 +75,7 @@ def pool_fields(figures: PoolFigures) -> dict[str, object]:
         "margin_balance": decimal_text(figures.margin_balance),
         "maintenance_margin": decimal_text(figures.maintenance_margin),
         "requirement": decimal_text(figures.requirement),
-        "margin_ratio": decimal_text(figures.margin_ratio),
+        "margin_ratio": decimal_text(ratio),
         "available": decimal_text(figures.available),
         "reserve": None,
         "spendable": None,

@@ -1,0 +1,95 @@
+"""`guard calc FILE`: the model on an account written by hand. It asks no exchange and reads no config."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from guard.cli.tables import money, percent, price
+from guard.config.account_file import WrittenAccount, read_account_file
+from guard.margin import modelled_pool, modelled_position, pool_fields, pool_name, position_fields
+from guard.snapshot import MarginMode
+
+Row = Mapping[str, Any]
+
+
+def calc(file: Path, *, as_json: bool) -> None:
+    """Print the figures of an account file, for people or (design 4.2 and 4.3) for programs.
+
+    Raises ConfigError with everything that is wrong with the file.
+    """
+    written = read_account_file(file)
+    answers = [figures(account) for account in written.accounts]
+    if as_json:
+        document = answers if written.is_list else answers[0]
+        sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+        return
+    console = Console()
+    for answer in answers:
+        for table in _tables(answer):
+            console.print(table)
+
+
+def figures(account: WrittenAccount) -> dict[str, list[dict[str, object]]]:
+    """Return the rows of one account: its positions in the file's order, and its cross pool if there is one."""
+    rows = []
+    for entry in account.positions:
+        cross = entry.position.margin_mode is MarginMode.CROSS
+        name = pool_name(entry.pool.currency) if cross else None
+        rows.append(modelled_position(entry.position, entry.leg, entry.pool, name))
+    pools = []
+    if account.cross_pool is not None:
+        members = [row for row in rows if row.position.margin_mode is MarginMode.CROSS]
+        pools.append(modelled_pool(account.cross_pool, members, wallet=None))
+    return {"positions": [position_fields(row) for row in rows], "pools": [pool_fields(pool) for pool in pools]}
+
+
+def _tables(answer: Mapping[str, list[dict[str, object]]]) -> list[Table]:
+    """Return what a person wants to see: rounded against ourselves, past and none in words."""
+    positions = _table("position", "mark", "liquidation", "distance", "bankrupt", "balance", "required", "margin ratio")
+    for row in answer["positions"]:
+        positions.add_row(*_position_cells(row))
+    pools = _table("pool", "balance", "required", "margin ratio", "distance", "all prices together", "driver")
+    for row in answer["pools"]:
+        pools.add_row(*_pool_cells(row))
+    return [table for table in (positions, pools) if table.row_count]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="right" if index else "left")
+    return table
+
+
+def _position_cells(row: Row) -> list[str]:
+    mark = row["mark_price"]
+    found = row["liquidation"] == "at"
+    return [
+        f"{row['symbol']} {row['side']} {row['margin_mode']}",
+        price(mark),
+        price(row["liquidation_price"], towards=mark) if found else str(row["liquidation"]),
+        percent(row["distance"]),
+        price(row["bankruptcy_price"], towards=mark),
+        money(row["margin_balance"], row["currency"]),
+        money(row["requirement"], row["currency"], up=True),
+        percent(row["margin_ratio"], up=True),
+    ]
+
+
+def _pool_cells(row: Row) -> list[str]:
+    moves = [percent(move) for move in (row["shock_down"], row["shock_up"]) if move is not None]
+    return [
+        row["pool"],
+        money(row["margin_balance"], row["currency"]),
+        money(row["requirement"], row["currency"], up=True),
+        percent(row["margin_ratio"], up=True),
+        percent(row["distance"]),
+        " / ".join(moves) or str(row["liquidation"]),
+        row["driver"] or "",
+    ]

@@ -1,0 +1,258 @@
+"""An account written by hand (design 4.3), in TOML or JSON, turned into pools or refused with all that is wrong."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from guard.config.account_tables import AccountTable, CollateralTable, PositionTable, TierTable, symbol_parts
+from guard.config.document import read_document
+from guard.config.problems import Path, Place, Problems, did_you_mean, dotted, shown
+from guard.errors import ConfigError
+from guard.margin import Leg, MaintenanceBasis, MarginPool, MarginRule, isolated_pool, leg_of
+from guard.snapshot import (
+    Collateral,
+    Contract,
+    ContractKind,
+    Liquidation,
+    LiquidationKind,
+    MarginMode,
+    Position,
+    RiskTier,
+    Side,
+)
+
+Table = TypeVar("Table", bound=BaseModel)
+
+_TABLES: dict[str, type[BaseModel]] = {"collateral": CollateralTable, "positions": PositionTable, "tiers": TierTable}
+_EXPECTED = {
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "list_type": "expected a list of tables",
+    "string_type": "expected text in quotes",
+    "string_too_short": "expected a coin such as 'USDT'",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenPosition:
+    """A position of an account file, and the pool it leans on: its own, or the account's cross pool."""
+
+    position: Position
+    leg: Leg
+    pool: MarginPool
+    beta: Decimal  # For stress: price x (1 + move) ** beta.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenAccount:
+    positions: tuple[WrittenPosition, ...]  # In the order of the file.
+    cross_pool: MarginPool | None  # None: no position is cross.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFile:
+    accounts: tuple[WrittenAccount, ...]
+    is_list: bool  # The file holds a list of accounts, and the answer is one too.
+
+
+def read_account_file(path: FilePath) -> AccountFile:
+    """Return the accounts of a file; `.json` is JSON, everything else TOML.
+
+    Raises ConfigError with every problem, as `file: dotted.key: what was found, what was expected` (TOML: file:line).
+    """
+    is_json = path.suffix.lower() == ".json"
+    if is_json:
+        problems, written = Problems(lambda _: Place(0, str(path))), _read_json(path)
+    else:
+        document = read_document(path)
+        problems = Problems(lambda where: Place(0, str(path), document.line(where)))
+        written = dict(document.values)
+    is_list = is_json and isinstance(written, list)
+    roots: list[tuple[Path, Any]] = (
+        [((index,), item) for index, item in enumerate(written)] if is_list else [((), written)]
+    )
+    accounts = [_account(root, item, problems) for root, item in roots]
+    if problems:
+        raise ConfigError(*problems.lines())
+    return AccountFile(accounts=tuple(account for account in accounts if account is not None), is_list=is_list)
+
+
+def _read_json(path: FilePath) -> Any:
+    try:
+        return json.loads(path.read_bytes(), object_pairs_hook=_without_repeats)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}:{error.lineno}: not JSON at column {error.colno}: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8 text, expected a JSON file") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply, expected an account or a list of accounts") from None
+    except _RepeatedKey as error:
+        raise ConfigError(f"{path}: {error}: found twice in one table, expected once") from None
+
+
+class _RepeatedKey(Exception):  # noqa: N818  It never leaves this file.
+    pass
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise _RepeatedKey(next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index])))
+    return table
+
+
+def _account(root: Path, written: Any, problems: Problems) -> WrittenAccount | None:
+    """Return one account; None, with the problems noted, where it cannot be."""
+    account = _table(AccountTable, root, written, problems)
+    lists = written if isinstance(written, dict) else {}
+    collateral = list(_rows(CollateralTable, (*root, "collateral"), lists.get("collateral"), problems))
+    positions = list(_rows(PositionTable, (*root, "positions"), lists.get("positions"), problems))
+    _check_together(root, account, collateral, positions, problems)
+    if problems or account is None:
+        return None
+    return _built(account, [row for _, row in collateral], [row for _, row in positions])
+
+
+def _rows(kind: type[Table], root: Path, written: Any, problems: Problems) -> Iterator[tuple[Path, Table]]:
+    for index, item in enumerate(written if isinstance(written, list) else []):
+        row = _table(kind, (*root, index), item, problems)
+        if row is not None:
+            yield (*root, index), row
+
+
+def _table(kind: type[Table], root: Path, written: Any, problems: Problems) -> Table | None:
+    try:
+        return kind.model_validate(written)
+    except ValidationError as failure:
+        for error in failure.errors(include_url=False):
+            path = (*root, *error["loc"])
+            if not problems.touch(path):
+                problems.add(path, _text(path, error))
+        return None
+
+
+def _text(path: Path, error: ErrorDetails) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        lists = [part for part in path[:-1] if isinstance(part, str)]
+        known = (_TABLES[lists[-1]] if lists else AccountTable).model_fields
+        return f"unknown key, expected one of {', '.join(sorted(known))}{did_you_mean(str(path[-1]), known)}"
+    if kind == "missing":
+        return "is missing, and there is no default"
+    if kind == "literal_error":
+        expected = f"expected {error['ctx']['expected']}"
+    else:
+        expected = str(error["ctx"]["error"]) if kind == "value_error" else _EXPECTED.get(kind, error["msg"])
+    found = error["input"]
+    if expected.startswith(("is ", "tier ", "maintenance_amount ")):
+        return expected
+    return f"found {shown(path, found)}, {expected}"
+
+
+def _check_together(
+    root: Path,
+    account: AccountTable | None,
+    collateral: list[tuple[Path, CollateralTable]],
+    positions: list[tuple[Path, PositionTable]],
+    problems: Problems,
+) -> None:
+    """Note what no single row can know."""
+    marks: dict[str, tuple[Path, Decimal]] = {}
+    for path, row in positions:
+        first, mark = marks.setdefault(row.symbol, (path, row.mark_price))
+        if mark != row.mark_price:
+            problems.add(
+                (*path, "mark_price"),
+                f"found {row.mark_price:f}, expected {mark:f} as in {dotted(first)}: one symbol, one mark",
+            )
+    cross = [(path, row) for path, row in positions if row.margin_mode == "cross"]
+    if not cross:
+        if account is not None and positions and (account.other_maintenance_margin or account.other_unrealized_pnl):
+            problems.add(
+                root, "other_maintenance_margin or other_unrealized_pnl found, expected none: no position is cross"
+            )
+        return
+    first, currency = cross[0][0], symbol_parts(cross[0][1].symbol)[2]
+    for path, row in cross:
+        settle = symbol_parts(row.symbol)[2]
+        if settle != currency:
+            problems.add(
+                (*path, "symbol"),
+                f"found a cross position that settles in {settle}, expected {currency} as in {dotted(first)}: "
+                "one cross pool per file",
+            )
+    if account is not None and not account.collateral:
+        problems.add((*root, "collateral"), f"is missing, expected the cross wallet that {dotted(first)} leans on")
+    for path, asset in collateral:
+        if asset.asset == currency and asset.price != 1:
+            problems.add(
+                (*path, "price"), f'found {asset.price:f}, expected "1": the pool is counted in {currency} itself'
+            )
+
+
+def _built(account: AccountTable, collateral: list[CollateralTable], rows: list[PositionTable]) -> WrittenAccount:
+    legs = [leg_of(_position(row), _tiers(row), _rule(row)) for row in rows]
+    cross = tuple(leg for leg, row in zip(legs, rows, strict=True) if row.margin_mode == "cross")
+    pool = None
+    if cross:
+        pool = MarginPool(
+            currency=cross[0].contract.settle,
+            margin_mode=MarginMode.CROSS,
+            collateral=tuple(Collateral(**row.model_dump()) for row in collateral),
+            legs=cross,
+            other_maintenance_margin=account.other_maintenance_margin,
+            other_unrealized_pnl=account.other_unrealized_pnl,
+        )
+    return WrittenAccount(
+        positions=tuple(_written(row, leg, pool) for row, leg in zip(rows, legs, strict=True)), cross_pool=pool
+    )
+
+
+def _written(row: PositionTable, leg: Leg, cross_pool: MarginPool | None) -> WrittenPosition:
+    pool = cross_pool if row.isolated_wallet is None else isolated_pool(leg, row.isolated_wallet)
+    assert pool is not None, "a cross row makes a cross pool"  # noqa: S101  Our own guarantee.
+    return WrittenPosition(position=_position(row), leg=leg, pool=pool, beta=row.beta)
+
+
+def _position(row: PositionTable) -> Position:
+    base, _, settle = symbol_parts(row.symbol)
+    contract = Contract(
+        symbol=row.symbol,
+        kind=ContractKind(row.contract),
+        base=base,
+        settle=settle,
+        contract_size=row.contract_size,
+    )
+    return Position(
+        contract=contract,
+        side=Side[row.side.upper()],
+        margin_mode=MarginMode(row.margin_mode),
+        quantity=row.quantity,
+        entry_price=row.entry_price,
+        mark_price=row.mark_price,
+        isolated_wallet=row.isolated_wallet,
+        leverage=None,
+        hedged=False,
+        auto_add_margin=None,
+        exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
+        exchange_maintenance_margin=None,
+        updated_at=None,
+    )
+
+
+def _tiers(row: PositionTable) -> tuple[RiskTier, ...]:
+    return tuple(RiskTier(**tier.model_dump()) for tier in row.tiers)
+
+
+def _rule(row: PositionTable) -> MarginRule:
+    return MarginRule(
+        liquidation_fee_rate=row.liquidation_fee_rate, maintenance_basis=MaintenanceBasis(row.maintenance_basis)
+    )
