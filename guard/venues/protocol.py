@@ -1,7 +1,7 @@
 """What the house asks of an exchange. Reads raise VenueUnavailable or KeysRefused; only `add_margin` writes."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -26,10 +26,12 @@ class VenueAccount:
 
     account: str
     exchange: str  # ccxt id.
-    api_key: str
-    secret: str
-    password: str | None
-    ccxt: Mapping[str, object]  # Constructor options of the user (urls, proxies, options), already screened.
+    api_key: str = field(repr=False)
+    secret: str = field(repr=False)
+    password: str | None = field(repr=False)
+    ccxt: Mapping[str, object] = field(
+        repr=False
+    )  # Constructor options of the user (urls, proxies, options), already screened.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,229 @@
+"""Adding margin to an isolated position at Binance USD-M: one POST, what its answer proves, and what history proves.
+
+Sources: docs "Modify Isolated Position Margin" and "Get Position Margin Change History" (seen 2026-07), error codes of
+USD-M futures (seen 2026-07), the reliability study of 2026-07. There is no client id: an answer that was lost is
+settled by the history of adjustments, and not before the fence.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from guard.errors import OutcomeUnknown, VenueError, VenueRefused, VenueUnavailable
+from guard.snapshot import MarginChange, MarginRequest, Outcome, PositionKey, Settlement, Side
+from guard.venues.binance_account import PositionSide
+from guard.venues.protocol import WriteTerms
+from guard.venues.rows import Moment, Number, Positive, Row, RowError, Word, read_row, rows_of
+from guard.venues.transport import Answered, NotSent, WriteRule, ask
+
+ADD_MARGIN = WriteRule(method="POST", path_end="/fapi/v1/positionMargin", fields={"type": "1"})
+HISTORY_ROWS_MAX = 500
+HISTORY_MARGIN = timedelta(days=1)  # The end of what is kept is not a sharp line.
+CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time the exchange books it under.
+
+# What Binance answers when it did nothing. By its code, never by ccxt's class: ccxt has the same class for yes and no.
+CLEAR_NOES: Mapping[str, str] = {
+    "-1003": "too many requests",
+    "-1008": "the exchange is overloaded",
+    "-1021": "our clock is off",
+    "-1022": "the signature is not valid",
+    "-1102": "a parameter is missing",
+    "-1111": "too many decimals",
+    "-1121": "no such symbol",
+    "-2014": "the key is malformed",
+    "-2015": "the key, its address or its permissions are refused",
+    "-2018": "the balance is not sufficient",
+    "-2019": "the margin is not sufficient",
+    "-4049": "the position is not isolated",
+    "-4050": "the cross balance is not sufficient",
+    "-4051": "the isolated balance is not sufficient",
+    "-4054": "there is no position",
+    "-4055": "the amount is not positive",
+    "-4061": "the position side does not fit the account's position mode",
+    "-4168": "isolated margin is off in multi-assets mode",
+}
+
+
+class _Confirmation(Row):
+    """The answer to POST /fapi/v1/positionMargin that proves that the money moved."""
+
+    code: Literal[200]
+    amount: Positive
+    type: Literal[1]
+
+
+class _Change(Row):
+    """One row of GET /fapi/v1/positionMargin/history."""
+
+    symbol: Word
+    type: Literal[1, 2]  # 1 adds, 2 takes away.
+    delta_type: Word  # USER_ADJUST is a person or an API key; TRADE and others are not.
+    amount: Number
+    asset: Word
+    time: Moment
+    position_side: PositionSide
+
+
+async def add_margin(client: Any, request: MarginRequest, market_id: str, recv_window: timedelta) -> str:
+    """Send the POST, once, and return the exchange's confirmation."""
+    what = f"{request.amount:f} {request.currency} to {request.key}"
+    parameters = {
+        "symbol": market_id,
+        "amount": f"{request.amount:f}",
+        "type": 1,
+        "recvWindow": int(recv_window / timedelta(milliseconds=1)),
+    }
+    if request.hedged:
+        parameters["positionSide"] = request.key.side.word.upper()
+    failure: VenueError
+    try:
+        return _confirmed(await client.fapiPrivatePostPositionMargin(parameters), request, what)
+    except asyncio.CancelledError:
+        raise  # The intent stays sent: unknown until settled.
+    except NotSent as error:
+        failure = VenueRefused(f"{what}: {error}", code="not_sent", retry_after=error.retry_after)
+    except Answered as error:
+        failure = _judge(error, what)
+    except Exception as error:  # noqa: BLE001  # Whatever broke: without a clear no the money may have moved.
+        detail = str(error) if isinstance(error, VenueError) else type(error).__name__
+        failure = OutcomeUnknown(f"{what}: {detail}")
+    raise failure  # Out here, so that no foreign error hangs on it.
+
+
+def _confirmed(answer: object, request: MarginRequest, what: str) -> str:
+    """Return the confirmation when the answer is positive evidence. Raises OutcomeUnknown otherwise."""
+    try:
+        confirmation = read_row(_Confirmation, answer)
+    except RowError as error:
+        raise OutcomeUnknown(f"{what}: answered without a confirmation ({error})") from None
+    if confirmation.amount != request.amount:
+        raise OutcomeUnknown(f"{what}: the answer speaks of {confirmation.amount:f}")
+    return f"code 200, type 1, amount {confirmation.amount:f}"
+
+
+def _judge(error: Answered, what: str) -> VenueRefused | OutcomeUnknown:
+    """Return the clear no that an error answer is, or OutcomeUnknown.
+
+    A 5xx stays unknown whatever it says, except the documented overload refusal.
+    """
+    if error.status in {418, 429}:
+        return VenueRefused(f"{what}: {error}", code=error.code or str(error.status), retry_after=error.retry_after)
+    meaning = CLEAR_NOES.get(error.code or "")
+    if meaning and error.code and (error.status < 500 or error.code == "-1008"):
+        return VenueRefused(f"{what}: {meaning} ({error})", code=error.code, retry_after=error.retry_after)
+    return OutcomeUnknown(f"{what}: {error}")
+
+
+async def read_changes(
+    client: Any, market_id: str, key: PositionKey, *, start: datetime, end: datetime
+) -> tuple[MarginChange, ...]:
+    """Read one symbol's adjustment history, oldest first. Rows of side BOTH are of the one-way position `key`."""
+    rows = await _history(client, market_id, _ms(start), _ms(end))
+    try:
+        changes = [read_row(_Change, row) for row in rows]
+    except RowError as error:
+        raise VenueUnavailable(f"margin history of {key.symbol}: {error}") from None
+    seen: Counter[str] = Counter()
+    return tuple(_change(row, key, seen) for row in sorted(changes, key=lambda row: row.time))
+
+
+async def _history(client: Any, market_id: str, start: int, end: int) -> list[object]:
+    """Read the rows of a span of milliseconds. A full page is asked for again in halves: how it is cut is not said."""
+    parameters = {"symbol": market_id, "startTime": start, "endTime": end, "limit": HISTORY_ROWS_MAX}
+    answer = await ask(client, "fapiPrivateGetPositionMarginHistory", parameters)
+    rows = rows_of(answer, f"margin history of {market_id}")
+    if len(rows) < HISTORY_ROWS_MAX or end <= start:
+        return rows
+    middle = (start + end) // 2
+    return [*await _history(client, market_id, start, middle), *await _history(client, market_id, middle + 1, end)]
+
+
+def _change(row: _Change, key: PositionKey, seen: Counter[str]) -> MarginChange:
+    fields = f"{row.symbol}|{_ms(row.time)}|{row.position_side}|{row.delta_type}|{row.type}|{row.amount:f}"
+    seen[fields] += 1
+    return MarginChange(
+        key=key if row.position_side == "BOTH" else PositionKey(key.symbol, Side[row.position_side]),
+        amount=abs(row.amount) if row.type == 1 else -abs(row.amount),
+        currency=row.asset,
+        at=row.time,
+        by_user=row.delta_type == "USER_ADJUST",
+        entry_id=f"{fields}|{seen[fields]}",  # Binance has no id; rows alike in every field are numbered.
+    )
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _at(entry_id: str) -> int:
+    return int(entry_id.split("|")[1])
+
+
+async def settle(
+    client: Any,
+    request: MarginRequest,
+    market_id: str,
+    *,
+    sent_at: datetime,
+    now: datetime,
+    skew: timedelta,
+    terms: WriteTerms,
+    known_entries: frozenset[str],
+) -> Settlement:
+    """Look for the request in the history. `skew` is the exchange's clock minus ours.
+
+    Applied as soon as it is there. Not applied only after the fence by both clocks, when two readings in a row do not
+    have it but do have every older entry that we know of.
+    """
+    start, fence = sent_at + skew - CLOCK_TOLERANCE, sent_at + skew + terms.fence
+    end = fence + CLOCK_TOLERANCE  # Booked later than this, it is not ours.
+    if now - sent_at > terms.history_kept - HISTORY_MARGIN:
+        return Settlement(outcome=Outcome.UNKNOWN, evidence="the exchange's history does not go back that far")
+    for reading in (1, 2):
+        changes = await read_changes(client, market_id, request.key, start=start, end=end)
+        ours = next((c for c in changes if _is_effect_of(request, c) and c.entry_id not in known_entries), None)
+        if ours is not None:
+            text = f"history: {ours.amount:f} {ours.currency} added at {ours.at:%H:%M:%S} UTC (USER_ADJUST)"
+            return Settlement(outcome=Outcome.APPLIED, evidence=text, entry_id=ours.entry_id)
+        doubt = _doubt(changes, known_entries, market_id, start, end)
+        if now < sent_at + terms.fence:
+            doubt = f"it may still be executed until {sent_at + terms.fence:%H:%M:%S} UTC"
+        elif reading == 1 and not doubt and await server_time(client) < fence:
+            doubt = "by the exchange's clock it may still be executed"
+        if doubt:
+            return Settlement(outcome=Outcome.UNKNOWN, evidence=f"not in the history; {doubt}")
+    text = f"history: no such entry in two readings after {sent_at + terms.fence:%H:%M:%S} UTC"
+    return Settlement(outcome=Outcome.NOT_APPLIED, evidence=text)
+
+
+def _is_effect_of(request: MarginRequest, change: MarginChange) -> bool:
+    return (
+        change.by_user
+        and change.key == request.key
+        and change.currency == request.currency
+        and change.amount == request.amount
+    )
+
+
+def _doubt(
+    changes: tuple[MarginChange, ...], known: frozenset[str], market_id: str, start: datetime, end: datetime
+) -> str:
+    """Return why this reading of the history is not to be trusted; empty when nothing speaks against it."""
+    due = {entry for entry in known if entry.startswith(f"{market_id}|") and _ms(start) <= _at(entry) <= _ms(end)}
+    missing = due - {change.entry_id for change in changes}
+    return f"{len(missing)} entries that it had before are missing from it" if missing else ""
+
+
+async def server_time(client: Any) -> datetime:
+    """Read the exchange's clock."""
+    answer = await ask(client, "fapiPublicGetTime", {})
+    try:
+        return read_row(_ServerTime, answer).server_time
+    except RowError as error:
+        raise VenueUnavailable(f"time: {error}") from None
+
+
+class _ServerTime(Row):
+    server_time: Moment

@@ -1,0 +1,115 @@
+"""Binance USD-M's market data: one mark price, a stream of them, and candles of them. Never the last traded price."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from guard.errors import VenueError, VenueUnavailable
+from guard.snapshot import Mark
+from guard.venues.protocol import Candle
+from guard.venues.rows import Moment, Positive, Row, RowError, Word, read_row, rows_of
+
+SILENCE_MAX = timedelta(seconds=10)  # The stream speaks once a second.
+
+
+class _PremiumIndex(Row):
+    """GET /fapi/v1/premiumIndex with a symbol."""
+
+    symbol: Word
+    mark_price: Positive
+    time: Moment
+
+
+class _Candle(Row):
+    opened_at: Moment
+    open: Positive
+    high: Positive
+    low: Positive
+    close: Positive
+
+
+class _MarkUpdate(Row):
+    """A markPriceUpdate message; its names are single letters."""
+
+    E: Moment
+    p: Positive
+
+
+def read_mark(answer: object, market_id: str, symbol: str) -> Mark:
+    """Return the mark price. Raises VenueUnavailable."""
+    try:
+        row = read_row(_PremiumIndex, answer)
+    except RowError as error:
+        raise VenueUnavailable(f"mark price of {symbol}: {error}") from None
+    if row.symbol != market_id:
+        raise VenueUnavailable(f"mark price of {symbol}: the answer is about {row.symbol[:32]!r}")
+    return Mark(symbol=symbol, price=row.mark_price, at=row.time)
+
+
+def read_candles(answer: object, symbol: str) -> tuple[Candle, ...]:
+    """Return candles, oldest first. Raises VenueUnavailable: a hole would look like a calm market."""
+    what = f"candles of {symbol}"
+    names = ("openedAt", "open", "high", "low", "close")
+    try:
+        rows = [read_row(_Candle, dict(zip(names, raw, strict=False))) for raw in map(_list, rows_of(answer, what))]
+    except RowError as error:
+        raise VenueUnavailable(f"{what}: {error}") from None
+    return tuple(
+        Candle(opened_at=row.opened_at, high=float(row.high), low=float(row.low), close=float(row.close))
+        for row in sorted(rows, key=lambda row: row.opened_at)
+    )
+
+
+def _list(raw: object) -> list[Any]:
+    if not isinstance(raw, list):
+        raise RowError("a candle is no list")
+    return raw
+
+
+async def stream_marks(
+    client: Any, symbols: tuple[str, ...], *, now: Callable[[], datetime], silence_max: timedelta = SILENCE_MAX
+) -> AsyncIterator[Mark]:
+    """Yield each new mark price. `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
+
+    ccxt wakes us with one symbol of a burst, so all of them are looked up whenever it does.
+    """
+    told: dict[str, datetime] = {}
+    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
+    try:
+        while True:
+            await _wait_for_news(client, symbols, fresh_by)
+            for mark in _news(client, symbols, told):
+                if now() - mark.at <= silence_max:
+                    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
+                    yield mark
+    finally:
+        await client.close_ws_clients()
+
+
+async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float) -> None:
+    try:
+        async with asyncio.timeout_at(fresh_by):
+            await client.watch_mark_prices(list(symbols))
+            return
+    except VenueError:
+        raise
+    except TimeoutError:
+        failure = "mark stream: no fresh price for 10 s"
+    except Exception as error:  # noqa: BLE001  # ccxt hands on whatever broke the connection.
+        failure = f"mark stream: {type(error).__name__}"
+    raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
+
+
+def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> list[Mark]:
+    """Return the marks that are newer than the ones told before, and note them as told."""
+    marks = []
+    for symbol in symbols:
+        try:
+            row = read_row(_MarkUpdate, (client.tickers.get(symbol) or {}).get("info"))
+        except RowError:
+            continue  # No price yet, or a broken message: the silence limit judges how long that may last.
+        if symbol not in told or told[symbol] < row.E:
+            told[symbol] = row.E
+            marks.append(Mark(symbol=symbol, price=row.p, at=row.E))
+    return marks
