@@ -1,0 +1,191 @@
+"""The lines that say how a position or a pool stands: how far, what it costs, what guard does, what to do."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from guard.notify import wording
+from guard.policy.decision import Decision, PoolVerdict, PositionVerdict, TopUp
+from guard.policy.terms import Level, Mode
+from guard.snapshot import LiquidationKind, MarginMode, PositionKey
+
+_ONLY_SAID = {
+    Mode.OBSERVE: "mode observe: it only looks",
+    Mode.SHADOW: "mode shadow: it only says so",
+    Mode.APPROVE: "mode approve: it cannot ask yet, so it only says so",
+}
+
+
+def short_name(key: PositionKey) -> str:
+    """Return the shortest name a trader recognizes: `BTC long`; `BTC/USD long` where the coin itself is the margin."""
+    pair, _, settle = key.symbol.partition(":")
+    base = pair.partition("/")[0]
+    coin, _, expiry = settle.partition("-")
+    name = pair if coin == base else base
+    return f"{name}{'-' if expiry else ''}{expiry} {key.side.word}"
+
+
+def where(verdict: PositionVerdict) -> str:
+    """Return how far liquidation is, for a title."""
+    figures = verdict.figures
+    price = liquidation_in_force(verdict)
+    if price is not None and figures.distance is not None:
+        mark = figures.position.mark_price
+        return f"{wording.distance(figures.distance)} from liquidation ({wording.liquidation_price(price, mark=mark)})"
+    return without_price(figures.liquidation.kind)
+
+
+def without_price(kind: LiquidationKind) -> str:
+    if kind is LiquidationKind.PAST:
+        return "is at or past liquidation"
+    if kind is LiquidationKind.NONE:
+        return "has no liquidation price"
+    return "liquidation not known"
+
+
+def liquidation_in_force(verdict: PositionVerdict) -> Decimal | None:
+    """Return the price that the distance goes by. None: none, past or unknown."""
+    figures = verdict.figures
+    if figures.distance_basis == "exchange":
+        return figures.position.exchange_liquidation.price
+    return figures.liquidation.price
+
+
+def how_far(verdict: PositionVerdict) -> Iterator[str]:
+    figures = verdict.figures
+    position = figures.position
+    mark = position.mark_price
+    ours = figures.crossings.nearest
+    theirs = position.exchange_liquidation
+    yield f"Mark {wording.price(mark)}: {where(verdict)}."
+    if ours.price is not None:
+        yield f"Liquidation by our model: {wording.liquidation_price(ours.price, mark=mark)}."
+    else:
+        yield f"Our model: {without_price(ours.kind)}."
+    nearer = " It is nearer: the distance goes by it." if figures.distance_basis == "exchange" else ""
+    if theirs.price is not None:
+        yield f"The exchange's own: {wording.liquidation_price(theirs.price, mark=mark)}.{nearer}"
+    else:
+        yield f"The exchange's own: {'none stated' if theirs.kind is LiquidationKind.UNKNOWN else 'none'}."
+    yield from _how_fast(verdict)
+
+
+def _how_fast(verdict: PositionVerdict) -> Iterator[str]:
+    if verdict.outlook.sigmas is not None:
+        yield f"In the coin's own terms: {verdict.outlook.sigmas:.1f} sigmas of a day away."
+    chances = verdict.outlook.touch_probability
+    if chances:
+        told = ", ".join(f"{wording.chance(chance)} within {horizon}" for horizon, chance in chances.items())
+        yield f"Chance to touch it: {told}."
+
+
+def what_it_costs(verdict: PositionVerdict) -> Iterator[str]:
+    figures = verdict.figures
+    position = figures.position
+    currency = position.contract.settle
+    if position.margin_mode is MarginMode.CROSS:
+        if figures.margin_balance is not None:
+            balance = wording.free(figures.margin_balance, currency)
+            yield f"At stake: the whole balance of {figures.pool_name}, {balance}."
+        return
+    if position.isolated_wallet is not None:
+        yield f"At stake: its margin, {wording.required(position.isolated_wallet, currency)}."
+    if figures.margin_balance is not None and figures.requirement is not None:
+        yield (
+            f"Margin balance {wording.free(figures.margin_balance, currency)}, "
+            f"required {wording.required(figures.requirement, currency)}."
+        )
+    terms = verdict.rule.top_up if verdict.rule is not None else None
+    if terms is not None and verdict.money_to_target is not None:
+        yield f"Back to {wording.distance(terms.target)} costs {wording.required(verdict.money_to_target, currency)}."
+    if terms is not None:
+        left, now = _known(verdict.budget_left, currency), _known(verdict.spendable, currency)
+        yield f"Budget left: {left}; to spend now: {now}."
+    if verdict.guarded_liquidation_price is not None:
+        at = wording.liquidation_price(verdict.guarded_liquidation_price, mark=position.mark_price)
+        yield f"With all of its budget: liquidated at {at}."
+
+
+def _known(amount: Decimal | None, currency: str) -> str:
+    return "not known" if amount is None else wording.free(amount, currency)
+
+
+def what_guard_does(verdict: PositionVerdict) -> str:
+    if verdict.top_up is not None:
+        return _of_top_up(verdict.top_up, mark=verdict.figures.position.mark_price)
+    if verdict.withheld is not None:
+        return f"guard adds no money: {verdict.withheld.text}"
+    if verdict.trigger is not None:
+        note = f" ({verdict.trigger_note})" if verdict.trigger_note else ""
+        return f"guard looks into adding margin at {wording.distance(verdict.trigger)} and nearer{note}."
+    return "guard only watches it: no budget is written for it."
+
+
+def _of_top_up(top_up: TopUp, *, mark: Decimal) -> str:
+    amount = wording.required(top_up.amount, top_up.currency)
+    effect = f"{wording.distance(top_up.distance_before)} → {wording.distance(top_up.distance_after)}"
+    if top_up.liquidation_after is not None:
+        effect += f", liquidation then {wording.liquidation_price(top_up.liquidation_after, mark=mark)}"
+    cut = f" Made smaller by {top_up.cut_by}." if top_up.cut_by else ""
+    if top_up.mode is Mode.ACT:
+        return f"guard is adding {amount} ({effect}).{cut} A message follows when it is done."
+    return f"guard would add {amount} ({effect}) but does not ({_ONLY_SAID[top_up.mode]}).{cut}"
+
+
+def what_to_do(verdict: PositionVerdict) -> str:
+    if verdict.figures.liquidation.kind is LiquidationKind.PAST:
+        return "To do: open the exchange now. It may be liquidating already."
+    if verdict.level is Level.UNKNOWN:
+        return "To do: look at it at the exchange. guard cannot say how far it is."
+    if verdict.level <= Level.WARN:
+        return "To do: nothing at once. Less size or more margin moves it away."
+    if verdict.top_up is not None and verdict.top_up.mode is Mode.ACT:
+        return "To do: nothing if the next message says it worked. Else add margin yourself."
+    if verdict.figures.position.margin_mode is MarginMode.CROSS:
+        currency = verdict.figures.position.contract.settle
+        return f"To do: bring {currency} into the futures wallet, make a position smaller, or close one."
+    return "To do: add margin at the exchange, make the position smaller, or close it."
+
+
+def how_a_pool_stands(verdict: PoolVerdict, decision: Decision) -> Iterator[str]:
+    figures = verdict.figures
+    if figures.margin_balance is not None and figures.requirement is not None:
+        yield (
+            f"Balance {wording.free(figures.margin_balance, figures.currency)}, "
+            f"required {wording.required(figures.requirement, figures.currency)}."
+        )
+    if figures.driver is not None:
+        driver = next((row for row in decision.positions if row.key.symbol == figures.driver), None)
+        price = figures.liquidation.price
+        if driver is not None and price is not None:
+            mark = driver.figures.position.mark_price
+            at = wording.liquidation_price(price, mark=mark)
+            yield f"Nearest: {figures.driver} alone at {at} (mark {wording.price(mark)})."
+    moves = [wording.signed_move(move) for move in (figures.shock_down, figures.shock_up) if move is not None]
+    if moves:
+        yield f"All prices together: {' or '.join(moves)} liquidates it."
+    if figures.exchange_margin_ratio is not None:
+        ratio = wording.share(figures.exchange_margin_ratio)
+        yield f"The exchange's own account ratio: {ratio} (100 % is liquidation)."
+    leaning = ", ".join(short_name(row.key) for row in decision.positions if row.figures.pool_name == figures.name)
+    if leaning:
+        yield f"Falls together: {leaning}."
+
+
+def pool_where(verdict: PoolVerdict) -> str:
+    figures = verdict.figures
+    if figures.distance is not None and figures.liquidation.kind is LiquidationKind.AT:
+        by = f" ({figures.driver.partition('/')[0]})" if figures.driver is not None else ""
+        return f"{wording.distance(figures.distance)} from liquidation{by}"
+    if figures.exchange_margin_ratio is not None:
+        return f"exchange's ratio {wording.share(figures.exchange_margin_ratio)}"
+    return without_price(figures.liquidation.kind)
+
+
+def pool_to_do(verdict: PoolVerdict) -> str:
+    if verdict.figures.liquidation.kind is LiquidationKind.PAST:
+        return "To do: open the exchange now. It may be liquidating already."
+    if verdict.level is Level.UNKNOWN:
+        return "To do: look at the account at the exchange. guard cannot say how far it is."
+    if verdict.level <= Level.WARN:
+        return "To do: nothing at once. Less size or more collateral moves it away."
+    return f"To do: bring {verdict.figures.currency} into the wallet, make a position smaller, or close one."
