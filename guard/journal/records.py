@@ -9,7 +9,7 @@ from guard.snapshot import PositionKey
 
 
 class IntentState(StrEnum):
-    """PLANNED, SENT and UNKNOWN are open and count as spent; so does APPLIED. REFUSED and NOT_APPLIED give budget back."""
+    """PLANNED, SENT and UNKNOWN are open and count as spent, APPLIED does too; the others give budget back."""
 
     PLANNED = "planned"  # Committed; the first byte may or may not have left.
     SENT = "sent"  # The request was started.
@@ -21,6 +21,10 @@ class IntentState(StrEnum):
     @property
     def is_open(self) -> bool:
         return self in {IntentState.PLANNED, IntentState.SENT, IntentState.UNKNOWN}
+
+    @property
+    def counts_as_spent(self) -> bool:
+        return self.is_open or self is IntentState.APPLIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +49,15 @@ class Intent:
     evidence: str | None = None  # The exchange's confirmation, refusal or history entry.
     entry_id: str | None = None  # The history entry that proves it.
     facts_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRow:
+    """One line of `guard history`."""
+
+    at: datetime
+    account: str | None  # None: of the daemon itself.
+    kind: str  # "daemon.started", "alert.fired", "intent.applied", "message.delivered", "arm", "disarm".
+    subject: str
+    text: str
+    data: str | None  # JSON for an event, the intent's or message's id for theirs.

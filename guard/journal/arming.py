@@ -1,0 +1,93 @@
+"""Whether an account may spend at all (law 2): disarmed by its owner, without a past, not yet reconciled, or armed."""
+
+import sqlite3
+from datetime import datetime
+from functools import cached_property
+
+from guard.errors import JournalError
+from guard.journal.columns import time_text
+from guard.journal.history import add_event
+from guard.journal.store import Store
+
+ALL_ACCOUNTS = "*"
+
+
+class Arming(Store):
+    @cached_property
+    def _reconciled(self) -> set[str]:
+        return set()  # Of this process: each start must look for itself.
+
+    def arm(self, account: str | None, at: datetime, by: str) -> None:
+        """Allow spending again, also where the past is not known: the owner answers for it. None: every account.
+
+        Acts that missed their effect are forgiven. What an account was disarmed from by a `disarm` of everything is
+        armed again only by an `arm` of everything.
+        """
+        with self._write(at) as connection:
+            who = _scope(account)
+            connection.execute("DELETE FROM disarmed WHERE :who IN ('*', account)", {"who": who})
+            connection.execute(
+                "UPDATE pasts SET state = 'known', at = ?, because = ? "
+                "WHERE state = 'watch_only' AND ? IN ('*', account)",
+                (time_text(at), f"armed by {by}", who),
+            )
+            if account is not None:
+                connection.execute(
+                    "INSERT INTO pasts VALUES (?, 'known', ?, ?) ON CONFLICT DO NOTHING",
+                    (account, time_text(at), f"armed by {by}"),
+                )
+            connection.execute("UPDATE lives SET misses = 0 WHERE ended_at IS NULL AND ? IN ('*', account)", (who,))
+            add_event(connection, at, account, "arm", account or "all accounts", f"armed by {by}")
+
+    def disarm(self, account: str | None, at: datetime, by: str, because: str) -> None:
+        """Stop all spending until `arm`, over restarts. None: every account, those of a later config included."""
+        with self._write(at) as connection:
+            connection.execute(
+                "INSERT INTO disarmed VALUES (?, ?, ?, ?) ON CONFLICT (account) DO UPDATE "
+                "SET at = excluded.at, by = excluded.by, because = excluded.because",
+                (_scope(account), time_text(at), by, because),
+            )
+            add_event(connection, at, account, "disarm", account or "all accounts", f"disarmed by {by}: {because}")
+
+    def needs_rebuild(self, account: str) -> bool:
+        """Say whether this journal has yet to learn what the account spent before."""
+        return not self._rows("SELECT 1 FROM pasts WHERE account = ?", (account,))
+
+    def set_reconciled(self, account: str) -> None:
+        """Note that a fresh read was held against the journal in this process: no intent is open, sizes are known."""
+        self._reconciled.add(account)
+
+    def arming(self, account: str) -> tuple[bool, str | None]:
+        """Return whether the account may spend, and if not, why not, for people."""
+        because = self._why_not_armed(account)
+        return because is None, because
+
+    def _why_not_armed(self, account: str) -> str | None:
+        if self.broken is not None:
+            return self.broken
+        disarmed = self._rows(
+            "SELECT * FROM disarmed WHERE account IN (?, ?) ORDER BY account = ? DESC",
+            (account, ALL_ACCOUNTS, ALL_ACCOUNTS),
+        )
+        if disarmed:
+            row = disarmed[0]
+            lift = "guard arm" if row["account"] == ALL_ACCOUNTS else f"guard arm {account}"
+            return f"disarmed by {row['by']} at {row['at']}: {row['because']} (`{lift}` lifts it)"
+        past = self._rows("SELECT state, because FROM pasts WHERE account = ?", (account,))
+        if not past:
+            return "this journal does not know yet what was spent before"
+        if past[0]["state"] == "watch_only":
+            return f"watching only until `guard arm`: {past[0]['because']}"
+        if account not in self._reconciled and not self._read_only:
+            return "not yet reconciled with the exchange since the start"
+        return None
+
+
+def write_past(connection: sqlite3.Connection, account: str, state: str, at: datetime, because: str) -> None:
+    connection.execute("INSERT INTO pasts VALUES (?, ?, ?, ?)", (account, state, time_text(at), because))
+
+
+def _scope(account: str | None) -> str:
+    if account == ALL_ACCOUNTS:
+        raise JournalError("no account can be called '*'")
+    return account or ALL_ACCOUNTS

@@ -1,0 +1,53 @@
+"""What happened, for people: events of their own, and the intents and deliveries as their tables have them."""
+
+import sqlite3
+from datetime import datetime
+
+from guard.journal.columns import moment, time_text
+from guard.journal.records import HistoryRow
+from guard.journal.store import Store
+
+
+class History(Store):
+    def event(  # noqa: PLR0917 - one row, in the order of its columns.
+        self, at: datetime, account: str | None, kind: str, subject: str, text: str, data: str | None = None
+    ) -> None:
+        """Write down something that has no table of its own, as the daemon's start and stop. `data` is JSON."""
+        with self._write(at) as connection:
+            add_event(connection, at, account, kind, subject, text, data)
+
+    def history(
+        self, account: str | None = None, since: datetime | None = None, limit: int = 200
+    ) -> tuple[HistoryRow, ...]:
+        """Return the newest rows, oldest first. An account's history includes what concerns every account."""
+        rows = self._rows(
+            "SELECT * FROM history WHERE (:account IS NULL OR account IS NULL OR account = :account) "
+            "AND at >= :since ORDER BY at DESC LIMIT :limit",
+            {"account": account, "since": "" if since is None else time_text(since), "limit": limit},
+        )
+        return tuple(
+            HistoryRow(
+                at=moment(row["at"]),
+                account=row["account"],
+                kind=row["kind"],
+                subject=row["subject"],
+                text=row["text"],
+                data=row["data"],
+            )
+            for row in reversed(rows)
+        )
+
+
+def add_event(  # noqa: PLR0917 - one row, in the order of its columns.
+    connection: sqlite3.Connection,
+    at: datetime,
+    account: str | None,
+    kind: str,
+    subject: str,
+    text: str,
+    data: str | None = None,
+) -> None:
+    connection.execute(
+        "INSERT INTO events (at, account, kind, subject, text, data) VALUES (?, ?, ?, ?, ?, ?)",
+        (time_text(at), account, kind, subject, text, data),
+    )

@@ -1,0 +1,244 @@
+"""Intents: what was decided to be sent, that it was sent, and how it ended. Committed before any byte leaves."""
+
+import hashlib
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from types import MappingProxyType
+
+from guard.errors import JournalError
+from guard.journal.columns import key_of, moment, moment_or_none, money_text, time_text, time_text_or_none
+from guard.journal.records import Intent, IntentState
+from guard.journal.store import Store
+from guard.snapshot import PositionKey
+
+COUNTS_AS_SPENT = "state IN ('planned', 'sent', 'unknown', 'applied')"
+IS_OPEN = "state IN ('planned', 'sent', 'unknown')"
+_SEALED = (
+    "intent_id",
+    "account",
+    "symbol",
+    "side",
+    "life_id",
+    "rule",
+    "hedged",
+    "amount",
+    "currency",
+    "dollars",
+    "planned_at",
+    "counted_at",
+    "state",
+    "reason",
+    "facts_before",
+    "sent_at",
+    "settled_at",
+    "evidence",
+    "entry_id",
+    "facts_after",
+    "missed",
+)
+
+
+class Intents(Store):
+    @cached_property
+    def _waits(self) -> dict[str, float]:
+        return {}
+
+    def plan(self, intent: Intent) -> None:
+        """Put a planned intent on disk. Raises JournalError if that cannot be vouched for, or another one is open."""
+        assert intent.state is IntentState.PLANNED
+        assert intent.amount > 0
+        for other in self.open_intents(intent.account):
+            if other.key == intent.key:
+                raise JournalError(f"{intent.key}: intent {other.intent_id} is not settled yet")
+        life = self._rows("SELECT symbol, side, ended_at FROM lives WHERE life_id = ?", (intent.life_id,))
+        if not life or life[0]["ended_at"] is not None or key_of(life[0]["symbol"], life[0]["side"]) != intent.key:
+            raise JournalError(f"{intent.key}: life {intent.life_id} is not the position that is open now")
+        with self._write(intent.planned_at) as connection:
+            connection.execute(
+                "INSERT INTO intents (intent_id, account, symbol, side, life_id, rule, hedged, amount, currency, "
+                "dollars, planned_at, counted_at, state, reason, facts_before, seal) "
+                "VALUES (:intent_id, :account, :symbol, :side, :life_id, :rule, :hedged, :amount, :currency, "
+                ":dollars, :planned_at, :counted_at, :state, :reason, :facts_before, :seal)",
+                _row_of(intent, counted_at=self.clock(intent.planned_at)),
+            )
+
+    def sent(self, intent_id: str, at: datetime) -> Intent:
+        """Note that the request is about to start. Raises JournalError: then it must not."""
+        intent = self.intent(intent_id)
+        if intent.state is not IntentState.PLANNED:
+            raise JournalError(f"intent {intent_id} is {intent.state} already: it is never sent again")
+        return self._change(replace(intent, state=IntentState.SENT, sent_at=at), at)
+
+    def settle(
+        self,
+        intent_id: str,
+        state: IntentState,
+        *,
+        at: datetime,
+        evidence: str,
+        entry_id: str | None = None,
+        facts_after: str | None = None,
+    ) -> Intent:
+        """Write how a request ended, or that this is unknown, and return the intent as it stands now.
+
+        An end that is already written stays, except that late proof turns NOT_APPLIED into APPLIED.
+        """
+        assert state not in {IntentState.PLANNED, IntentState.SENT}
+        intent = self.intent(intent_id)
+        is_late_proof = (intent.state, state) == (IntentState.NOT_APPLIED, IntentState.APPLIED)
+        if not intent.state.is_open and not is_late_proof:
+            return intent
+        settled = replace(
+            intent,
+            state=state,
+            settled_at=None if state.is_open else at,
+            evidence=evidence,
+            entry_id=entry_id,
+            facts_after=facts_after,
+        )
+        return intent if settled == intent else self._change(settled, at)
+
+    def prove(self, intent_id: str, entry_id: str, *, at: datetime) -> Intent:
+        """Note which history entry an applied intent made, so that it proves no other."""
+        intent = self.intent(intent_id)
+        assert intent.state is IntentState.APPLIED
+        return self._change(replace(intent, entry_id=entry_id), at)
+
+    def note_effect(self, intent_id: str, *, missed: str | None, facts_after: str | None, at: datetime) -> None:
+        """Write what the position looked like after an act, and whether it missed its effect (None: it did not).
+
+        Misses in a row are counted in the position's life.
+        """
+        intent = self.intent(intent_id)
+        with self._write(at) as connection:
+            self._put(connection, replace(intent, facts_after=facts_after or intent.facts_after), {"missed": missed})
+            connection.execute(
+                "UPDATE lives SET misses = CASE WHEN ? THEN misses + 1 ELSE 0 END WHERE life_id = ?",
+                (missed is not None, intent.life_id),
+            )
+
+    def intent(self, intent_id: str) -> Intent:
+        """Return one intent. Raises JournalError when there is none of that id."""
+        found = self._intents("intent_id = ?", (intent_id,))
+        if not found:
+            raise JournalError(f"no intent {intent_id} in {self.path}")
+        return found[0]
+
+    def open_intents(self, account: str | None = None) -> tuple[Intent, ...]:
+        """Return what may still have moved money, oldest first."""
+        return self._intents(f"{IS_OPEN} AND (?1 IS NULL OR account = ?1) ORDER BY planned_at", (account,))
+
+    def intents(self, account: str | None = None, limit: int = 100) -> tuple[Intent, ...]:
+        """Return the latest intents, newest first."""
+        return self._intents(
+            "(?1 IS NULL OR account = ?1) ORDER BY counted_at DESC, planned_at DESC LIMIT ?2", (account, limit)
+        )
+
+    def unproven(self, account: str, key: PositionKey, since: datetime) -> tuple[Intent, ...]:
+        """Return applied intents of a position whose history entry is not known, oldest first."""
+        return self._intents(
+            "account = ? AND symbol = ? AND side = ? AND state = 'applied' AND entry_id IS NULL AND planned_at >= ? "
+            "ORDER BY planned_at",
+            (account, key.symbol, key.side.word, time_text(since)),
+        )
+
+    def proving_entries(self, account: str) -> frozenset[str]:
+        """Return history entries that cannot prove another intent: they prove one, or are older than the journal."""
+        rows = self._rows(
+            "SELECT entry_id FROM intents WHERE account = ?1 AND entry_id IS NOT NULL "
+            "UNION SELECT entry_id FROM rebuilt WHERE account = ?1",
+            (account,),
+        )
+        return frozenset(row["entry_id"] for row in rows)
+
+    def waited(self, intent_id: str, monotonic_s: float) -> timedelta:
+        """Return how long this process has known of an intent, on a clock that nobody sets. The first call is 0."""
+        return timedelta(seconds=monotonic_s - self._waits.setdefault(intent_id, monotonic_s))
+
+    def _change(self, intent: Intent, at: datetime) -> Intent:
+        with self._write(at) as connection:
+            self._put(connection, intent)
+        return intent
+
+    def _put(
+        self, connection: sqlite3.Connection, intent: Intent, effect: Mapping[str, str | None] = MappingProxyType({})
+    ) -> None:
+        stored = dict(connection.execute("SELECT * FROM intents WHERE intent_id = ?", (intent.intent_id,)).fetchone())
+        changed = {
+            **stored,
+            "state": intent.state.value,
+            "sent_at": time_text_or_none(intent.sent_at),
+            "settled_at": time_text_or_none(intent.settled_at),
+            "evidence": intent.evidence,
+            "entry_id": intent.entry_id,
+            "facts_after": intent.facts_after,
+            **effect,
+        }
+        connection.execute(
+            "UPDATE intents SET state = :state, sent_at = :sent_at, settled_at = :settled_at, evidence = :evidence, "
+            "entry_id = :entry_id, facts_after = :facts_after, missed = :missed, seal = :seal "
+            "WHERE intent_id = :intent_id",
+            {**changed, "seal": _seal(changed)},
+        )
+
+    def _intents(self, where: str, parameters: Sequence[object]) -> tuple[Intent, ...]:
+        # `where` is written in this room, never made of data.
+        rows = self._rows(f"SELECT * FROM intents WHERE {where}", parameters)  # noqa: S608 - see above.
+        return tuple(self._unseal(row) for row in rows)
+
+    def _unseal(self, row: sqlite3.Row) -> Intent:
+        if row["seal"] != _seal(dict(row)):
+            raise JournalError(
+                f"intent {row['intent_id']} in {self.path} was altered outside guard: look at it, put the backup back "
+                "or move the file away; nothing is spent until then"
+            )
+        return Intent(
+            intent_id=row["intent_id"],
+            account=row["account"],
+            key=key_of(row["symbol"], row["side"]),
+            life_id=row["life_id"],
+            rule=row["rule"],
+            hedged=bool(row["hedged"]),
+            amount=Decimal(row["amount"]),
+            currency=row["currency"],
+            dollars=Decimal(row["dollars"]),
+            planned_at=moment(row["planned_at"]),
+            state=IntentState(row["state"]),
+            reason=row["reason"],
+            facts_before=row["facts_before"],
+            sent_at=moment_or_none(row["sent_at"]),
+            settled_at=moment_or_none(row["settled_at"]),
+            evidence=row["evidence"],
+            entry_id=row["entry_id"],
+            facts_after=row["facts_after"],
+        )
+
+
+def _row_of(intent: Intent, counted_at: datetime) -> dict[str, object]:
+    row: dict[str, object] = {
+        "intent_id": intent.intent_id,
+        "account": intent.account,
+        "symbol": intent.key.symbol,
+        "side": intent.key.side.word,
+        "life_id": intent.life_id,
+        "rule": intent.rule,
+        "hedged": int(intent.hedged),
+        "amount": money_text(intent.amount),
+        "currency": intent.currency,
+        "dollars": money_text(intent.dollars),
+        "planned_at": time_text(intent.planned_at),
+        "counted_at": time_text(counted_at),
+        "state": intent.state.value,
+        "reason": intent.reason,
+        "facts_before": intent.facts_before,
+    }
+    return {**row, "seal": _seal(row)}
+
+
+def _seal(row: dict[str, object]) -> str:
+    """Return the SHA-256 of a row's facts, in a fixed order; a missing column counts as NULL."""
+    return hashlib.sha256(repr([row.get(name) for name in _SEALED]).encode()).hexdigest()

@@ -1,0 +1,135 @@
+"""Positions' lives, and what was spent in each: `max_per_position` holds for a life and for a re-entry within 24 h."""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from guard.journal.columns import key_of, moment, money_or_none, money_text_or_none, time_text
+from guard.journal.history import add_event
+from guard.journal.intents import COUNTS_AS_SPENT, IS_OPEN, Intents
+from guard.journal.records import IntentState
+from guard.policy.memory import Life
+from guard.snapshot import PositionKey
+
+INHERITS_WITHIN = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What went into positions under one budget_id, in the settle currency, and when it was last tried."""
+
+    spent: Decimal
+    last_top_up_at: datetime | None
+    has_open_intent: bool
+
+
+class Lives(Intents):
+    def end_life(self, account: str, key: PositionKey, at: datetime, reason: str) -> None:
+        """Write that a position is proven gone. Its open intents stay open; a re-entry within 24 h inherits."""
+        with self._write(at) as connection:
+            ended = connection.execute(
+                "UPDATE lives SET ended_at = ?, end_reason = ? "
+                "WHERE account = ? AND symbol = ? AND side = ? AND ended_at IS NULL",
+                (time_text(self.clock(at)), reason, account, key.symbol, key.side.word),
+            )
+            if ended.rowcount:
+                add_event(connection, at, account, "position.ended", str(key), reason)
+
+    def open_lives(self, account: str) -> dict[PositionKey, Life]:
+        """Return the lives of the positions believed open, with everything that counts as spent in them."""
+        rows = self._rows("SELECT * FROM lives WHERE account = ? AND ended_at IS NULL", (account,))
+        lives = (_life_of(row, self._spending(account, row)) for row in rows)
+        return {life.key: life for life in lives}
+
+    def _spending(self, account: str, life: sqlite3.Row) -> Spending:
+        intents = self._intents(
+            "life_id IN (SELECT life_id FROM lives WHERE budget_id = ?) ORDER BY planned_at", (life["budget_id"],)
+        )
+        rebuilt = self._rows("SELECT amount FROM rebuilt WHERE budget_id = ?", (life["budget_id"],))
+        key = key_of(life["symbol"], life["side"])
+        return Spending(
+            spent=sum((intent.amount for intent in intents if intent.state.counts_as_spent), Decimal(0))
+            + sum((Decimal(row["amount"]) for row in rebuilt), Decimal(0)),
+            # A refused one is not worth asking again at once; one that never arrived is.
+            last_top_up_at=max(
+                (intent.planned_at for intent in intents if intent.state is not IntentState.NOT_APPLIED), default=None
+            ),
+            has_open_intent=any(intent.key == key for intent in self.open_intents(account)),
+        )
+
+    def spent_since(self, since: datetime) -> tuple[tuple[str, str | None, Decimal], ...]:
+        """Return account, rule and dollars of all that counts as spent since then; what is open counts at any age."""
+        intents = self._intents(f"{COUNTS_AS_SPENT} AND (counted_at > ? OR {IS_OPEN})", (time_text(since),))
+        rebuilt = self._rows("SELECT account, rule, dollars FROM rebuilt WHERE at > ?", (time_text(since),))
+        return (
+            *((intent.account, intent.rule, intent.dollars) for intent in intents),
+            *((row["account"], row["rule"], Decimal(row["dollars"] or 0)) for row in rebuilt),
+        )
+
+
+def add_lives(connection: sqlite3.Connection, account: str, lives: Iterable[Life], now: datetime) -> None:
+    """Write positions seen for the first time. An open life stays as it is: a birth is fixed when first seen."""
+    for life in lives:
+        budget_id = _budget_of(connection, account, life, now)
+        connection.execute(
+            "INSERT INTO lives "
+            "(life_id, account, symbol, side, budget_id, first_seen_at, birth_distance, initial_margin) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                life.life_id,
+                account,
+                life.key.symbol,
+                life.key.side.word,
+                budget_id,
+                time_text(life.first_seen_at),
+                money_text_or_none(life.birth_distance),
+                money_text_or_none(life.initial_margin),
+            ),
+        )
+        connection.execute(
+            "UPDATE rebuilt SET budget_id = ? "
+            "WHERE account = ? AND symbol = ? AND side = ? AND budget_id IS NULL AND at > ?",
+            (budget_id, account, life.key.symbol, life.key.side.word, time_text(now - INHERITS_WITHIN)),
+        )
+
+
+def open_budget(connection: sqlite3.Connection, account: str, key: PositionKey) -> str | None:
+    """Return the budget_id of the position's open life; None: it has none."""
+    row = connection.execute(
+        "SELECT budget_id FROM lives WHERE account = ? AND symbol = ? AND side = ? AND ended_at IS NULL",
+        (account, key.symbol, key.side.word),
+    ).fetchone()
+    return None if row is None else str(row["budget_id"])
+
+
+def _budget_of(connection: sqlite3.Connection, account: str, life: Life, now: datetime) -> str:
+    """Return whose spending a new life goes on with: an earlier life's, a rebuilt past's, else its own."""
+    row = connection.execute(
+        "SELECT budget_id FROM lives WHERE account = :account AND symbol = :symbol AND side = :side "
+        "AND ended_at > :since UNION ALL "
+        "SELECT budget_id FROM rebuilt WHERE account = :account AND symbol = :symbol AND side = :side "
+        "AND budget_id IS NOT NULL AND budget_id NOT IN (SELECT budget_id FROM lives) LIMIT 1",
+        {
+            "account": account,
+            "symbol": life.key.symbol,
+            "side": life.key.side.word,
+            "since": time_text(now - INHERITS_WITHIN),
+        },
+    ).fetchone()
+    return life.life_id if row is None else str(row["budget_id"])
+
+
+def _life_of(row: sqlite3.Row, spending: Spending) -> Life:
+    return Life(
+        life_id=row["life_id"],
+        key=key_of(row["symbol"], row["side"]),
+        first_seen_at=moment(row["first_seen_at"]),
+        birth_distance=money_or_none(row["birth_distance"]),
+        initial_margin=money_or_none(row["initial_margin"]),
+        spent=spending.spent,
+        last_top_up_at=spending.last_top_up_at,
+        has_open_intent=spending.has_open_intent,
+        misses=row["misses"],
+    )

@@ -1,0 +1,82 @@
+"""A journal without a past: what was spent before is rebuilt from the exchange's own adjustment history (law 2).
+
+All margin that users or keys added counts as ours, hand-made additions included: to spend too
+little is safer than to spend too much.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from guard.journal.arming import Arming, write_past
+from guard.journal.columns import money_text, money_text_or_none, time_text
+from guard.journal.history import add_event
+from guard.journal.lives import INHERITS_WITHIN, Lives, open_budget
+from guard.snapshot import MarginChange, PositionKey
+
+
+class Past(Lives, Arming):
+    def rebuild(
+        self,
+        account: str,
+        changes: Sequence[MarginChange],
+        *,
+        opened: Mapping[PositionKey, datetime | None],
+        complete: bool,
+        dollars_of: Callable[[MarginChange], Decimal | None],
+        rule_of: Callable[[PositionKey], str | None],
+        now: datetime,
+    ) -> None:
+        """Take over what was added before this journal knew the account; nothing is done where it knows the account.
+
+        `opened` holds every open position and when it was opened (None: not known, all its additions count).
+        `complete`: the history reaches back to every opening and over the last 24 h. If it does not, or an addition of
+        the last 24 h has no dollar price, the account only watches until `guard arm`.
+        """
+        if not self.needs_rebuild(account):
+            return
+        day_ago = self.clock(now) - INHERITS_WITHIN
+        counted = [change for change in changes if _counts(change, opened, day_ago)]
+        unpriced = [change for change in counted if change.at > day_ago and dollars_of(change) is None]
+        with self._write(now) as connection:
+            for change in counted:
+                budget_id = None
+                if change.key in opened:
+                    budget_id = open_budget(connection, account, change.key) or f"rebuilt {account} {change.key}"
+                connection.execute(
+                    "INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        account,
+                        change.entry_id,
+                        change.key.symbol,
+                        change.key.side.word,
+                        budget_id,
+                        rule_of(change.key),
+                        money_text(change.amount),
+                        change.currency,
+                        money_text_or_none(dollars_of(change)),
+                        time_text(change.at),
+                    ),
+                )
+            state, because = _verdict(counted, complete=complete, unpriced=unpriced)
+            write_past(connection, account, state, now, because)
+            add_event(connection, now, account, "past.rebuilt", account, because)
+
+
+def _counts(change: MarginChange, opened: Mapping[PositionKey, datetime | None], day_ago: datetime) -> bool:
+    if not change.by_user or change.amount <= 0:  # Margin that was taken out again gives no budget back.
+        return False
+    if change.key not in opened:
+        return change.at > day_ago
+    opened_at = opened[change.key]
+    # What was added in the 24 h before the opening went into a life that ended in them: this one inherits.
+    return opened_at is None or change.at >= opened_at - INHERITS_WITHIN or change.at > day_ago
+
+
+def _verdict(counted: Sequence[MarginChange], *, complete: bool, unpriced: Sequence[MarginChange]) -> tuple[str, str]:
+    found = f"{len(counted)} additions of margin found in the exchange's history"
+    if not complete:
+        return "watch_only", f"{found}, which does not reach back far enough to know all that was spent"
+    if unpriced:
+        return "watch_only", f"{found}; {unpriced[0].currency} has no dollar price for the daily limits"
+    return "known", found
