@@ -50,11 +50,11 @@ def figures(account: WrittenAccount) -> dict[str, list[dict[str, object]]]:
 
 
 def _tables(answer: Mapping[str, list[dict[str, object]]]) -> list[Table]:
-    """Return what a person wants to see: rounded against ourselves, past and none in words."""
-    positions = _table("position", "mark", "liquidation", "distance", "bankrupt", "balance", "required", "margin ratio")
+    """Return what fits a narrow terminal, rounded against ourselves; the JSON has every figure."""
+    positions = _table("position", "mark", "liquidation", "distance", "margin balance", "margin ratio")
     for row in answer["positions"]:
         positions.add_row(*_position_cells(row))
-    pools = _table("pool", "balance", "required", "margin ratio", "distance", "all prices together", "driver")
+    pools = _table("pool", "all prices together", "driver", "distance", "margin balance", "margin ratio")
     for row in answer["pools"]:
         pools.add_row(*_pool_cells(row))
     return [table for table in (positions, pools) if table.row_count]
@@ -63,7 +63,7 @@ def _tables(answer: Mapping[str, list[dict[str, object]]]) -> list[Table]:
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, name in enumerate(columns):
-        table.add_column(name, justify="right" if index else "left")
+        table.add_column(name, justify="right" if index else "left", overflow="fold")  # No figure loses its end.
     return table
 
 
@@ -75,21 +75,20 @@ def _position_cells(row: Row) -> list[str]:
         price(mark),
         price(row["liquidation_price"], towards=mark) if found else str(row["liquidation"]),
         percent(row["distance"]),
-        price(row["bankruptcy_price"], towards=mark),
         money(row["margin_balance"], row["currency"]),
-        money(row["requirement"], row["currency"], up=True),
         percent(row["margin_ratio"], up=True),
     ]
 
 
 def _pool_cells(row: Row) -> list[str]:
-    moves = [percent(move) for move in (row["shock_down"], row["shock_up"]) if move is not None]
+    falls, rises = row["shock_down"], row["shock_up"]
+    moves = [f"-{percent(falls.lstrip('-'))}"] if falls is not None else []
+    moves += [f"+{percent(rises)}"] if rises is not None else []
     return [
         row["pool"],
-        money(row["margin_balance"], row["currency"]),
-        money(row["requirement"], row["currency"], up=True),
-        percent(row["margin_ratio"], up=True),
-        percent(row["distance"]),
         " / ".join(moves) or str(row["liquidation"]),
-        row["driver"] or "",
+        (row["driver"] or "").split(":")[0],
+        percent(row["distance"]),
+        money(row["margin_balance"], row["currency"]),
+        percent(row["margin_ratio"], up=True),
     ]

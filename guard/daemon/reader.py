@@ -15,6 +15,7 @@ from guard.venues.protocol import TierTables, Venue
 log = structlog.get_logger(__name__)
 
 TIER_RETRY = timedelta(minutes=1)
+SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows; the mark is read after it.
 
 
 class AccountReader:
@@ -28,7 +29,9 @@ class AccountReader:
         self._tiers_due_at = datetime.min.replace(tzinfo=UTC)
         self.sightings: Mapping[PositionKey, Sighting] = {}
         self.snapshot: AccountSnapshot | None = None
-        self.marks: dict[str, Mark] = {}
+        self._marks: dict[str, tuple[Mark, datetime]] = {}  # With when we got it, by our own clock.
+        self._read_again = True
+        self.is_suspect = False  # Something is missed and not yet believed gone.
 
     def remember_open(self, keys: Mapping[PositionKey, datetime]) -> None:
         """Take up positions that were open before a restart, so that an empty first answer is not believed."""
@@ -43,13 +46,39 @@ class AccountReader:
         continuity = follow(self.sightings, await self.venue.snapshot())
         self.sightings = continuity.sightings
         self.snapshot = continuity.snapshot
+        self.is_suspect = continuity.is_suspect
+        self._read_again = False
         return continuity
+
+    async def read_again_if_needed(self) -> None:
+        """Read afresh if a write of ours went out since, or the last read is too old to spend on."""
+        if self._read_again or self.snapshot is None or self.snapshot.age(self._now()) > SPEND_ON_READS_WITHIN:
+            await self.read()
+
+    def must_read_again(self) -> None:
+        """Note that a write of ours may have changed what was read."""
+        self._read_again = True
+
+    async def read_mark(self, symbol: str) -> None:
+        """Read one mark price now."""
+        self.note_mark(await self.venue.mark(symbol))
+
+    def note_mark(self, mark: Mark) -> None:
+        """Take up a mark price that came in now."""
+        self._marks[mark.symbol] = (mark, self._now())
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols of the positions last read, in order."""
+        positions = self.snapshot.positions if self.snapshot else ()
+        return tuple(sorted({position.contract.symbol for position in positions}))
 
     def assess(self) -> AccountAssessment | None:
         """Return the model's view of the last read at the newest marks; None when nothing was ever read."""
         if self.snapshot is None:
             return None
-        newer = {symbol: mark for symbol, mark in self.marks.items() if mark.at > self.snapshot.positions_read_at}
+        newer = {
+            symbol: mark for symbol, (mark, got_at) in self._marks.items() if got_at > self.snapshot.positions_read_at
+        }
         tables = self._tiers.by_symbol if self._tiers else {}
         return assess(reprice(self.snapshot, newer), tables, self.venue.rule, self._now())
 

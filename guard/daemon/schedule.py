@@ -45,7 +45,8 @@ class Job:
 class Schedule:
     """The jobs of one daemon. Runs of one job never overlap; no job waits for another."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_clock_step: Callable[[], None] = lambda: None) -> None:
+        self._on_clock_step = on_clock_step
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -140,6 +141,7 @@ class Schedule:
             if abs(step_s) > CLOCK_STEP_S:
                 self.clock_steps += 1
                 log.warning("clock.stepped", step_s=round(step_s, 3))
+                self._on_clock_step()
             for job in self._jobs.values():
                 overdue = job.started_at is None and steady >= job.due_at + OVERSEE_EVERY_S
                 if overdue or (abs(step_s) > CLOCK_STEP_S and job.started_at is None):

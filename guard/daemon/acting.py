@@ -1,0 +1,155 @@
+"""Spending: settle what is open, look again just before sending, send once, read the effect back, tell all of it."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from guard.daemon.reader import AccountReader
+from guard.daemon.tell import Teller, new_id
+from guard.errors import JournalError, KeysRefused, VenueUnavailable
+from guard.journal.records import Intent, IntentState
+from guard.notify.action_texts import Act, action_message, refused_message, settled_message, unknown_message
+from guard.policy.decision import Decision, PositionVerdict
+from guard.policy.rows import position_row
+from guard.policy.terms import Level, Mode
+from guard.snapshot import PositionKey
+from guard.top_up import effect_missed, settle_open, top_up
+
+if TYPE_CHECKING:
+    from guard.policy.message import Message
+
+log = structlog.get_logger(__name__)
+
+
+class Judge(Protocol):
+    """What acting needs of the watch: its name, and a decision on what was read last."""
+
+    @property
+    def name(self) -> str: ...
+
+    reader: AccountReader
+
+    def decide(self, *, fresh: bool) -> Decision: ...
+
+
+class Actor:
+    """Makes the top-ups of one account, one after the other."""
+
+    def __init__(self, judge: Judge, teller: Teller, now: Callable[[], datetime]) -> None:
+        self._judge = judge
+        self._teller = teller
+        self._journal = teller.journal
+        self._now = now
+
+    async def settle(self) -> None:
+        """Settle open intents from the exchange's own records; raises VenueUnavailable when they cannot be read."""
+        before = {intent.intent_id: intent.state for intent in self._journal.open_intents(self._judge.name)}
+        if not before:
+            return
+        for intent in await settle_open(self._journal, self._judge.reader.venue, self._judge.name, self._now):
+            if intent.state is before.get(intent.intent_id):
+                continue
+            log.info("intent.settled", intent=intent.intent_id, state=intent.state.value, evidence=intent.evidence)
+            if not intent.state.is_open:
+                self._tell(
+                    settled_message(
+                        self._act_of(intent, after=None),
+                        applied=intent.state is IntentState.APPLIED,
+                        evidence=intent.evidence or "none",
+                        new_id=new_id,
+                    )
+                )
+
+    async def act(self, decision: Decision) -> None:
+        """Make the top-ups of a decision that was just recorded. A failure of one leaves the others their turn."""
+        for wanted in decision.top_ups:
+            if wanted.mode is not Mode.ACT:
+                continue
+            try:
+                await self._make(wanted.key)
+            except (VenueUnavailable, KeysRefused, JournalError) as error:
+                log.warning("top_up.postponed", account=self._judge.name, position=str(wanted.key), reason=str(error))
+
+    async def _make(self, key: PositionKey) -> None:
+        verdict = await self._look_again(key)
+        if verdict is None or verdict.top_up is None or verdict.top_up.mode is not Mode.ACT:
+            reason = verdict.withheld.text if verdict and verdict.withheld else "the trigger is not breached any more"
+            log.info("top_up.withheld", account=self._judge.name, position=str(key), reason=reason)
+            return
+        before = position_row(verdict)
+        life = self._journal.memory(self._judge.name, self._now()).lives[key]
+        intent = await top_up(
+            verdict.top_up,
+            venue=self._judge.reader.venue,
+            journal=self._journal,
+            account=self._judge.name,
+            life_id=life.life_id,
+            hedged=verdict.figures.position.hedged,
+            facts_before=json.dumps(before),
+            now=self._now,
+        )
+        self._judge.reader.must_read_again()
+        log.info("top_up.made", intent=intent.intent_id, state=intent.state.value, amount=f"{intent.amount:f}")
+        await self._follow_up(intent, verdict)
+
+    async def _look_again(self, key: PositionKey) -> PositionVerdict | None:
+        """Return the verdict on a mark read just now, and on wallets that no write of ours has touched since."""
+        await self._judge.reader.read_again_if_needed()
+        await self._judge.reader.read_mark(key.symbol)
+        return _verdict(self._judge.decide(fresh=True), key)
+
+    async def _follow_up(self, intent: Intent, before: PositionVerdict) -> None:
+        """Read the effect back, and tell what happened whether or not it could be read."""
+        after: PositionVerdict | None = None
+        if intent.state is IntentState.APPLIED:
+            try:
+                await self._judge.reader.read_again_if_needed()
+                after = _verdict(self._judge.decide(fresh=True), intent.key)
+            except (VenueUnavailable, KeysRefused) as error:
+                log.warning("effect.not_read", intent=intent.intent_id, reason=str(error))
+        if after is not None:
+            missed = effect_missed(intent, before.figures, after.figures)
+            self._journal.note_effect(
+                intent.intent_id, missed=missed, facts_after=json.dumps(position_row(after)), at=self._now()
+            )
+            if missed:
+                log.error("effect.missed", intent=intent.intent_id, reason=missed)
+        self._tell(self._message(intent, before, after))
+
+    def _message(self, intent: Intent, before: PositionVerdict, after: PositionVerdict | None) -> "Message":
+        act = self._act_of(intent, after=after, level=before.level)
+        if intent.state is IntentState.APPLIED:
+            return action_message(act, mode=Mode.ACT, new_id=new_id)
+        if intent.state is IntentState.REFUSED:
+            return refused_message(act, answer=intent.evidence or "no text", new_id=new_id)
+        fence = self._judge.reader.venue.write_terms.fence
+        return unknown_message(act, settled_by=(intent.sent_at or intent.planned_at) + fence, new_id=new_id)
+
+    def _act_of(self, intent: Intent, *, after: PositionVerdict | None, level: Level | None = None) -> Act:
+        facts: Mapping[str, object] = json.loads(intent.facts_before)
+        life = self._journal.memory(intent.account, self._now()).lives.get(intent.key)
+        return Act(
+            alert=intent.intent_id,
+            account=intent.account,
+            key=intent.key,
+            level=level if level is not None else Level[str(facts["level"]).upper()],
+            happened_at=intent.sent_at or intent.planned_at,
+            rule=intent.rule,
+            reason=intent.reason,
+            amount=intent.amount,
+            currency=intent.currency,
+            before=facts,
+            after=position_row(after) if after is not None else None,
+            spent=life.spent if life is not None else None,
+            budget_left=after.budget_left if after is not None else None,
+        )
+
+    def _tell(self, message: "Message") -> None:
+        self._teller.tell(message)
+
+
+def _verdict(decision: Decision, key: PositionKey) -> PositionVerdict | None:
+    return next((verdict for verdict in decision.positions if verdict.key == key), None)

@@ -1,0 +1,79 @@
+"""From alerts to waiting messages: texts are made, routed to channels, and committed before anything is sent."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import structlog
+
+from guard.errors import DeliveryFailed, JournalError
+from guard.journal import Journal
+from guard.notify.channel import Channel
+from guard.notify.delivery import ChannelNews
+from guard.notify.texts import channel_message, message_for
+from guard.policy.decision import Decision
+from guard.policy.message import Message
+from guard.policy.terms import Level
+
+log = structlog.get_logger(__name__)
+
+
+def new_id() -> str:
+    return f"msg_{uuid.uuid4().hex}"
+
+
+class Teller:
+    """Puts messages into the outbox and wakes the delivery. When the journal cannot take them they go out at once."""
+
+    def __init__(self, journal: Journal, channels: Sequence[Channel], now: Callable[[], datetime]) -> None:
+        self.journal = journal
+        self.channels = tuple(channels)
+        self.wake = asyncio.Event()
+        self._now = now
+        self._emergencies: set[asyncio.Task[None]] = set()
+
+    @property
+    def routes(self) -> Mapping[str, Level]:
+        return {channel.name: channel.from_level for channel in self.channels}
+
+    def record(self, account: str, decision: Decision) -> None:
+        """Commit a decision with its messages in one transaction."""
+        messages = [message_for(alert, now=self._now(), new_id=new_id) for alert in decision.alerts]
+        try:
+            self.journal.record_decision(account, decision, messages, self.routes, self._now())
+        except JournalError as error:
+            log.critical("journal.unwritable", reason=str(error))
+            self._send_without_journal(messages)
+        if messages:
+            self.wake.set()
+
+    def tell(self, message: Message, *, only: Sequence[str] | None = None) -> None:
+        """Commit one message for the channels whose level it reaches, or only for those named."""
+        wanted = [
+            name for name, from_level in self.routes.items() if (name in only if only else message.level >= from_level)
+        ]
+        try:
+            self.journal.enqueue(message, wanted, self._now())
+        except JournalError as error:
+            log.critical("journal.unwritable", reason=str(error))
+            self._send_without_journal([message])
+        self.wake.set()
+
+    def tell_channel_news(self, news: ChannelNews) -> None:
+        self.tell(channel_message(news, new_id=new_id), only=news.others)
+
+    def _send_without_journal(self, messages: Sequence[Message]) -> None:
+        """Try every channel once: with no outbox this is all there is, and better than silence."""
+        for message in messages:
+            for channel in self.channels:
+                if message.level >= channel.from_level:
+                    task = asyncio.create_task(self._send_once(channel, message))
+                    self._emergencies.add(task)
+                    task.add_done_callback(self._emergencies.discard)
+
+    async def _send_once(self, channel: Channel, message: Message) -> None:
+        try:
+            await channel.send(message, attempt=1)
+        except DeliveryFailed as error:
+            log.error("message.lost", channel=channel.name, message=message.id, reason=str(error))

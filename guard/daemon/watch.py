@@ -1,0 +1,206 @@
+"""One account's cycle: settle, read, assess, decide, record, act."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from guard.config.settings import AccountSettings
+from guard.daemon.acting import Actor
+from guard.daemon.keys import KeyGuard
+from guard.daemon.past import rebuild_if_needed
+from guard.daemon.reader import AccountReader
+from guard.daemon.tell import Teller
+from guard.daemon.tripwire import Lines, is_reached, lines_of
+from guard.errors import JournalError, KeysRefused, VenueUnavailable
+from guard.outlook import without_candles
+from guard.policy.decide import decide
+from guard.policy.decision import Decision
+from guard.policy.memory import Memory
+from guard.policy.terms import Level, Mode
+from guard.snapshot import Mark, PositionKey
+
+log = structlog.get_logger(__name__)
+
+READ_WITHIN_S = 25.0  # Settling and reading together; the schedule's deadline is only for what hangs beyond that.
+STREAM_WAKES_AT_MOST_EVERY_S = 1.0
+ALIVE_SLACK_S = 100.0  # Beyond the interval: a cycle's own deadline and a little.
+
+Failure = VenueUnavailable | KeysRefused
+
+
+class AccountWatch:
+    """The guard of one account. `cycle` is the scheduled job; it returns the wait until the next one."""
+
+    def __init__(
+        self,
+        settings: AccountSettings,
+        reader: AccountReader,
+        teller: Teller,
+        keys: KeyGuard,
+        now: Callable[[], datetime],
+        *,
+        on_finished: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.settings = _held_to_test_hosts(settings, is_test_host=reader.venue.write_terms.test_host)
+        self.reader = reader
+        self.keys = keys
+        self.decision: Decision | None = None
+        self.interval_max: timedelta | None = None  # A limit on the wait between cycles. None: none.
+        self._teller = teller
+        self._journal = teller.journal
+        self._now = now
+        self._on_finished = on_finished
+        self._actor = Actor(self, teller, now)
+        self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
+        self._cycles = 0
+        self._interval = timedelta(0)
+        self._finished_s: float | None = None  # Loop time of the last finished cycle.
+        self._is_fresh = False
+        self._lines: Mapping[str, Lines] = {}
+        self._wake_not_before_s = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether a cycle finished not long ago, whatever the exchange answered."""
+        if self._finished_s is None:
+            return False
+        allowance = self._interval.total_seconds() + ALIVE_SLACK_S
+        return asyncio.get_running_loop().time() - self._finished_s < allowance
+
+    @property
+    def is_fresh(self) -> bool:
+        """Say whether the last cycle read everything afresh, not long ago."""
+        return self.is_alive and self._is_fresh
+
+    async def cycle(self) -> timedelta:
+        """Run one cycle. Whatever the exchange does is a state; what it raises is a bug of ours."""
+        self._cycles += 1
+        started = asyncio.get_running_loop().time()
+        ended: Mapping[PositionKey, str] = {}
+        failure: Failure | None = None
+        try:
+            ended = await self._read()
+        except (VenueUnavailable, KeysRefused) as error:
+            failure = error
+        self.decision = self.decide(fresh=failure is None, ended=ended)
+        self._teller.record(self.name, self.decision)
+        self._end_lives(ended)
+        if failure is None:
+            await self._actor.act(self.decision)
+        self._lines = lines_of(self.decision, self.settings.terms.ladder)
+        self._finish(started, failure)
+        return self._interval
+
+    async def once(self) -> None:
+        """Make one cycle, then wait for a lost answer to be settled, up to the fence."""
+        await self.keys.check()
+        await self.cycle()
+        fence_s = self.reader.venue.write_terms.fence.total_seconds()
+        until = asyncio.get_running_loop().time() + 2 * fence_s
+        while self._journal.open_intents(self.name) and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(min(1.0, fence_s / 4))
+            await self.cycle()
+
+    def decide(self, *, fresh: bool, ended: Mapping[PositionKey, str] | None = None) -> Decision:
+        """Judge the last read at the newest marks. Nothing is recorded."""
+        assessment = self.reader.assess()
+        keys = [figures.key for figures in assessment.positions] if assessment else []
+        now = self._now()
+        return decide(
+            assessment,
+            memory=self._memory(now),
+            terms=self.settings.terms,
+            step=self.reader.venue.margin_step,
+            outlooks={key: without_candles(key) for key in keys},
+            ended=frozenset(ended or ()),
+            fresh_read=fresh,
+            now=now,
+        )
+
+    def is_crossed_by(self, mark: Mark) -> bool:
+        """Say whether a mark reached a trigger or rung that the last cycle had not; at most once a second."""
+        loop_time = asyncio.get_running_loop().time()
+        if not is_reached(self._lines, mark) or loop_time < self._wake_not_before_s:
+            return False
+        self._wake_not_before_s = loop_time + STREAM_WAKES_AT_MOST_EVERY_S
+        log.info("mark.crossed", account=self.name, symbol=mark.symbol, mark_price=f"{mark.price:f}")
+        return True
+
+    async def _read(self) -> Mapping[PositionKey, str]:
+        """Settle, read, and learn the past if the journal has none. Return the positions proven gone."""
+        try:
+            async with asyncio.timeout(READ_WITHIN_S):
+                with self._despite_the_journal():
+                    await self._actor.settle()
+                continuity = await self.reader.read()
+                with self._despite_the_journal():
+                    await rebuild_if_needed(self.reader, self._journal, self.settings.terms, self._now())
+                    self._journal.set_reconciled(self.name)
+        except TimeoutError:
+            raise VenueUnavailable(f"no complete answer within {READ_WITHIN_S:.0f} s") from None
+        return continuity.ended
+
+    @contextmanager
+    def _despite_the_journal(self) -> Iterator[None]:
+        """Go on watching when the journal fails: it stops every action by itself."""
+        try:
+            yield
+        except JournalError as error:
+            log.critical("journal.failed", account=self.name, reason=str(error))
+
+    def _memory(self, now: datetime) -> Memory:
+        with self._despite_the_journal():
+            self._known = self._journal.memory(self.name, now)
+        memory = self._known
+        if self._journal.broken is not None:
+            return replace(memory, armed=False, disarmed_because=self._journal.broken, spending_known=False)
+        if memory.armed and self.keys.block is not None:
+            return replace(memory, armed=False, disarmed_because=self.keys.block)
+        return memory
+
+    def _end_lives(self, ended: Mapping[PositionKey, str]) -> None:
+        for key, reason in ended.items():
+            log.info("position.ended", account=self.name, position=str(key), reason=reason)
+            with self._despite_the_journal():
+                self._journal.end_life(self.name, key, at=self._now(), reason=reason)
+
+    def _finish(self, started: float, failure: Failure | None) -> None:
+        assert self.decision is not None
+        self._finished_s = asyncio.get_running_loop().time()
+        self._is_fresh = failure is None
+        self._interval = self._next_interval(self.decision, failure)
+        log.info(
+            "cycle.finished",
+            account=self.name,
+            cycle=self._cycles,
+            state=self.decision.state.value,
+            level=self.decision.level.word,
+            positions=len(self.decision.positions),
+            gaps=len(self.decision.gaps),
+            took_s=round(self._finished_s - started, 4),
+            failure=str(failure) if failure else None,
+        )
+        self._on_finished()
+
+    def _next_interval(self, decision: Decision, failure: Failure | None) -> timedelta:
+        near = decision.level >= Level.WARN or self.reader.is_suspect or failure is not None
+        wait = self.settings.poll_near if near else self.settings.poll_calm
+        if isinstance(failure, VenueUnavailable) and failure.retry_after is not None:
+            wait = max(wait, failure.retry_after)
+        return wait if self.interval_max is None else min(wait, self.interval_max)
+
+
+def _held_to_test_hosts(settings: AccountSettings, *, is_test_host: bool) -> AccountSettings:
+    """Hold `act` and `approve` to loopback, testnet and demo hosts until money safety is proven (law 11)."""
+    if is_test_host or settings.terms.mode <= Mode.SHADOW:
+        return settings
+    log.warning("mode.held", account=settings.name, wanted=settings.terms.mode.word, held_to=Mode.SHADOW.word)
+    return replace(settings, terms=replace(settings.terms, mode=Mode.SHADOW))
