@@ -1,0 +1,66 @@
+"""`guard status`: one look at every account, worst first."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from guard import logs
+from guard.cli.tables import print_status, status_view
+from guard.config import load
+from guard.daemon.look import Look, Looker
+from guard.errors import KeysRefused, VenueUnavailable
+
+EXIT_BY_LEVEL = {"ok": 0, "watch": 0, "warn": 1, "unknown": 3, "danger": 2, "critical": 2}
+WATCH_EVERY_S = 5.0
+
+
+def run_status(config: Path | None, *, as_json: bool, exit_code: bool, watch: bool) -> None:
+    """Print the status. Raises VenueUnavailable or KeysRefused when no account at all could be read."""
+    settings = load(config)
+    logs.configure("error", secrets=settings.secrets())
+    looker = Looker(settings)
+    if watch:
+        asyncio.run(_watch(looker))
+        return
+    looks, document = asyncio.run(_once(looker))
+    if as_json:
+        print(json.dumps(document, indent=2))
+    else:
+        print_status(document, Console())
+    _raise_if_all_failed(looks)
+    if exit_code:
+        sys.exit(health(document))
+
+
+def health(document: Mapping[str, Any]) -> int:
+    """Return the exit status of `--exit-code`: danger wins over what could not be seen, and that over a warning."""
+    codes = {EXIT_BY_LEVEL[account["level"]] for account in document["accounts"]}
+    codes |= {3 for account in document["accounts"] if account["state"] != "fresh"}
+    return next((code for code in (2, 3, 1) if code in codes), 0)
+
+
+async def _once(looker: Looker) -> tuple[Mapping[str, Look], dict[str, object]]:
+    async with looker:
+        looks = await looker.look()
+        return looks, looker.document(looks)
+
+
+async def _watch(looker: Looker) -> None:
+    async with looker:
+        with Live(status_view(looker.document(await looker.look())), console=Console(), screen=False) as live:
+            while True:
+                await asyncio.sleep(WATCH_EVERY_S)
+                live.update(status_view(looker.document(await looker.look())))
+
+
+def _raise_if_all_failed(looks: Mapping[str, Look]) -> None:
+    failures = [look.failure for look in looks.values() if look.failure is not None]
+    if failures and len(failures) == len(looks):
+        refused = next((failure for failure in failures if isinstance(failure, KeysRefused)), None)
+        raise refused or VenueUnavailable("; ".join(str(failure) for failure in failures))
