@@ -183,7 +183,7 @@ class _Lane:
         try:
             await self._send(rows[0])
         except JournalError as error:
-            log.error("outbox.unwritable", channel=self.channel.name, reason=str(error))  # noqa: TRY400 - no bug.
+            log.error("outbox.unwritable", channel=self.channel.name, reason=str(error))
             return False
         return True
 
@@ -209,7 +209,7 @@ class _Lane:
             return failure
         except Exception as bug:  # noqa: BLE001 - a bug over one message must not silence the channel (law 7).
             # Only its class: foreign errors may quote a url, and urls hold tokens.
-            log.error("message.unsendable", channel=self.channel.name, id=message.id, bug=type(bug).__name__)  # noqa: TRY400
+            log.error("message.unsendable", channel=self.channel.name, id=message.id, bug=type(bug).__name__)
             return DeliveryFailed(f"{self.channel.name}: our own bug ({type(bug).__name__})")
         return None
 
@@ -263,7 +263,7 @@ class _Lane:
         try:
             return self._outbox.due(self.channel.name, now, 1)
         except JournalError as error:
-            log.error("outbox.unreadable", channel=self.channel.name, reason=str(error))  # noqa: TRY400 - no bug.
+            log.error("outbox.unreadable", channel=self.channel.name, reason=str(error))
             return ()
 
     def _idle(self) -> timedelta:

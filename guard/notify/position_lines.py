@@ -6,12 +6,17 @@ from decimal import Decimal
 from guard.notify import wording
 from guard.policy.decision import Decision, PoolVerdict, PositionVerdict, TopUp
 from guard.policy.terms import Level, Mode
-from guard.snapshot import LiquidationKind, MarginMode, PositionKey
+from guard.snapshot import Liquidation, LiquidationKind, MarginMode, PositionKey
 
 _ONLY_SAID = {
     Mode.OBSERVE: "mode observe: it only looks",
     Mode.SHADOW: "mode shadow: it only says so",
     Mode.APPROVE: "mode approve: it cannot ask yet, so it only says so",
+}
+_ANSWERS = {
+    LiquidationKind.PAST: "past it",
+    LiquidationKind.NONE: "at no price",
+    LiquidationKind.UNKNOWN: "not known",
 }
 
 
@@ -36,9 +41,9 @@ def where(verdict: PositionVerdict) -> str:
 
 def without_price(kind: LiquidationKind) -> str:
     if kind is LiquidationKind.PAST:
-        return "is at or past liquidation"
+        return "at or past liquidation"
     if kind is LiquidationKind.NONE:
-        return "has no liquidation price"
+        return "no liquidation price"
     return "liquidation not known"
 
 
@@ -52,21 +57,18 @@ def liquidation_in_force(verdict: PositionVerdict) -> Decimal | None:
 
 def how_far(verdict: PositionVerdict) -> Iterator[str]:
     figures = verdict.figures
-    position = figures.position
-    mark = position.mark_price
-    ours = figures.crossings.nearest
-    theirs = position.exchange_liquidation
-    yield f"Mark {wording.price(mark)}: {where(verdict)}."
-    if ours.price is not None:
-        yield f"Liquidation by our model: {wording.liquidation_price(ours.price, mark=mark)}."
-    else:
-        yield f"Our model: {without_price(ours.kind)}."
-    nearer = " It is nearer: the distance goes by it." if figures.distance_basis == "exchange" else ""
-    if theirs.price is not None:
-        yield f"The exchange's own: {wording.liquidation_price(theirs.price, mark=mark)}.{nearer}"
-    else:
-        yield f"The exchange's own: {'none stated' if theirs.kind is LiquidationKind.UNKNOWN else 'none'}."
+    mark = figures.position.mark_price
+    ours, theirs = figures.crossings.nearest, figures.position.exchange_liquidation
+    yield f"Mark {wording.price(mark)}, {where(verdict)}."
+    said = f"Our model: {_answer(ours, mark)}; the exchange: {_answer(theirs, mark)}."
+    yield f"{said} The exchange's is nearer and counts." if figures.distance_basis == "exchange" else said
     yield from _how_fast(verdict)
+
+
+def _answer(liquidation: Liquidation, mark: Decimal) -> str:
+    if liquidation.price is not None:
+        return wording.liquidation_price(liquidation.price, mark=mark)
+    return _ANSWERS[liquidation.kind]
 
 
 def _how_fast(verdict: PositionVerdict) -> Iterator[str]:

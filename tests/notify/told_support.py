@@ -5,12 +5,29 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from aiohttp import web
 
 from guard.errors import DeliveryFailed
+from guard.margin.figures import AccountAssessment, Crossings, PoolFigures, PositionFigures
+from guard.outlook import without_candles
+from guard.policy.decision import Alert, AlertEvent, AlertKind, DataState, Decision, PoolVerdict, PositionVerdict
 from guard.policy.message import Delivery, Message
-from guard.policy.terms import Level
+from guard.policy.terms import Amount, AmountUnit, Ladder, Level, Rule, TopUpTerms
+from guard.snapshot import (
+    AccountSnapshot,
+    AssetMode,
+    Contract,
+    ContractKind,
+    Gap,
+    Liquidation,
+    LiquidationKind,
+    MarginMode,
+    Position,
+    PositionKey,
+    Side,
+)
 
 FOUR_O_CLOCK = datetime(2026, 11, 24, 4, 12, 7, tzinfo=UTC)
 
@@ -120,3 +137,159 @@ async def server(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+BTC = PositionKey("BTC/USDT:USDT", Side.LONG)
+TOP_UP_TERMS = TopUpTerms(
+    trigger=Decimal("0.08"),
+    birth_cap=True,
+    target=Decimal("0.16"),
+    max_per_action=None,
+    max_per_position=None,
+    max_per_day=None,
+    reserve=Amount(unit=AmountUnit.OF_EQUITY, value=Decimal("0.1")),
+    cooldown=timedelta(minutes=2),
+    when_short_spend=False,
+    priority=0,
+)
+SHIELD = Rule(
+    name="shield",
+    account="*",
+    symbol="*",
+    side=None,
+    margin_mode=None,
+    mode=None,
+    ladder=Ladder(rungs=()),
+    top_up=TOP_UP_TERMS,
+)
+
+
+def at(price: str) -> Liquidation:
+    return Liquidation(kind=LiquidationKind.AT, price=Decimal(price))
+
+
+def position_figures(**changes) -> PositionFigures:
+    """Return a long of 0.5 BTC with made-up but consistent-looking figures; changes go to the position or the figures."""
+    position = Position(
+        contract=Contract(
+            symbol="BTC/USDT:USDT", kind=ContractKind.LINEAR, base="BTC", settle="USDT", contract_size=Decimal(1)
+        ),
+        side=Side.LONG,
+        margin_mode=MarginMode.ISOLATED,
+        quantity=Decimal("0.5"),
+        entry_price=Decimal(60000),
+        mark_price=Decimal("58700.4"),
+        isolated_wallet=Decimal("3050.125"),
+        leverage=Decimal(10),
+        hedged=False,
+        auto_add_margin=False,
+        exchange_liquidation=at("54090.11"),
+        exchange_maintenance_margin=Decimal("117.40"),
+        updated_at=None,
+    )
+    of_position = {name: changes.pop(name) for name in list(changes) if hasattr(position, name)}
+    figures = PositionFigures(
+        position=replace(position, **of_position),
+        leg=None,
+        pool=None,
+        pool_name=None,
+        notional=Decimal("29350.2"),
+        unrealized_pnl=Decimal("-649.8"),
+        margin_balance=Decimal("2400.329"),
+        maintenance_margin=Decimal("117.4008"),
+        requirement=Decimal("132.0759"),
+        margin_ratio=Decimal("0.055"),
+        crossings=Crossings(nearest=at("54100.38"), down=Decimal("54100.38")),
+        model_gap=Decimal("0.0002"),
+        bankruptcy_price=Decimal("53899.75"),
+        liquidation=at("54100.38"),
+        distance=Decimal("0.078364"),
+        distance_basis="model",
+    )
+    return replace(figures, **changes)
+
+
+def position_verdict(*, level: Level = Level.DANGER, **changes) -> PositionVerdict:
+    verdict = PositionVerdict(
+        figures=position_figures(),
+        outlook=without_candles(BTC),
+        level=level,
+        reason="distance 7.8 % is at or below danger 8 %",
+        rule=SHIELD,
+        trigger=Decimal("0.08"),
+        trigger_note=None,
+        money_to_target=Decimal("2561.1234"),
+        budget_left=Decimal("500.009"),
+        spendable=Decimal(250),
+        guarded_liquidation_price=Decimal("53088.2"),
+        top_up=None,
+        withheld=None,
+    )
+    return replace(verdict, **changes)
+
+
+def pool_verdict(*, level: Level = Level.DANGER, **changes) -> PoolVerdict:
+    figures = PoolFigures(
+        name="USDT cross",
+        currency="USDT",
+        pool=None,
+        margin_balance=Decimal("1535.4399"),
+        maintenance_margin=Decimal(700),
+        requirement=Decimal("701.001"),
+        margin_ratio=Decimal("0.4565"),
+        available=Decimal(800),
+        equity=Decimal("1535.4399"),
+        liquidation=at("54100.38"),
+        distance=Decimal("0.0784"),
+        shock_down=Decimal("-0.1239"),
+        shock_up=None,
+        driver="BTC/USDT:USDT",
+    )
+    return PoolVerdict(
+        figures=replace(figures, **changes), level=level, reason="a pool's reason", reserve=None, spendable=None
+    )
+
+
+def decision(*positions: PositionVerdict, read: bool = True, gaps: tuple[Gap, ...] = (), **changes) -> Decision:
+    """Return one cycle's answer, read 1.2 s before FOUR_O_CLOCK."""
+    read_at = FOUR_O_CLOCK - timedelta(seconds=1.2)
+    snapshot = AccountSnapshot(
+        account="main",
+        exchange="binanceusdm",
+        asset_mode=AssetMode.SINGLE,
+        positions=tuple(row.figures.position for row in positions),
+        wallets=(),
+        positions_read_at=read_at,
+        wallets_read_at=read_at,
+        exchange_margin_ratio=None,
+    )
+    figures = tuple(row.figures for row in positions)
+    assessment = AccountAssessment(snapshot=snapshot, positions=figures, pools=(), gaps=gaps, assessed_at=FOUR_O_CLOCK)
+    made = Decision(
+        assessment=assessment if read else None,
+        state=DataState.FRESH,
+        level=max((row.level for row in positions), default=Level.OK),
+        positions=positions,
+        pools=(),
+        gaps=gaps,
+        alerts=(),
+        top_ups=(),
+        alert_states=(),
+        new_lives=(),
+    )
+    return replace(made, **changes)
+
+
+def alert(*, kind: AlertKind = AlertKind.ALERT, event: AlertEvent = AlertEvent.FIRED, **changes) -> Alert:
+    made = Alert(
+        alert_id="alert_1",
+        kind=kind,
+        event=event,
+        level=Level.DANGER,
+        account="main",
+        happened_at=FOUR_O_CLOCK,
+        key=BTC,
+        margin_mode=MarginMode.ISOLATED,
+        reason="distance 7.8 % is at or below danger 8 %",
+    )
+    return replace(made, **changes)
