@@ -16,15 +16,19 @@ ENV PIP_NO_CACHE_DIR=1 \
 RUN python -m venv /opt/build && python -m venv --without-pip /opt/guard
 
 # Dependencies first: they change less often than the code. Wheels only, so that no foreign build script runs; each by
-# its hash. pip compiles the bytecode as it installs: without it, `import ccxt` takes seconds at every start.
+# its hash. The bytecode does not ask for the time of its source, which COPY may change and reproducible builds do:
+# stale bytecode on a read-only root would be compiled again at every start, seconds for ccxt.
 COPY .ci/build.lock .ci/runtime.lock .ci/
 RUN /opt/build/bin/pip install --only-binary :all: --require-hashes -r .ci/build.lock \
-    && /opt/build/bin/pip --python /opt/guard/bin/python install --only-binary :all: --require-hashes -r .ci/runtime.lock
+    && /opt/build/bin/pip --python /opt/guard/bin/python install --no-compile --only-binary :all: --require-hashes \
+        -r .ci/runtime.lock \
+    && /opt/guard/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/guard/lib
 
 COPY pyproject.toml README.md LICENSE ./
 COPY guard guard
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
-    && /opt/build/bin/pip --python /opt/guard/bin/python install --no-index --no-deps dist/*.whl
+    && /opt/build/bin/pip --python /opt/guard/bin/python install --no-compile --no-index --no-deps dist/*.whl \
+    && /opt/guard/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/guard/lib/python*/site-packages/guard
 
 # ---- what runs ---------------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE}
