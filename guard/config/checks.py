@@ -1,7 +1,6 @@
 """What is right in itself but wrong together. Every problem stands at the key that its owner would change."""
 
 import re
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from guard.config.hosts import is_loopback
@@ -21,7 +20,7 @@ def check(config: ConfigTable, written: Written, problems: Problems) -> None:
     """Note every problem between keys. `config` holds what could be read, the rest has its problem already."""
     _check_names(written, problems)
     _check_accounts(config, written, problems)
-    _check_channels(config, written, problems)
+    _check_channels(config, problems)
     check_ladders(config, problems)
     check_rules(config, written, problems)
 
@@ -74,21 +73,9 @@ def _check_data_age(account: AccountTable, path: Path, problems: Problems) -> No
         problems.add((*path, "data_age", "blind"), "is not longer than stale, expected a longer duration")
 
 
-def _check_channels(config: ConfigTable, written: Written, problems: Problems) -> None:
+def _check_channels(config: ConfigTable, problems: Problems) -> None:
     for name, channel in config.notify.telegram.items():
         _require_secret(channel.token, ("notify", "telegram", name, "token"), problems)
-    for name, table in _tables(written.value(("notify", "telegram"))):
-        chat = table.get("chat_id")
-        if isinstance(chat, str) and ":" in chat:  # Not repeated: it looks like a bot's token.
-            problems.add(
-                ("notify", "telegram", name, "chat_id"), "looks like the bot's token, expected the chat's number"
-            )
-
-
-def _tables(value: object) -> Iterator[tuple[str, Mapping[str, object]]]:
-    for name, table in value.items() if isinstance(value, dict) else ():
-        if isinstance(table, dict):
-            yield name, table
 
 
 def _require_secret(value: object, path: Path, problems: Problems) -> None:

@@ -68,7 +68,7 @@ def read_document(path: FilePath) -> Document:
         raise ConfigError(f"{path}: byte {error.start} is not UTF-8 text, expected a TOML file") from None
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, or a number without end.
         raise ConfigError(_syntax_problem(path, str(error), text)) from None
     return Document(path=path, values=values, lines=_lines(text))
 

@@ -67,6 +67,8 @@ def _chat_id(value: object) -> int | str:
         return int(value)
     if isinstance(value, str) and _CHANNEL_NAME.fullmatch(value):
         return value
+    if isinstance(value, str) and ":" in value:
+        raise ValueError("looks like the bot's token, expected the chat's number")  # Not repeated.
     raise ValueError("expected the chat's number, or the public name of a channel such as '@my_channel'")
 
 

@@ -71,9 +71,10 @@ def shown(path: Path, value: object) -> str:
         return "a value (not shown)"
     if isinstance(value, bool):
         return str(value).lower()
-    if not isinstance(value, str):
-        return str(value)
-    return repr(value if len(value) <= _SHOWN_MAX else f"{value[: _SHOWN_MAX // 2]}…")
+    endless = isinstance(value, int) and value.bit_length() > _SHOWN_MAX  # Python refuses to print the longest.
+    text = "a very long number" if endless else str(value)
+    text = text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX // 2]}…"
+    return repr(text) if isinstance(value, str) else text
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -42,7 +42,8 @@ def _check_ladder(table: LadderTable, ladder: Ladder, path: Path, problems: Prob
     for rung in ladder.rungs:
         written = rung_table(table, rung.level)
         here = written.clear is not None or written.distance is not None
-        if here and rung.clear <= rung.distance and not problems.touch((*path, rung.level.word)):
+        known = problems.touch((*path, rung.level.word, "clear"), (*path, rung.level.word, "distance"))
+        if here and not known and rung.clear <= rung.distance:
             key = "clear" if written.clear is not None else "distance"
             problems.add(
                 (*path, rung.level.word, key),

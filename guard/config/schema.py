@@ -22,5 +22,6 @@ class _TomlSchema(GenerateJsonSchema):
 
 def json_schema() -> dict[str, object]:
     """Return the schema (draft 2020-12), made from the very models that `load` uses."""
-    schema = ConfigTable.model_json_schema(by_alias=True, schema_generator=_TomlSchema)
+    # Serialization is the mode in which defaults stand as people write them: "1m", not "PT1M". The keys are the same.
+    schema = ConfigTable.model_json_schema(by_alias=True, schema_generator=_TomlSchema, mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "guard config"}

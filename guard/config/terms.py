@@ -120,5 +120,5 @@ def _journal_path(config: ConfigTable, path: Path, environ: Mapping[str, str]) -
 
 
 def _plain(secret: SecretStr | None) -> str:
-    assert secret is not None, "load refuses a config whose secrets are missing"  # noqa: S101  Our own guarantee.
+    assert secret is not None, "load refuses a config whose secrets are missing"
     return secret.get_secret_value()

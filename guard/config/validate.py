@@ -50,7 +50,8 @@ def _text(error: ErrorDetails) -> str:
     expected = str(error["ctx"]["error"]) if kind == "value_error" else _EXPECTED.get(kind, error["msg"])
     if path[:-1] in _NAMED_TABLES and kind in {"model_type", "model_attributes_type"}:
         expected += f" with a name of yours, as {_NAMED_TABLES[path[:-1]]}"
-    return expected if expected.startswith("is ") else f"found {shown(path, error['input'])}, {expected}"
+    says_all = not expected.startswith(("expected ", "ambiguous"))  # As "is empty, …": there is no value to show.
+    return expected if says_all else f"found {shown(path, error['input'])}, {expected}"
 
 
 def _unknown_key(path: Path) -> str:
