@@ -5,22 +5,24 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import cast, get_args
+
+import typer
 
 from guard import logs
 from guard.config import load
 from guard.daemon.service import Service
-from guard.errors import ConfigError
 
 LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("auto", "json", "logfmt", "console")
 
 
 def run_daemon(config: Path | None, *, once: bool, log_level: str, log_format: str) -> None:
     """Run until SIGTERM or SIGINT; with `once` until one cycle is done and told."""
-    if log_level not in LEVELS or log_format not in FORMATS:
-        raise ConfigError(f"--log-level is one of {', '.join(LEVELS)}; --log-format is one of {', '.join(FORMATS)}")
+    if log_level not in LEVELS or log_format not in get_args(logs.Format):
+        formats = ", ".join(get_args(logs.Format))
+        raise typer.BadParameter(f"--log-level is one of {', '.join(LEVELS)}; --log-format is one of {formats}")
     settings = load(config)
-    logs.configure(log_level, secrets=settings.secrets(), fmt=log_format, environ=os.environ)
+    logs.configure(log_level, secrets=settings.secrets(), fmt=cast("logs.Format", log_format), environ=os.environ)
     for warning in settings.warnings:
         print(f"guard: {warning}", file=sys.stderr)
     service = Service(settings)

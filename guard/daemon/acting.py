@@ -45,23 +45,17 @@ class Actor:
         self._now = now
 
     async def settle(self) -> None:
-        """Settle open intents from the exchange's own records; raises VenueUnavailable when they cannot be read."""
-        before = {intent.intent_id: intent.state for intent in self._journal.open_intents(self._judge.name)}
-        if not before:
-            return
+        """Settle open intents from the exchange's own records, and tell how each ended."""
         for intent in await settle_open(self._journal, self._judge.reader.venue, self._judge.name, self._now):
-            if intent.state is before.get(intent.intent_id):
-                continue
             log.info("intent.settled", intent=intent.intent_id, state=intent.state.value, evidence=intent.evidence)
-            if not intent.state.is_open:
-                self._tell(
-                    settled_message(
-                        self._act_of(intent, after=None),
-                        applied=intent.state is IntentState.APPLIED,
-                        evidence=intent.evidence or "none",
-                        new_id=new_id,
-                    )
+            self._teller.tell(
+                settled_message(
+                    self._act_of(intent, after=None),
+                    applied=intent.state is IntentState.APPLIED,
+                    evidence=intent.evidence or "none",
+                    new_id=new_id,
                 )
+            )
 
     async def act(self, decision: Decision) -> None:
         """Make the top-ups of a decision that was just recorded. A failure of one leaves the others their turn."""
@@ -117,7 +111,7 @@ class Actor:
             )
             if missed:
                 log.error("effect.missed", intent=intent.intent_id, reason=missed)
-        self._tell(self._message(intent, before, after))
+        self._teller.tell(self._message(intent, before, after))
 
     def _message(self, intent: Intent, before: PositionVerdict, after: PositionVerdict | None) -> "Message":
         act = self._act_of(intent, after=after, level=before.level)
@@ -146,9 +140,6 @@ class Actor:
             spent=life.spent if life is not None else None,
             budget_left=after.budget_left if after is not None else None,
         )
-
-    def _tell(self, message: "Message") -> None:
-        self._teller.tell(message)
 
 
 def _verdict(decision: Decision, key: PositionKey) -> PositionVerdict | None:

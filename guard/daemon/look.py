@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Self
 
 from guard.config.settings import AccountSettings, Settings
 from guard.daemon.clock import SteadyClock
@@ -38,7 +39,7 @@ class Looker:
         self._clock = SteadyClock()
         self._readers: dict[str, AccountReader] = {}
 
-    async def __aenter__(self) -> "Looker":
+    async def __aenter__(self) -> Self:
         for account in self.settings.accounts.values():
             self._readers[account.name] = AccountReader(open_venue(account.venue, now=self._clock), self._clock)
         return self

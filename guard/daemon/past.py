@@ -8,7 +8,7 @@ import structlog
 
 from guard.daemon.reader import AccountReader
 from guard.journal import Journal
-from guard.policy.rules import rule_for
+from guard.policy.rules import matching_rule
 from guard.policy.terms import Terms
 from guard.snapshot import DOLLAR_STABLECOINS, AccountSnapshot, MarginChange, Position
 
@@ -26,7 +26,7 @@ async def rebuild_if_needed(reader: AccountReader, journal: Journal, terms: Term
     opened = {
         position.key: _opened_at(position, changes) for position in snapshot.positions if position.isolated_wallet
     }
-    rules = {position.key: rule_for(position, terms) for position in snapshot.positions}
+    rules = {position.key: matching_rule(terms, position.key, position.margin_mode) for position in snapshot.positions}
     journal.rebuild(
         terms.account,
         changes,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 import structlog
 
@@ -31,13 +32,10 @@ async def follow_marks(watch: AccountWatch, wake: Callable[[], None]) -> None:
 async def _follow(watch: AccountWatch, symbols: tuple[str, ...], wake: Callable[[], None]) -> None:
     """Follow until the account's symbols change."""
     log.info("stream.opened", account=watch.name, symbols=len(symbols))
-    marks = watch.reader.venue.watch_marks(symbols)
-    try:
+    async with aclosing(watch.reader.venue.watch_marks(symbols)) as marks:
         async for mark in marks:
             watch.reader.note_mark(mark)
             if watch.is_crossed_by(mark):
                 wake()
             if watch.reader.symbols() != symbols:
                 return
-    finally:
-        await marks.aclose()

@@ -39,9 +39,10 @@ class Teller:
 
     def record(self, account: str, decision: Decision) -> None:
         """Commit a decision with its messages in one transaction."""
-        messages = [message_for(alert, now=self._now(), new_id=new_id) for alert in decision.alerts]
+        now = self._now()
+        messages = [message_for(alert, decision=decision, now=now, new_id=new_id) for alert in decision.alerts]
         try:
-            self.journal.record_decision(account, decision, messages, self.routes, self._now())
+            self.journal.record_decision(account, decision, messages, routes=self.routes, now=now)
         except JournalError as error:
             log.critical("journal.unwritable", reason=str(error))
             self._send_without_journal(messages)
@@ -54,7 +55,7 @@ class Teller:
             name for name, from_level in self.routes.items() if (name in only if only else message.level >= from_level)
         ]
         try:
-            self.journal.enqueue(message, wanted, self._now())
+            self.journal.enqueue(message, wanted, now=self._now())
         except JournalError as error:
             log.critical("journal.unwritable", reason=str(error))
             self._send_without_journal([message])

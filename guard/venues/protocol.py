@@ -1,6 +1,6 @@
 """What the house asks of an exchange. Reads raise VenueUnavailable or KeysRefused; only `add_margin` writes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -101,7 +101,7 @@ class Venue(Protocol):
         """Read one mark price now."""
         ...
 
-    def watch_marks(self, symbols: tuple[str, ...]) -> AsyncIterator[Mark]:
+    def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark]:
         """Stream mark prices until closed. Ends by VenueUnavailable when the stream breaks: the caller reopens it."""
         ...
 
