@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from guard.errors import OutcomeUnknown, VenueRefused, VenueUnavailable
+from guard.errors import JournalError, OutcomeUnknown, VenueRefused, VenueUnavailable
 from guard.journal import Intent, IntentState, Journal
 from guard.margin.figures import PositionFigures
 from guard.policy.decision import TopUp
@@ -104,7 +104,13 @@ def _intent_of(plan: TopUp, *, account: str, life_id: str, hedged: bool, facts_b
 
 
 def _settle(journal: Journal, intent: Intent, state: IntentState, at: datetime, evidence: str) -> Intent:
-    return journal.settle(intent.intent_id, state, at=at, evidence=evidence)
+    try:
+        return journal.settle(intent.intent_id, state, at=at, evidence=evidence)
+    except JournalError as error:
+        raise JournalError(
+            f"{intent.key}: {intent.amount:f} {intent.currency} went out and ended as {state.value} ({evidence}), "
+            f"but it stays open on disk as intent {intent.intent_id}: {error}"
+        ) from error
 
 
 async def _settle_by_records(journal: Journal, venue: Venue, intent: Intent, now: Callable[[], datetime]) -> Intent:

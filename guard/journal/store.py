@@ -217,4 +217,4 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> bool:
 def _damage(connection: sqlite3.Connection) -> str | None:
     """Return what SQLite finds wrong with the file; None: nothing."""
     found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    return None if found == "ok" else found
+    return None if found == "ok" else found.splitlines()[-1]

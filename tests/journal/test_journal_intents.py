@@ -1,0 +1,166 @@
+import sqlite3
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from journal_support import BTC, ETH, NOON, intent, live, opened, spend
+
+from guard.errors import JournalError
+from guard.journal import IntentState
+
+ENDS = (IntentState.APPLIED, IntentState.REFUSED, IntentState.NOT_APPLIED)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with opened(tmp_path) as journal:
+        live(journal)
+        live(journal, ETH, life_id="eth")
+        yield journal
+
+
+def test_an_intent_survives_a_restart_as_it_was(journal, tmp_path):
+    planned = intent()
+    journal.plan(planned)
+    journal.close()
+    with opened(tmp_path) as reopened:
+        assert reopened.open_intents("main") == (planned,)
+        assert reopened.open_intents("other") == ()
+
+
+def test_a_position_has_one_open_intent(journal):
+    journal.plan(intent())
+    with pytest.raises(JournalError, match="is not settled yet"):
+        journal.plan(intent())
+    journal.plan(intent(ETH, life_id="eth"))
+
+
+def test_the_file_itself_refuses_a_second_open_intent(journal, monkeypatch):
+    journal.plan(intent())
+    monkeypatch.setattr(journal, "open_intents", lambda account: ())  # As if the code above had a bug.
+    with pytest.raises(JournalError, match="UNIQUE"):
+        journal.plan(intent())
+    assert journal.broken is None  # The disk is well: the constraint did its work.
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_frees_the_position(journal, end):
+    spend(journal, intent(), end)
+    journal.plan(intent())
+
+
+def test_an_unknown_outcome_keeps_the_position_locked(journal):
+    spend(journal, intent(), IntentState.UNKNOWN)
+    with pytest.raises(JournalError, match="is not settled yet"):
+        journal.plan(intent())
+
+
+def test_an_intent_is_sent_once(journal):
+    planned = intent()
+    journal.plan(planned)
+    journal.sent(planned.intent_id, NOON)
+    with pytest.raises(JournalError, match="never sent again"):
+        journal.sent(planned.intent_id, NOON)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_stays(journal, end):
+    ended = spend(journal, intent(), end)
+    again = journal.settle(ended.intent_id, IntentState.UNKNOWN, at=NOON, evidence="answer lost")
+    assert again == ended == journal.intent(ended.intent_id)
+
+
+def test_late_proof_counts_money_that_was_thought_not_to_have_moved(journal):
+    lost = spend(journal, intent(), IntentState.NOT_APPLIED)
+    assert journal.memory("main", NOON).lives[BTC].spent == 0
+    journal.settle(lost.intent_id, IntentState.APPLIED, at=NOON, evidence="found after all", entry_id="e1")
+    assert journal.memory("main", NOON).lives[BTC].spent == lost.amount
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "UPDATE intents SET state = 'planned', settled_at = NULL",
+        "UPDATE intents SET state = 'refused'",
+        "UPDATE intents SET amount = '1'",
+        "UPDATE intents SET counted_at = '2000'",
+        "DELETE FROM intents",
+    ],
+)
+def test_the_file_itself_keeps_an_intent_from_being_undone(journal, back):
+    spend(journal, intent())
+    with pytest.raises(sqlite3.IntegrityError):
+        journal._connection.execute(back)
+
+
+def test_an_entry_of_the_exchange_proves_one_intent(journal):
+    first, second = spend(journal, intent()), spend(journal, intent(), IntentState.UNKNOWN)
+    journal.prove(first.intent_id, "e1", at=NOON)
+    assert journal.proving_entries("main") == {"e1"}
+    with pytest.raises(JournalError, match="UNIQUE"):
+        journal.settle(second.intent_id, IntentState.APPLIED, at=NOON, evidence="e1 again", entry_id="e1")
+    assert journal.unproven("main", BTC, NOON) == ()
+
+
+def test_an_altered_amount_is_noticed(journal, tmp_path):
+    spend(journal, intent(amount="100"))
+    path = journal.path
+    journal.close()
+    content = path.read_bytes()
+    assert content.count(b"100USDT100") == 1
+    path.write_bytes(content.replace(b"100USDT100", b"001USDT100"))  # SQLite's own checks do not see this.
+    with opened(tmp_path) as reopened, pytest.raises(JournalError, match="altered outside guard"):
+        reopened.memory("main", NOON)
+
+
+def test_an_intent_is_for_the_position_that_is_open_now(journal):
+    for stranger in (intent(life_id="never"), intent(ETH, life_id="life")):
+        with pytest.raises(JournalError, match="not the position that is open now"):
+            journal.plan(stranger)
+    journal.end_life("main", BTC, NOON, "its side flipped")
+    with pytest.raises(JournalError, match="not the position that is open now"):
+        journal.plan(intent())
+
+
+def test_a_position_that_ends_leaves_its_open_intent_open(journal):
+    planned = intent()
+    journal.plan(planned)
+    journal.end_life("main", BTC, NOON, "missing from 2 fresh reads in a row")
+    assert journal.open_intents() == (planned,)
+
+
+def test_misses_are_counted_in_a_row_and_forgiven_by_arm(journal):
+    def act(missed):
+        made = spend(journal, intent())
+        journal.note_effect(made.intent_id, missed=missed, facts_after="{}", at=NOON)
+        return journal.memory("main", NOON).lives[BTC].misses
+
+    assert [act("no rise"), act(None), act("no rise"), act("no rise")] == [1, 0, 1, 2]
+    journal.arm("main", NOON, "ana")
+    assert journal.memory("main", NOON).lives[BTC].misses == 0
+
+
+def test_proof_after_the_effect_forgets_nothing(journal):
+    made = spend(journal, intent())
+    journal.note_effect(made.intent_id, missed="no rise", facts_after='{"a": 1}', at=NOON)
+    assert journal.prove(made.intent_id, "e1", at=NOON) == replace(made, facts_after='{"a": 1}', entry_id="e1")
+    assert journal._rows("SELECT missed FROM intents")[0]["missed"] == "no rise"
+
+
+def test_intents_come_newest_first(journal):
+    made = [spend(journal, intent(at=NOON + timedelta(minutes=minute))) for minute in range(3)]
+    assert journal.intents(limit=2) == (made[2], made[1])
+    assert journal.intents("other") == ()
+
+
+def test_an_unknown_id_is_said_so(journal):
+    with pytest.raises(JournalError, match="no intent x"):
+        journal.intent("x")
+
+
+def test_an_intent_committed_in_another_transaction_is_seen_before_plan_returns(journal):
+    planned = intent()
+    journal.plan(planned)
+    other = sqlite3.connect(journal.path)
+    assert other.execute("SELECT amount, state FROM intents").fetchall() == [("62.31", "planned")]
+    other.close()
