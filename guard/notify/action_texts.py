@@ -1,7 +1,7 @@
 """What is told of a top-up: made, only said, refused, unknown, and how an unknown one ended."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
@@ -22,7 +22,7 @@ class Act:
     account: str
     key: PositionKey
     level: Level  # The position's.
-    happened_at: datetime
+    happened_at: datetime  # When it was sent, or would have been.
     rule: str
     reason: str  # Why it was made: "distance 7.8 % is at or below the trigger 8 %".
     amount: Decimal
@@ -96,20 +96,24 @@ def unknown_message(act: Act, *, settled_by: datetime, repeated: bool = False, n
     return _message(act, AlertKind.UNKNOWN_OUTCOME, event, title, lines, new_id=new_id)
 
 
-def settled_message(act: Act, *, applied: bool, evidence: str, new_id: Callable[[], str]) -> Message:
+def settled_message(
+    act: Act, *, applied: bool, evidence: str, settled_at: datetime, new_id: Callable[[], str]
+) -> Message:
     """Return how an unknown top-up ended. `evidence` is the history entry, or that there is none."""
     amount = wording.required(act.amount, act.currency)
     ended = "was added" if applied else "was not added"
     lines = [
         f"The lost answer is settled: {amount} {ended}.",
         f"Evidence: {evidence}",
+        f"It was asked for at {wording.clock(act.happened_at)}.",
         _who(act),
         *_before_and_after(act),
         *_budget(act),
         f"{act.key} is unlocked{'' if applied else ', the budget has the money back'}. Nothing to do.",
     ]
     title = f"SETTLED: {amount} {ended} to {short_name(act.key)}{_effect_in_title(act)}"
-    return _message(act, AlertKind.UNKNOWN_OUTCOME, AlertEvent.RESOLVED, title, lines, new_id=new_id)
+    told = replace(act, happened_at=settled_at)  # What is told is the settlement: it is news, not a delayed message.
+    return _message(told, AlertKind.UNKNOWN_OUTCOME, AlertEvent.RESOLVED, title, lines, new_id=new_id)
 
 
 def _message(

@@ -112,7 +112,12 @@ def test_a_lost_answer_says_what_is_locked_what_happens_next_and_what_to_check()
 
 @pytest.mark.parametrize(("applied", "said"), [(True, "was added"), (False, "was not added")])
 def test_the_end_of_an_unknown_is_told_with_its_evidence(applied, said):
-    read = settled_message(ACT, applied=applied, evidence="history: 62.31 USDT at 04:12:08", new_id=new_id)
+    settled_at = FOUR_O_CLOCK + timedelta(hours=1)
+    read = settled_message(
+        ACT, applied=applied, evidence="history: 62.31 USDT at 04:12:08", settled_at=settled_at, new_id=new_id
+    )
+    assert read.happened_at == settled_at
+    assert "It was asked for at 04:12:07 UTC." in read.text
     assert f"62.31 USDT {said}" in read.title
     assert "Evidence: history: 62.31 USDT at 04:12:08" in read.text
     assert (read.kind, read.event) == ("unknown_outcome", "resolved")

@@ -127,13 +127,14 @@ async def test_the_worst_news_goes_first_even_if_it_came_last():
 
 async def test_a_dead_channel_is_told_on_the_others_once_and_its_return_too():
     gone = DeliveryFailed("phone: the bot was blocked", permanent=True)
-    phone = ScriptedChannel("phone", [gone, gone])
+    phone = ScriptedChannel("phone", [gone, gone, None, gone])
     ops = ScriptedChannel("ops")
     async with Post(phone, ops).running() as post:
-        for number in range(3):
+        for number in range(4):
             post.add(message(number))
             await asyncio.sleep(1)
-    died, revived = post.news
+    died, revived, died_again = post.news
+    assert (died_again.alive, died_again.undelivered.id) == (False, "msg_3")
     assert (died.channel, died.alive, died.others, died.reason) == (
         "phone",
         False,
@@ -142,9 +143,9 @@ async def test_a_dead_channel_is_told_on_the_others_once_and_its_return_too():
     )
     assert died.undelivered.id == "msg_0"
     assert (revived.alive, revived.others) == (True, ("ops",))
-    assert [told.id for told in ops.confirmed] == ["msg_0", "msg_901", "msg_1", "msg_2", "msg_902"]
+    assert [told.id for told in ops.confirmed] == ["msg_0", "msg_901", "msg_1", "msg_2", "msg_902", "msg_3", "msg_903"]
     assert [told.id for told in phone.confirmed] == ["msg_2"]
-    assert post.outbox.states().count("given up") == 2
+    assert post.outbox.states().count("given up") == 3
 
 
 async def test_a_message_that_nobody_else_would_tell_waits_for_the_repair():

@@ -167,6 +167,22 @@ async def test_a_server_that_is_not_there_is_a_failure_without_the_token():
     assert TOKEN not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.__context__)
 
 
+@pytest.mark.parametrize("api_url", ["http://", "http://[::1", "ftp://localhost", "http://localhost:99999"])
+async def test_a_url_that_aiohttp_quotes_in_its_error_does_not_come_through(api_url):
+    channel = TelegramChannel(name="telegram.me", token=TOKEN, chat_id=42, from_level=Level.WATCH, api_url=api_url)
+    with pytest.raises(DeliveryFailed) as caught:
+        await channel.send(message(), attempt=1)
+    await channel.close()
+    assert TOKEN not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.__context__)
+
+
+async def test_a_part_of_blanks_is_not_sent_because_telegram_would_refuse_it():
+    api = BotApi()
+    await told(api, message(text="\n" * 9000 + "the end"))
+    assert all(asked["text"].strip() for asked in api.asked)
+    assert api.asked[-1]["text"].endswith("the end")
+
+
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)
 
 
