@@ -18,7 +18,7 @@ Quirks, with source and date seen:
   gap between our liquidation price and the exchange's shows it (docs, 2026-07).
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -158,7 +158,8 @@ class BinanceUsdm:
     async def _load_markets(self, *, reload: bool) -> None:
         if self._terms.contracts and not reload:
             return
-        markets = (await ask(self._client, "load_markets", reload)).values()
+        # Always ccxt's reload: after an empty answer it would hand out that answer for ever.
+        markets = (await ask(self._client, "load_markets", True)).values()
         linear = [market for market in markets if market["linear"] and market["contract"]]
         if not linear:
             raise VenueUnavailable(f"{self.exchange} exchangeInfo: no linear contract in it")
@@ -215,7 +216,7 @@ class BinanceUsdm:
         answer = await ask(self._client, "fapiPublicGetPremiumIndex", {"symbol": market_id})
         return read_mark(answer, market_id, symbol)
 
-    def watch_marks(self, symbols: tuple[str, ...]) -> AsyncIterator[Mark]:
+    def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
         return stream_marks(self._client, symbols, now=lambda: self._now() + (self._skew or timedelta(0)))
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:

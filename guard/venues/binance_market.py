@@ -1,9 +1,11 @@
 """Binance USD-M's market data: one mark price, a stream of them, and candles of them. Never the last traded price."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
 from typing import Any
+
+from pydantic import Field
 
 from guard.errors import VenueError, VenueUnavailable
 from guard.snapshot import Mark
@@ -32,8 +34,8 @@ class _Candle(Row):
 class _MarkUpdate(Row):
     """A markPriceUpdate message; its names are single letters."""
 
-    E: Moment
-    p: Positive
+    at: Moment = Field(alias="E")
+    price: Positive = Field(alias="p")
 
 
 def read_mark(answer: object, market_id: str, symbol: str) -> Mark:
@@ -69,7 +71,7 @@ def _list(raw: object) -> list[Any]:
 
 async def stream_marks(
     client: Any, symbols: tuple[str, ...], *, now: Callable[[], datetime], silence_max: timedelta = SILENCE_MAX
-) -> AsyncIterator[Mark]:
+) -> AsyncGenerator[Mark, None]:
     """Yield each new mark price. `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
 
     ccxt wakes us with one symbol of a burst, so all of them are looked up whenever it does.
@@ -95,7 +97,7 @@ async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float)
     except VenueError:
         raise
     except TimeoutError:
-        failure = "mark stream: no fresh price for 10 s"
+        failure = "mark stream: no fresh price for too long"
     except Exception as error:  # noqa: BLE001  # ccxt hands on whatever broke the connection.
         failure = f"mark stream: {type(error).__name__}"
     raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
@@ -109,7 +111,7 @@ def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> l
             row = read_row(_MarkUpdate, (client.tickers.get(symbol) or {}).get("info"))
         except RowError:
             continue  # No price yet, or a broken message: the silence limit judges how long that may last.
-        if symbol not in told or told[symbol] < row.E:
-            told[symbol] = row.E
-            marks.append(Mark(symbol=symbol, price=row.p, at=row.E))
+        if symbol not in told or told[symbol] < row.at:
+            told[symbol] = row.at
+            marks.append(Mark(symbol=symbol, price=row.price, at=row.at))
     return marks

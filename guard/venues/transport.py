@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl
@@ -89,10 +90,9 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     if refused:
         raise ConfigError(*refused)
     logging.getLogger("ccxt").setLevel(logging.WARNING)  # At DEBUG it writes every header, keys included.
-    base = exchange_class(account.exchange)
     options = account.ccxt.get("options")
     user_options: Mapping[str, object] = options if isinstance(options, Mapping) else {}
-    client = type(base.__name__, (StrictClient, base), {})(
+    client = _strict_class(account.exchange)(
         {
             **account.ccxt,
             "apiKey": account.api_key,
@@ -112,6 +112,12 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     if client.gate.is_loopback:
         client.timeout_on_exit = 0  # ms. ccxt waits for TLS connections to close; there are none.
     return client
+
+
+@cache
+def _strict_class(exchange: str) -> Any:
+    base = exchange_class(exchange)
+    return type(base.__name__, (StrictClient, base), {})
 
 
 def _refused(table: Mapping[str, object], prefix: str = "") -> Iterator[str]:
@@ -142,7 +148,8 @@ class Gate:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        return tuple(sorted({origin.authority for origin in self.origins}))
+        named = ((origin.host or "", origin.explicit_port) for origin in self.origins)
+        return tuple(sorted({f"{host}:{port}" if port else host for host, port in named}))
 
     @asynccontextmanager
     async def turn(self, what: str, *, wait_s: float, pace_s: float) -> AsyncIterator[None]:

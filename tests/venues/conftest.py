@@ -1,9 +1,8 @@
 """A small server on loopback that answers as Binance USD-M documents, one reply at a time replaceable."""
 
 import asyncio
-import copy
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -73,6 +72,7 @@ class StubExchange:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []  # Method, path, parameters.
+        self.asked_something = asyncio.Event()
         self.markets = [market("BTCUSDT", "BTC"), market("ETHUSDT", "ETH"), market("1000SHIBUSDT", "1000SHIB")]
         self.positions: list[Any] = [position_row()]
         self.account: Any = None  # None: made to fit the positions.
@@ -85,6 +85,10 @@ class StubExchange:
 
     def asked(self, path_end: str, method: str | None = None) -> list[dict[str, str]]:
         return [p for m, path, p in self.requests if path.endswith(path_end) and method in {None, m}]
+
+    def forget_requests(self) -> None:
+        self.requests.clear()
+        self.asked_something.clear()
 
     def count(self) -> Counter[str]:
         return Counter(f"{method} {path}" for method, path, _ in self.requests)
@@ -100,6 +104,7 @@ class StubExchange:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = (await request.read()).decode()
         self.requests.append((request.method, request.path, dict(request.query) | dict(parse_qsl(body))))
+        self.asked_something.set()
         for end, reply in self.replies.items():
             if request.path.endswith(end):
                 answer = reply(request)
@@ -111,35 +116,24 @@ class StubExchange:
         return web.json_response(self.answer(request))
 
     def answer(self, request: web.Request) -> Any:
-        match request.path.removeprefix("/fapi/").removeprefix("/sapi/"):
-            case "v1/exchangeInfo":
-                return {"timezone": "UTC", "symbols": self.markets, "assets": [], "rateLimits": []}
-            case "v1/time":
-                return {"serverTime": int(datetime.now(UTC).timestamp() * 1000)}
-            case "v1/accountConfig":
-                return {"dualSidePosition": False, "multiAssetsMargin": self.multi_assets, "canTrade": True}
-            case "v1/symbolConfig":
-                return [
-                    {
-                        "symbol": s,
-                        "marginType": m,
-                        "isAutoAddMargin": "false",
-                        "leverage": 10,
-                        "maxNotionalValue": "1000",
-                    }
-                    for s, m in self.margin_types.items()
-                ]
-            case "v3/positionRisk":
-                return copy.deepcopy(self.positions)
-            case "v3/account":
-                rows = [row for row in self.positions if isinstance(row, dict)]
-                return self.account if self.account is not None else account_of(rows)
-            case "v1/positionMargin/history":
-                start, end = int(request.query["startTime"]), int(request.query["endTime"])
-                rows = [r for r in self.history if start <= r["time"] <= end and r["symbol"] == request.query["symbol"]]
-                return rows[: int(request.query["limit"])]
-            case path:
-                raise AssertionError(f"nobody should ask for {path}")
+        answers: dict[str, Callable[[], Any]] = {
+            "/fapi/v1/exchangeInfo": lambda: {"timezone": "UTC", "symbols": self.markets, "assets": []},
+            "/fapi/v1/time": lambda: {"serverTime": int(datetime.now(UTC).timestamp() * 1000)},
+            "/fapi/v1/accountConfig": lambda: {"dualSidePosition": False, "multiAssetsMargin": self.multi_assets},
+            "/fapi/v1/symbolConfig": lambda: [
+                {"symbol": s, "marginType": m, "isAutoAddMargin": "false", "leverage": 10, "maxNotionalValue": "1000"}
+                for s, m in self.margin_types.items()
+            ],
+            "/fapi/v3/positionRisk": lambda: self.positions,
+            "/fapi/v3/account": lambda: self.account or account_of([r for r in self.positions if isinstance(r, dict)]),
+            "/fapi/v1/positionMargin/history": lambda: self.history_page(request.query),
+        }
+        return answers[request.path]()
+
+    def history_page(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        start, end = int(query["startTime"]), int(query["endTime"])
+        rows = [row for row in self.history if start <= row["time"] <= end and row["symbol"] == query["symbol"]]
+        return rows[: int(query["limit"])]
 
     async def stream(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -160,7 +154,7 @@ async def exchange() -> AsyncIterator[StubExchange]:
     app = web.Application()
     app.router.add_get("/market/ws/{n}", stub.stream)
     app.router.add_route("*", "/{path:.*}", stub.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
