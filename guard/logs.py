@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -55,15 +55,16 @@ def configure(
     threshold = logging.getLevelNamesMapping()[level.upper()]
     target = stream or sys.stderr
     journal = is_journal(target, environ)
+    hide = _hider(secrets)
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         *([] if journal else [structlog.processors.TimeStamper(fmt="iso", utc=True)]),
         structlog.processors.format_exc_info,
-        _plain_values,
+        _plain_values(hide),
     ]
     chosen = ("logfmt" if journal else "json") if fmt == "auto" else fmt
-    after = [_renderer(chosen, journal=journal), _hider(secrets)]
+    after = [_renderer(chosen, journal=journal), lambda _logger, _method, line: hide(str(line))]
     _processors[:] = [*before, *after]
     lasting = cast("TextIO", _Lasting(target))  # Nothing but write and flush is asked of it.
     structlog.configure(
@@ -130,20 +131,26 @@ def _add_logger_name(_logger: object, _method: str, event: EventDict) -> EventDi
     return event
 
 
-def _plain_values(_logger: object, _method: str, event: EventDict) -> EventDict:
-    return {key: value if key.startswith("_") else _plain(value) for key, value in event.items()}
+def _plain_values(hide: Callable[[str], str]) -> Processor:
+    """Write our values as the rest of the house prints them: decimals in full, times in UTC, enums by their word.
 
+    Secrets are hidden here, before a renderer escapes what is escaped already, and once more in the finished line.
+    """
 
-def _plain(value: object) -> object:
-    """Write our values as the rest of the house prints them: decimals in full, times in UTC, enums by their word."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(inner) for inner in value]
-    for kind, written in _WRITTEN.items():
-        if isinstance(value, kind):
-            return written(value)
-    return value if isinstance(value, str | int | float | None) else str(value)
+    def plain(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {hide(str(key)): plain(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [plain(inner) for inner in value]
+        for kind, written in _WRITTEN.items():
+            if isinstance(value, kind):
+                return written(value)
+        return value if isinstance(value, int | float | None) else hide(str(value))
+
+    def process(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {key: value if key.startswith("_") else plain(value) for key, value in event.items()}
+
+    return process
 
 
 def _renderer(fmt: str, *, journal: bool) -> Processor:
@@ -161,17 +168,11 @@ def _renderer(fmt: str, *, journal: bool) -> Processor:
     return render
 
 
-def _hider(secrets: Iterable[str]) -> Callable[[Any, str, MutableMapping[str, Any] | str], str]:
-    """Return the last processor: it works on the finished line, so that nothing can bypass it."""
+def _hider(secrets: Iterable[str]) -> Callable[[str], str]:
     forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SECRET_LENGTH_MIN}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
     pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if longest_first else None
-
-    def hide(_logger: Any, _method: str, line: MutableMapping[str, Any] | str) -> str:
-        text = str(line)
-        return pattern.sub(HIDDEN, text) if pattern else text
-
-    return hide
+    return (lambda text: pattern.sub(HIDDEN, text)) if pattern else str
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -147,7 +147,7 @@ def _replace(path: Path, value: str, place: Place, written: Written) -> None:
 
 def _read_named_file(path: Path, trusted: tuple[FilePath, ...], written: Written, problems: Problems) -> None:
     name = written.value(path)
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
         return  # Left out, or refused by its model.
     target = (*path[:-1], str(path[-1]).removesuffix("_file"))
     if written.value(target) is not None:
@@ -164,4 +164,7 @@ def _read_named_file(path: Path, trusted: tuple[FilePath, ...], written: Written
 
 def resolve(name: str, config: FilePath) -> FilePath:
     """Return a path of the config file: relative ones start at the file's own directory."""
-    return config.parent / FilePath(name).expanduser()
+    try:
+        return config.parent / FilePath(name).expanduser()
+    except RuntimeError:  # "~somebody" who does not exist: then it is a name like any other.
+        return config.parent / name

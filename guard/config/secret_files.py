@@ -46,8 +46,9 @@ def read_secret(path: Path, trusted: tuple[Path, ...]) -> str:
         # The path itself is not repeated: it may be a key that was pasted in the wrong place.
         where = f" in {path.parent}" if path.parent.is_dir() else ""
         raise SecretFileError(f"no such file{where}") from None
-    except OSError as error:
-        raise SecretFileError(f"cannot be read: {error.strerror}") from None
+    except (OSError, RuntimeError) as error:  # Before Python 3.13 a circle of links is a RuntimeError.
+        reason = getattr(error, "strerror", None) or "its links lead round in a circle"
+        raise SecretFileError(f"cannot be read: {reason}") from None
     except UnicodeDecodeError:
         raise SecretFileError("is not text", content=True) from None
     if not text:

@@ -1,6 +1,7 @@
 """From one file to the settings that the other rooms get, with its defaults, and where that file is looked for."""
 
 import asyncio
+import copy
 import json
 import tomllib
 from datetime import timedelta
@@ -314,7 +315,7 @@ FULL = tomllib.loads(
     )
 )
 JUNK = st.sampled_from([
-    0, -1, 1.5, float("nan"), float("inf"), 10**400, 16**5000, True, "", " ", "*", "8%", "30s", "never", "1e5", "99999d", "x" * 200, "\u0000",
+    0, -1, 1.5, float("nan"), float("inf"), 10**400, 16**5000, True, "", " ", "*", "8%", "30s", "never", "1e5", "99999d", "x" * 200, "\u0000", "~nobody-here/key",
     [], [1], [{}], {}, {"a": {"b": 1}}, "http://[", "https://example.org:99999", "127.0.0.1:", "٣%", "-5%", "NaN", "0x",
 ])  # fmt: skip
 
@@ -324,6 +325,18 @@ def leaves(node, path=()):
         yield (*path, key)
         if isinstance(child, dict | list):
             yield from leaves(child, (*path, key))
+
+
+def put(node, path, value):
+    """Set a value unless earlier junk took the way to it."""
+    for part in path[:-1]:
+        node = node[part] if has(node, part) else None
+    if has(node, path[-1]):
+        node[path[-1]] = value
+
+
+def has(node, part):
+    return part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(leaves(FULL), key=str)), JUNK), min_size=1, max_size=4))
@@ -336,12 +349,7 @@ def test_junk_anywhere_is_a_config_error_or_works_but_never_crashes(changes):
 
     values = json.loads(json.dumps(FULL))
     for path, junk in changes:
-        node = values
-        for part in path[:-1]:
-            inside = part in node if isinstance(node, dict) else isinstance(node, list) and part < len(node)
-            node = node[part] if inside else {}
-        if isinstance(node, dict) or (isinstance(node, list) and path[-1] < len(node)):
-            node[path[-1]] = junk
+        put(values, path, copy.deepcopy(junk))
     document = Document(path=Path(__file__), values=values, lines={})
     written, problems = merge(document, {})
     config = validate(written, problems)

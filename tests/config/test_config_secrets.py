@@ -141,6 +141,13 @@ def test_secret_files_that_cannot_be_used_say_why_and_where(tmp_path):
     )
 
 
+def test_a_circle_of_links_is_a_problem_of_the_key_that_names_it(tmp_path):
+    config = write(tmp_path / "config.toml", ACCOUNT + 'api_key_file = "circle"\nsecret = "s"\n')
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (found,) = problems(config)
+    assert found.startswith(f"{config}:3: accounts.main.api_key_file: cannot be read: ")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read every file")
 def test_a_secret_file_that_is_closed_to_us_says_so(tmp_path):
     config = write(tmp_path / "config.toml", ACCOUNT + 'api_key_file = "closed"\nsecret = "s"\n')
