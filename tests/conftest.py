@@ -1,0 +1,12 @@
+"""What every test, and every process that a test starts, is spared from the shell it runs in."""
+
+import os
+import sys
+
+# Exported in many build images: then nothing compiled is kept and every process that imports ccxt takes seconds longer.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# The developer's own guard (its config, its keys in the environment) is none of a test's business.
+for _name in [name for name in os.environ if name.startswith("GUARD_")] + ["CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"]:
+    os.environ.pop(_name, None)
