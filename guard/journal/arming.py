@@ -54,8 +54,13 @@ class Arming(Store):
         return not self._rows("SELECT 1 FROM pasts WHERE account = ?", (account,))
 
     def set_reconciled(self, account: str) -> None:
-        """Note that a fresh read was held against the journal in this process: no intent is open, sizes are known."""
-        self._reconciled.add(account)
+        """Note that a fresh read was held against the journal in this process.
+
+        It is not taken while an intent stands as an earlier process left it: each must have been asked about first.
+        """
+        left = self._rows("SELECT 1 FROM intents WHERE account = ? AND state IN ('planned', 'sent')", (account,))
+        if not left:
+            self._reconciled.add(account)
 
     def arming(self, account: str) -> tuple[bool, str | None]:
         """Return whether the account may spend, and if not, why not, for people."""

@@ -1,8 +1,8 @@
 import pytest
-from journal_support import BTC, HOUR, NOON, know_past, opened
+from journal_support import BTC, HOUR, NOON, intent, know_past, live, opened
 
 from guard.errors import JournalError
-from guard.journal import Journal
+from guard.journal import IntentState, Journal
 
 
 @pytest.fixture
@@ -123,3 +123,17 @@ def test_who_armed_and_disarmed_is_history(journal):
         ("disarm", "all accounts", "disarmed by ana: night"),
         ("arm", "main", "armed by ben"),
     ]
+
+
+def test_nothing_is_spent_before_every_intent_of_the_last_process_was_asked_about(journal, tmp_path):
+    know_past(journal)
+    live(journal)
+    planned = intent()
+    journal.plan(planned)
+    journal.close()
+    with opened(tmp_path) as reopened:
+        reopened.set_reconciled("main")
+        assert not armed(reopened)
+        reopened.settle(planned.intent_id, IntentState.UNKNOWN, at=NOON, evidence="history: nothing yet")
+        reopened.set_reconciled("main")
+        assert armed(reopened)
