@@ -1,1 +1,1 @@
-"""What to say and what may be spent: pure functions of assessments, memory, rules and `now`, each answer with its reason."""
+"""What to say and what may be spent: pure functions of assessments, memory, rules and `now`, each with its reason."""

@@ -91,7 +91,9 @@ class PoolVerdict:
     figures: PoolFigures
     level: Level
     reason: str
-    reserve: Decimal | None  # The largest reserve that a rule asks to keep in this wallet. None: no rule spends from it.
+    reserve: (
+        Decimal | None
+    )  # The largest reserve that a rule asks to keep in this wallet. None: no rule spends from it.
     spendable: Decimal | None
 
 

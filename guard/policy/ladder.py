@@ -1,6 +1,6 @@
 """The ladder by distance: the level of this moment, and the level in force after `for` and `clear`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -33,9 +33,7 @@ def signals(distance: Decimal | None, sigmas: float | None, ladder: Ladder) -> t
     return tuple(_signal(rung, distance, sigmas) for rung in ladder.rungs)
 
 
-def climb(
-    state: AlertState, said: tuple[Signal, ...] | None, *, now: datetime, unwatched_max: timedelta
-) -> AlertState:
+def climb(state: AlertState, said: tuple[Signal, ...] | None, *, now: datetime, unwatched_max: timedelta) -> AlertState:
     """Return the state after one read: holds turned, the worst one in force. None: the read did not show the subject.
 
     Nobody looking for longer than `unwatched_max` cannot have seen it clear. A rung that the ladder no longer has is

@@ -34,7 +34,7 @@ class Life:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """One rung under one subject: an alarm of its own, with its own `for` on the way in and its own `clear` on the way out.
+    """One rung under one subject: an alarm with its own `for` on the way in and its own `clear` on the way out.
 
     Every rung counts for itself, so that readings that swing between two rungs delay neither of them.
     """
@@ -68,7 +68,7 @@ class Memory:
     disarmed_because: str | None  # Why not armed, for people. None: armed.
     lives: "Mapping[PositionKey, Life]" = field(default_factory=lambda: MappingProxyType({}))
     alerts: "Mapping[str, AlertState]" = field(default_factory=lambda: MappingProxyType({}))
-    # Dollars moved in the rolling 24 h, applied and open intents, by rule of this account; and of all accounts together.
+    # Dollars moved in the rolling 24 h, applied and open intents: by rule of this account; of all accounts together.
     spent_today_by_rule: "Mapping[str, Decimal]" = field(default_factory=lambda: MappingProxyType({}))
     spent_today_all: Decimal = Decimal(0)
     spending_known: bool = True  # False: the journal cannot tell what was spent, so nobody spends and budgets are null.

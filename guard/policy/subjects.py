@@ -3,6 +3,7 @@
 from datetime import datetime
 from hashlib import sha256
 
+from guard.policy.decision import AlertKind
 from guard.policy.memory import AlertState, Memory
 from guard.policy.terms import Level
 from guard.snapshot import PositionKey, Side
@@ -47,12 +48,33 @@ def of_pool(name: str) -> tuple[str, ...]:
 
 def remembered_positions(memory: Memory) -> frozenset[PositionKey]:
     """Return every position that memory believes open: what a restarted daemon must see again or prove gone."""
-    told = (_key(subject.removeprefix(_POSITION)) for subject in memory.alerts if subject.startswith(_POSITION))
+    told = (key for subject in memory.alerts if subject.startswith(_POSITION) if (key := key_of(subject)) is not None)
     return frozenset(memory.lives) | frozenset(told)
 
 
 def remembered_pools(memory: Memory) -> frozenset[str]:
     return frozenset(subject.removeprefix(_POOL) for subject in memory.alerts if subject.startswith(_POOL))
+
+
+def key_of(subject: str) -> PositionKey | None:
+    """Return which position a subject is about; None: a pool or the account."""
+    inner = subject.removeprefix(_UNSEEN)
+    if inner == ACCOUNT or inner.startswith(_POOL):
+        return None
+    symbol, _, word = inner.partition(" ")[2].rpartition(" ")
+    return PositionKey(symbol, Side[word.upper()])
+
+
+def is_ladder(subject: str) -> bool:
+    """Say whether a subject is a position or a pool itself, not a worry about one."""
+    return subject.startswith((_POSITION, _POOL))
+
+
+def kind_of(subject: str) -> AlertKind:
+    """Return which kind of alert a subject is told as. The account's goes by its state: stale or blind."""
+    if subject.startswith(_MODEL):
+        return AlertKind.MODEL_GAP
+    return AlertKind.REFUSED if subject.startswith(_MONEY) else AlertKind.ALERT
 
 
 def new_state(subject: str, now: datetime) -> AlertState:
@@ -63,8 +85,3 @@ def new_state(subject: str, now: datetime) -> AlertState:
 def stable_id(*facts: object) -> str:
     """Return an id made of facts alone, so that the same inputs give the same answer."""
     return sha256("\n".join(str(fact) for fact in facts).encode()).hexdigest()[:20]
-
-
-def _key(text: str) -> PositionKey:
-    symbol, _, word = text.rpartition(" ")
-    return PositionKey(symbol, Side[word.upper()])

@@ -45,7 +45,9 @@ class Rung:
     sigmas: float | None  # At or below this many sigmas too; watch and warn only. None: not used.
     clear: Decimal  # It clears above this distance, held for `clear_for`.
     clear_for: timedelta
-    hold: timedelta | None  # The TOML key `for`. None: the default (1 fresh read at critical, else 2 at least 5 s apart).
+    hold: (
+        timedelta | None
+    )  # The TOML key `for`. None: the default (1 fresh read at critical, else 2 at least 5 s apart).
     repeat_interval: timedelta | None  # Told again while it lasts. None: never repeated.
 
 

@@ -1,0 +1,260 @@
+"""What each limit leaves for one position now, in its settle currency, and a sentence that says so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from guard.margin.figures import AccountAssessment, PoolFigures, PositionFigures
+from guard.margin.pool import Leg, MarginPool
+from guard.policy.cross_room import room_of
+from guard.policy.decision import DataState, TopUp, Withheld, WithheldReason
+from guard.policy.ladder import rung_distance
+from guard.policy.memory import Life, Memory
+from guard.policy.phrases import money_left, percent
+from guard.policy.prices import DollarPrices, in_dollars, in_settle
+from guard.policy.terms import Amount, AmountUnit, Level, Mode, Rule, Terms, TopUpTerms
+from guard.snapshot import AssetMode, MarginMode, PositionKey, Wallet
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One isolated position under a rule with a budget. Money is in its settle currency."""
+
+    figures: PositionFigures
+    rule: Rule
+    top_up: TopUpTerms
+    mode: Mode
+    life: Life | None
+    level: Level  # Of this moment.
+    trigger: Decimal  # In force.
+    leg: Leg | None  # None: not modelled.
+    pool: MarginPool | None  # As nearly liquidated as the nearer of our price and the exchange's says.
+    step: Decimal
+
+    @property
+    def key(self) -> PositionKey:
+        return self.figures.key
+
+    @property
+    def settle(self) -> str:
+        return self.figures.position.contract.settle
+
+    @property
+    def is_breached(self) -> bool:
+        return self.figures.distance is not None and self.figures.distance <= self.trigger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What lies on the table for every position of one decision."""
+
+    assessment: AccountAssessment
+    memory: Memory
+    terms: Terms
+    prices: DollarPrices
+    state: DataState
+    now: datetime
+    planned: tuple[TopUp, ...] = ()  # Earlier in this decision: their money is gone for those that come later.
+    cross_rooms: dict[str, Decimal] = field(default_factory=dict)  # By currency; computed once, when first asked for.
+
+    def with_planned(self, top_up: TopUp) -> "Desk":
+        return replace(self, planned=(*self.planned, top_up))
+
+    def planned_for(self, mode: Mode) -> tuple[TopUp, ...]:
+        """Return the plans that take money from one of this mode: what is only said takes nothing from what is done."""
+        return tuple(plan for plan in self.planned if plan.mode >= mode)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What one limit leaves. `left` is never negative."""
+
+    reason: WithheldReason  # Given where nothing is left.
+    name: str
+    left: Decimal
+    text: str
+
+
+def rooms(case: Case, desk: Desk) -> tuple[Room, ...] | Withheld:
+    """Return what each limit leaves for the position in total, the most fundamental first; or why that is not known."""
+    if case.settle not in desk.prices:
+        return Withheld(
+            reason=WithheldReason.NO_PRICE,
+            text=f"{case.settle} has no dollar price: no position of this account is marked in it",
+        )
+    found: list[Room] = []
+    for room in (_position_room, _rule_day_room, _all_day_room, _reserve_room, _cross_room):
+        answer = room(case, desk)
+        if isinstance(answer, Withheld):
+            return answer
+        if answer is not None:
+            found.append(answer)
+    return tuple(found)
+
+
+def action_room(case: Case, desk: Desk) -> Room | Withheld | None:
+    """Return what one act may spend. None: max_per_position alone bounds it."""
+    written = case.top_up.max_per_action
+    if written is None:
+        return None
+    limit = _settle_amount(written, case, desk, "max_per_action")
+    if isinstance(limit, Withheld):
+        return limit
+    text = (
+        f"max_per_action {written.written or money_left(limit, case.settle)} is below the exchange's step {case.step}"
+    )
+    reason = WithheldReason.POSITION_BUDGET_SPENT
+    return Room(reason=reason, name="max_per_action", left=max(ZERO, limit), text=text)
+
+
+def smallest(found: Sequence[Room]) -> Room | None:
+    """Return the limit that leaves least. None: there is no limit."""
+    return min(found, key=lambda room: room.left, default=None)
+
+
+def reserve_of(top_up: TopUpTerms, wallet: Wallet, prices: DollarPrices, life: Life | None = None) -> Decimal | None:
+    """Return what must stay available in a wallet, in its currency. None: a price or initial margin is not known."""
+    equity = wallet.cross_wallet_balance + wallet.cross_unrealized_pnl
+    margin = None if life is None else life.initial_margin
+    return in_settle(top_up.reserve, wallet.currency, initial_margin=margin, equity=equity, prices=prices)
+
+
+def _position_room(case: Case, desk: Desk) -> Room | Withheld | None:
+    written = case.top_up.max_per_position
+    if written is None:
+        return None
+    limit = _settle_amount(written, case, desk, "max_per_position")
+    if isinstance(limit, Withheld):
+        return limit
+    spent = ZERO if case.life is None else case.life.spent
+    return _spent_room(
+        WithheldReason.POSITION_BUDGET_SPENT, "max_per_position", limit=limit, spent=spent, currency=case.settle
+    )
+
+
+def _rule_day_room(case: Case, desk: Desk) -> Room | Withheld | None:
+    written = case.top_up.max_per_day
+    if written is None:
+        return None
+    limit = _settle_amount(written, case, desk, f"max_per_day of rule {case.rule.name}")
+    if isinstance(limit, Withheld):
+        return limit
+    planned = sum((plan.dollars for plan in desk.planned_for(case.mode) if plan.rule == case.rule.name), ZERO)
+    spent = desk.memory.spent_today_by_rule.get(case.rule.name, ZERO) + planned
+    return _spent_room(
+        WithheldReason.RULE_DAY_BUDGET_SPENT,
+        f"max_per_day of rule {case.rule.name}",
+        limit=limit,
+        spent=spent / desk.prices[case.settle],
+        currency=case.settle,
+    )
+
+
+def _all_day_room(case: Case, desk: Desk) -> Room | Withheld | None:
+    written = desk.terms.max_per_day_all
+    if written is None:
+        return None
+    limit = _settle_amount(written, case, desk, "[limits] max_per_day")
+    if isinstance(limit, Withheld):
+        return limit
+    spent = desk.memory.spent_today_all + sum((plan.dollars for plan in desk.planned_for(case.mode)), ZERO)
+    return _spent_room(
+        WithheldReason.TOTAL_DAY_BUDGET_SPENT,
+        "[limits] max_per_day",
+        limit=limit,
+        spent=spent / desk.prices[case.settle],
+        currency=case.settle,
+    )
+
+
+def _reserve_room(case: Case, desk: Desk) -> Room | Withheld:
+    wallet = desk.assessment.snapshot.wallet(case.settle)
+    if wallet is None:
+        text = f"the {case.settle} wallet was not seen: what is available is not known"
+        return Withheld(reason=WithheldReason.RESERVE, text=text)
+    reserve = reserve_of(case.top_up, wallet, desk.prices, case.life)
+    if reserve is None:
+        return _not_known(case.top_up.reserve, case, "reserve")
+    available = wallet.available - _planned_amount(case, desk)
+    text = f"reserve {money_left(reserve, case.settle)} must stay: {money_left(available, case.settle)} available"
+    return Room(
+        reason=WithheldReason.RESERVE, name="the reserve", left=max(ZERO, available - max(ZERO, reserve)), text=text
+    )
+
+
+def _cross_room(case: Case, desk: Desk) -> Room | None:
+    pool = next((pool for pool in desk.assessment.pools if pool.currency == case.settle), None)
+    leaning = _leaning(case, desk)
+    if not leaning:
+        return None
+    danger = rung_distance(desk.terms.ladder, Level.DANGER)
+    name = f"the {case.settle} cross pool"
+    if pool is None or pool.pool is None:
+        text = f"{name} cannot be modelled: what it needs is not known, and cross comes first"
+    else:
+        text = f"{name} comes first: with less in it, it would end at {percent(danger)} from liquidation or nearer"
+    if case.settle not in desk.cross_rooms:
+        desk.cross_rooms[case.settle] = _room_beside(pool, danger, case, desk)
+    left = desk.cross_rooms[case.settle] - _planned_amount(case, desk)
+    return Room(reason=WithheldReason.CROSS_POOL_NEEDS_IT, name=name, left=max(ZERO, left), text=text)
+
+
+def _leaning(case: Case, desk: Desk) -> bool:
+    """Say whether a cross position leans on the wallet that pays: in multi-assets mode every one does."""
+    snapshot = desk.assessment.snapshot
+    return any(
+        position.margin_mode is MarginMode.CROSS
+        and (snapshot.asset_mode is AssetMode.MULTI or position.contract.settle == case.settle)
+        for position in snapshot.positions
+    )
+
+
+def _room_beside(pool: PoolFigures | None, danger: Decimal, case: Case, desk: Desk) -> Decimal:
+    wallet = desk.assessment.snapshot.wallet(case.settle)
+    if pool is None or pool.pool is None or wallet is None:
+        return ZERO
+    if pool.distance is not None and pool.distance <= danger:  # By the exchange's price, too, which no model moves.
+        return ZERO
+    return room_of(pool.pool, danger=danger, most=max(ZERO, wallet.available), step=case.step)
+
+
+def _planned_amount(case: Case, desk: Desk) -> Decimal:
+    return sum((plan.amount for plan in desk.planned_for(case.mode) if plan.currency == case.settle), ZERO)
+
+
+def _settle_amount(written: Amount, case: Case, desk: Desk, name: str) -> Decimal | Withheld:
+    margin = None if case.life is None else case.life.initial_margin
+    limit = in_settle(written, case.settle, initial_margin=margin, equity=None, prices=desk.prices)
+    return _not_known(written, case, name) if limit is None else limit
+
+
+def _not_known(written: Amount, case: Case, name: str) -> Withheld:
+    if written.unit is AmountUnit.INITIAL_MARGINS:
+        text = f"{name} {written.written} is of the initial margin, which is not known: the exchange states no leverage"
+        return Withheld(reason=WithheldReason.NO_INITIAL_MARGIN, text=text)
+    text = f"{name} {written.written}: {written.coin or case.settle} has no dollar price"
+    return Withheld(reason=WithheldReason.NO_PRICE, text=text)
+
+
+def _spent_room(reason: WithheldReason, name: str, *, limit: Decimal, spent: Decimal, currency: str) -> Room:
+    left = max(ZERO, limit - spent)
+    text = (
+        f"{name} {money_left(limit, currency)}: {money_left(spent, currency)} spent, {money_left(left, currency)} left"
+    )
+    return Room(reason=reason, name=name, left=left, text=text)
+
+
+def most_left(found: Sequence[Room]) -> Decimal | None:
+    """Return what all limits together leave. None: there is no limit."""
+    room = smallest(found)
+    return None if room is None else room.left
+
+
+def in_full_dollars(amount: Decimal, case: Case, desk: Desk) -> Decimal:
+    """Return an amount in dollars, for the daily limits. The currency's price is known: `rooms` asked for it."""
+    dollars = in_dollars(amount, case.settle, desk.prices)
+    assert dollars is not None, "rooms() refuses a currency without a price"
+    return dollars

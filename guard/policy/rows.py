@@ -1,0 +1,62 @@
+"""An account as one element of `status --json` (design 4.2): every key, in its order, figures unrounded."""
+
+from datetime import datetime, timedelta
+
+from guard.margin import decimal_text, pool_fields, position_fields
+from guard.policy.decision import Decision, PoolVerdict, PositionVerdict
+from guard.policy.terms import Mode
+from guard.snapshot import Gap
+
+_OUTLOOK_GAP = Gap(subject="sigmas, touch_probability", reason="not measured yet")
+
+
+def account_row(decision: Decision, *, account: str, exchange: str, mode: Mode, now: datetime) -> dict[str, object]:
+    """Return one account of the status document. `data_age_s` is null where nothing was ever read."""
+    age = None if decision.assessment is None else decision.assessment.snapshot.age(now)
+    gaps = list(decision.gaps)
+    if any(row.outlook.gap is not None for row in decision.positions):
+        gaps.append(_OUTLOOK_GAP)  # Once, not once per position: the same is missing everywhere.
+    return {
+        "account": account,
+        "exchange": exchange,
+        "mode": mode.word,
+        "state": decision.state.value,
+        "data_age_s": None if age is None else age / timedelta(seconds=1),
+        "level": decision.level.word,
+        "pools": [pool_row(pool) for pool in decision.pools],
+        "positions": [position_row(row) for row in decision.positions],
+        "gaps": [{"subject": gap.subject, "reason": gap.reason} for gap in gaps],
+    }
+
+
+def position_row(verdict: PositionVerdict) -> dict[str, object]:
+    """Return a position's row. Amounts are decimal strings in the row's `currency`."""
+    outlook = verdict.outlook
+    chances = outlook.touch_probability
+    reason = verdict.reason if verdict.trigger_note is None else f"{verdict.reason}; trigger: {verdict.trigger_note}"
+    return {
+        **position_fields(verdict.figures),
+        "guarded_liquidation_price": decimal_text(verdict.guarded_liquidation_price),
+        "sigmas": None if outlook.sigmas is None else repr(outlook.sigmas),
+        "touch_probability": None
+        if chances is None
+        else {horizon: repr(chance) for horizon, chance in chances.items()},
+        "trigger": decimal_text(verdict.trigger),
+        "money_to_target": decimal_text(verdict.money_to_target),
+        "budget_left": decimal_text(verdict.budget_left),
+        "rule": None if verdict.rule is None else verdict.rule.name,
+        "withheld": None if verdict.withheld is None else verdict.withheld.text,
+        "level": verdict.level.word,
+        "reason": reason,
+    }
+
+
+def pool_row(verdict: PoolVerdict) -> dict[str, object]:
+    """Return a cross pool's row. Amounts are decimal strings in the row's `currency`."""
+    return {
+        **pool_fields(verdict.figures),
+        "reserve": decimal_text(verdict.reserve),
+        "spendable": decimal_text(verdict.spendable),
+        "level": verdict.level.word,
+        "reason": verdict.reason,
+    }
