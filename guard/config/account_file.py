@@ -218,7 +218,7 @@ def _built(account: AccountTable, collateral: list[CollateralTable], rows: list[
 
 def _written(row: PositionTable, leg: Leg, cross_pool: MarginPool | None) -> WrittenPosition:
     pool = cross_pool if row.isolated_wallet is None else isolated_pool(leg, row.isolated_wallet)
-    assert pool is not None, "a cross row makes a cross pool"  # noqa: S101  Our own guarantee.
+    assert pool is not None, "a cross row makes a cross pool"
     return WrittenPosition(position=_position(row), leg=leg, pool=pool, beta=row.beta)
 
 

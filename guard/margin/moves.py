@@ -8,7 +8,7 @@ and nothing in one pool is ever straight in the one and in the other.
 from dataclasses import dataclass
 from decimal import Decimal
 
-from guard.margin.arithmetic import ZERO
+from guard.margin.arithmetic import ZERO, exact
 from guard.margin.curve import Curve, Step, curve_of
 from guard.margin.pool import Leg, MaintenanceBasis, MarginPool
 from guard.margin.requirement import counted_value, direction, notional, requirement
@@ -54,6 +54,7 @@ class BalanceLine:
     slope: Decimal
 
 
+@exact
 def balance_line(pool: MarginPool, move: Move) -> BalanceLine:
     """Return the pool's margin balance as a straight line in the variable."""
     constant, slope = pool.other_unrealized_pnl, ZERO
@@ -72,6 +73,7 @@ def balance_line(pool: MarginPool, move: Move) -> BalanceLine:
     return BalanceLine(constant=constant, slope=slope)
 
 
+@exact
 def excess_curve(pool: MarginPool, move: Move) -> Curve:
     """Return margin balance less requirement under a move: the pool is liquidated where it falls to zero."""
     balance = balance_line(pool, move)

@@ -158,6 +158,19 @@ def test_a_fall_of_a_hundred_percent_counts_as_a_shock():
     assert crossings(worlds.cross_pool(leg, wallet="50000"), leg).nearest.kind is LiquidationKind.NONE
 
 
+def test_a_fall_into_a_bracket_that_asks_for_more_ends_a_position_at_its_edge():
+    """No sane table does this, but at 100 the long has 2 against 1, and at any price beneath 2 against 5."""
+    tiers = worlds.table(("0", "0.05"), ("100", "0.01"), jumping=True)
+    leg = worlds.leg(entry="150", mark="150", tiers=tiers)
+    assert crossings(isolated_pool(leg, Decimal(52)), leg).down == 100
+
+
+def test_shocks_are_searched_up_to_a_thousand_percent():
+    leg = worlds.leg(side=Side.SHORT, entry="100", mark="100", tiers=worlds.table(("0", "0")))
+    assert shock(worlds.cross_pool(leg, wallet="1000")) == (None, Decimal(10))
+    assert shock(worlds.cross_pool(leg, wallet="1000.01")) == (None, None)
+
+
 def test_an_inverse_pool_counts_its_own_coin_as_one_and_may_be_ended_by_a_rise():
     """Short 100,000 USD at 50,000 with 1.2 BTC: 0.8 BTC = 100,000 (1 - 0.004) / P, so P = 124,500 (Binance COIN-M)."""
     terms = worlds.contract(inverse=True)
@@ -221,13 +234,13 @@ def test_the_margin_for_a_distance_carries_a_short_over_a_bracket_that_jumps_on_
 
 
 def test_a_bracket_edge_inside_the_distance_must_be_passed_and_not_only_touched():
-    """A long that a rise lifts into a bracket: at the edge balance and requirement would be equal, which is the end."""
-    tiers = worlds.table(("0", "0.005"), ("100000", "0.05"), jumping=True)
-    leg = worlds.leg(quantity="10", entry="9900", mark="9900", tiers=tiers)
-    pool = isolated_pool(leg, Decimal(3000))
-    assert liquidation_with_margin(pool, leg, Decimal(1000)).up == 10000
-    extra = margin_to_distance(pool, leg, Decimal("0.02"))
-    assert 1000 < extra < Decimal("1000.0000000001")
+    """A long that a rise lifts into a bracket: 25,000 + 20,000 stand against 60,000 at 10,000, 15,000 would only touch."""
+    tiers = worlds.table(("0", "0.005"), ("100000", "0.6"), jumping=True)
+    leg = worlds.leg(quantity="10", entry="8000", mark="8000", tiers=tiers)
+    pool = isolated_pool(leg, Decimal(25000))
+    assert liquidation_with_margin(pool, leg, Decimal(15000)).up == 10000
+    extra = margin_to_distance(pool, leg, Decimal("0.26"))
+    assert 15000 < extra < Decimal("15000.0000000001")
     assert liquidation_with_margin(pool, leg, extra).up is None
 
 
