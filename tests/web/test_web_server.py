@@ -101,8 +101,8 @@ async def test_the_port_is_free_again_afterwards_even_with_a_client_that_hangs()
         _, writer = await asyncio.open_connection(host, port)
         writer.write(b"GET /status HTTP/1.1\r\nHost:")
         await writer.drain()
-    async with serve_web((host, port), status=dict, ready=dict):
-        pass
+    async with serve_web((host, port), status=dict, ready=dict) as again:
+        assert again == (host, port)
     writer.close()
 
 
