@@ -73,7 +73,7 @@ class Clerk:
         return Told(state=None if is_idle and not keep else state, alert=alert)
 
     def end(self, subject: Subject) -> Told:
-        """Return the end of a subject that is gone: told as vanished where it was at warn or worse, or on its way there."""
+        """Return the end of a subject that is gone: vanished, where it was at warn or worse or on its way there."""
         state = self.memory.alerts.get(subject.name)
         if state is None:
             return Told(state=None)

@@ -8,7 +8,7 @@ from guard.policy.terms import Level
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is told, in words and figures: the webhook object of design 4.4. `id` is one per message, over retries too."""
+    """What is told, in words and figures: the webhook object of design 4.4. One `id` per message, over retries too."""
 
     id: str
     alert: str  # Stable over repeats of one alert.

@@ -15,7 +15,7 @@ from guard.policy.ladder import instant_level, signals
 from guard.policy.lives import new_life, trigger_in_force
 from guard.policy.memory import Life
 from guard.policy.rescue import as_near_as_said, guarded_price, judge, margin_needed
-from guard.policy.rules import mode_in_force, rule_for
+from guard.policy.rules import matching_rule, mode_in_force
 from guard.policy.terms import Ladder, Level, Mode, Rule
 from guard.snapshot import LiquidationKind, MarginMode, PositionKey
 
@@ -105,7 +105,7 @@ def view(
 ) -> PositionView:
     """Return a position with its rule, its life, its level of this moment and its budget case."""
     position = figures.position
-    rule = rule_for(position, desk.terms)
+    rule = matching_rule(desk.terms, figures.key, position.margin_mode)
     ladder = desk.terms.ladder if rule is None else rule.ladder
     known = desk.memory.lives.get(figures.key)
     life = known or new_life(figures, account=desk.terms.account, now=desk.now)
