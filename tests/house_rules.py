@@ -165,8 +165,7 @@ def money_moves_in_few_rooms(path: str, source: str) -> Complaints:
     if not path.startswith("guard/") or path.startswith(MONEY_ROOMS):
         return
     for node in ast.walk(_tree(source)):
-        name = _dotted(node.func).rsplit(".", 1)[-1] if isinstance(node, ast.Call) else ""
-        if name == "add_margin":
+        if _called(node) == "add_margin":
             yield f"{path}:{node.lineno}: add_margin() is called in {', '.join(MONEY_ROOMS)} only"
     for number, line in enumerate(source.splitlines(), start=1):
         if re.search(r"positionMargin", line, re.IGNORECASE):
@@ -212,20 +211,33 @@ def tests_can_fail(path: str, source: str) -> Complaints:
 
 
 def _can_fail(node: ast.AST, source: str) -> bool:
-    if isinstance(node, ast.Assert | ast.Raise):
-        return True
-    name = _dotted(node.func).rsplit(".", 1)[-1] if isinstance(node, ast.Call) else ""
-    return name in {"raises", "warns", "fail"} or name.startswith("assert_") or name in _asserting(source)
+    return (
+        isinstance(node, ast.Assert | ast.Raise) or _called(node) in _asserting(source) or _is_assertion(_called(node))
+    )
+
+
+def _called(node: ast.AST) -> str:
+    return _dotted(node.func).rsplit(".", 1)[-1] if isinstance(node, ast.Call) else ""
+
+
+def _is_assertion(name: str) -> bool:
+    return name in {"raises", "warns", "fail"} or name.startswith("assert_")
 
 
 @lru_cache(maxsize=512)
 def _asserting(source: str) -> frozenset[str]:
-    """Return the functions of a test file, other than tests, that assert by themselves."""
-    return frozenset(
-        function.name
-        for function in _functions(source)
-        if not function.name.startswith("test_") and any(isinstance(node, ast.Assert) for node in ast.walk(function))
-    )
+    """Return the functions of a test file, other than tests, that assert, themselves or through one another."""
+    others = [function for function in _functions(source) if not function.name.startswith("test_")]
+    found: frozenset[str] = frozenset()
+    while True:
+        more = frozenset(
+            function.name
+            for function in others
+            if any(isinstance(node, ast.Assert) or _called(node) in found for node in ast.walk(function))
+        )
+        if more == found:
+            return found
+        found = more
 
 
 def tests_are_sentences(path: str, source: str) -> Complaints:

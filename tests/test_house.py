@@ -137,6 +137,11 @@ def test_a_rule_notices_the_other_ways_to_break_it(rule, path, source):
             "tests/test_a.py",
             "def test_it_says_so():\n    with pytest.raises(ValueError):\n        f()",
         ),
+        (
+            "tests_can_fail",
+            "tests/test_a.py",
+            "def play(): check()\ndef check(): assert x\ndef test_one_run_is_safe(): play()",
+        ),
         ("no_path_of_a_machine", "docs/a.md", "docker run --tmpfs /tmp and ~/.config/guard/config.toml"),
     ],
 )
