@@ -97,9 +97,12 @@ def unknown_message(act: Act, *, settled_by: datetime, repeated: bool = False, n
 
 
 def settled_message(
-    act: Act, *, applied: bool, evidence: str, settled_at: datetime, new_id: Callable[[], str]
+    act: Act, *, applied: bool, evidence: str, new_id: Callable[[], str], settled_at: datetime | None = None
 ) -> Message:
-    """Return how an unknown top-up ended. `evidence` is the history entry, or that there is none."""
+    """Return how an unknown top-up ended. `evidence` is the history entry, or that there is none.
+
+    With `settled_at` it is news of that moment; None: of the moment when it was sent, so a late one reads as delayed.
+    """
     amount = wording.required(act.amount, act.currency)
     ended = "was added" if applied else "was not added"
     lines = [
@@ -112,7 +115,7 @@ def settled_message(
         f"{act.key} is unlocked{'' if applied else ', the budget has the money back'}. Nothing to do.",
     ]
     title = f"SETTLED: {amount} {ended} to {short_name(act.key)}{_effect_in_title(act)}"
-    told = replace(act, happened_at=settled_at)  # What is told is the settlement: it is news, not a delayed message.
+    told = replace(act, happened_at=settled_at or act.happened_at)
     return _message(told, AlertKind.UNKNOWN_OUTCOME, AlertEvent.RESOLVED, title, lines, new_id=new_id)
 
 
