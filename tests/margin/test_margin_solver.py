@@ -25,7 +25,7 @@ from guard.snapshot import ContractKind, LiquidationKind, MarginMode, Side
 
 NEAR = Fraction(1, 10**9)
 HAIR = Decimal("1e-25")
-quick = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=100, deadline=None)
 
 
 def _same(ours, judged):
