@@ -28,9 +28,9 @@ def assess(snapshot: AccountSnapshot, tiers: Tiers, rule: MarginRule, now: datet
     fit = [position for position in snapshot.positions if position.key not in unfit]
     parts = [_isolated(desk, position) for position in fit if position.margin_mode is MarginMode.ISOLATED]
     for currency in _currencies(snapshot):
-        members = [position for position in fit if _leans_on(position, currency)]
-        lost = [str(position.key) for position in snapshot.positions if position not in fit]
-        parts.append(_cross(desk, currency, members, lost))
+        leaning = [position for position in snapshot.positions if _leans_on(position, currency)]
+        members = [position for position in leaning if position.key not in unfit]
+        parts.append(_cross(desk, currency, members, [str(p.key) for p in leaning if p.key in unfit]))
     place = {position.key: index for index, position in enumerate(snapshot.positions)}
     rows = chain.from_iterable(part.positions for part in parts)
     return AccountAssessment(

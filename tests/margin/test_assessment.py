@@ -211,6 +211,15 @@ def test_a_position_whose_numbers_make_no_sense_is_a_gap_and_the_others_stay_wat
     assert result.gaps[0].key == PositionKey("BTC/USDT:USDT", Side.LONG)
 
 
+def test_nonsense_in_a_position_costs_only_the_pool_that_carries_it_its_model():
+    nonsense = {"quantity": "-1", "theirs": at("60")}
+    isolated = judge(snapshot(position("BTC", wallet="5", **nonsense), position("ETH")))
+    cross = judge(snapshot(position("BTC", **nonsense), position("ETH")))
+    assert isolated.pools[0].pool is not None
+    assert cross.pools[0].pool is None
+    assert "BTC/USDT:USDT long" in cross.gaps[-1].reason
+
+
 def test_gaps_of_the_snapshot_pass_through():
     gap = Gap(subject="SOL/USDT:USDT long", reason="markPrice is 'NaN'", key=PositionKey("SOL/USDT:USDT", Side.LONG))
     assert judge(snapshot(position(wallet="11"), gaps=(gap,))).gaps == (gap,)
