@@ -157,7 +157,7 @@ def _renderer(fmt: str, *, journal: bool) -> Processor:
     if fmt == "json":
         return structlog.processors.JSONRenderer(sort_keys=False)
     if fmt == "console":
-        # Not the default tracebacks: those print local variables, and with them keys.
+        # Tracebacks are text by now. (The default formatter would print local variables, and with them keys.)
         return structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     logfmt = structlog.processors.LogfmtRenderer(key_order=_FIRST_KEYS, drop_missing=True, bool_as_flag=False)
 

@@ -54,10 +54,11 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
     def secrets(self) -> frozenset[str]:
-        """Return every secret value, for redaction in logs."""
+        """Return every secret value, for redaction in logs. Urls that are called count: they often hold a token."""
         values: set[str] = set()
         for account in self.accounts.values():
             values |= {account.venue.api_key, account.venue.secret, account.venue.password or ""}
         values |= {channel.token for channel in self.telegram}
-        values |= {channel.secret or "" for channel in self.webhook}
+        values |= {channel.secret or "" for channel in self.webhook} | {channel.url for channel in self.webhook}
+        values |= {self.heartbeat_url or ""}
         return frozenset(values - {""})

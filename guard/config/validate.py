@@ -34,9 +34,7 @@ def validate(written: Written, problems: Problems) -> ConfigTable:
         except ValidationError as failure:
             errors = failure.errors(include_url=False)
         for error in errors:
-            if not problems.touch(error["loc"]) or error["type"] == "extra_forbidden":
-                problems.add(error["loc"], _text(error))
-        for error in errors:
+            problems.add(error["loc"], _text(error))
             _mend(values, error)
     return ConfigTable()
 
@@ -56,7 +54,7 @@ def _text(error: ErrorDetails) -> str:
 
 def _unknown_key(path: Path) -> str:
     key, known = str(path[-1]), known_keys(path[:-1])
-    if key == "sigmas":
+    if key == "sigmas" and path[-2] in {"danger", "critical"}:
         return (
             "found sigmas, expected on watch and warn only: volatility raises a level up to warn and never moves money"
         )

@@ -243,6 +243,19 @@ def test_warnings_name_rules_that_can_never_hold_or_match_nothing(read):
     ]
 
 
+def test_a_rule_for_one_account_does_not_hide_a_rule_for_all(read):
+    one, all_ = '[[rules]]\nname = "one"\nmatch = { account = "spare" }\n', '[[rules]]\nname = "all"\n'
+    spare = '[accounts.spare]\nexchange = "okx"\n'
+    keys = {"GUARD_ACCOUNTS__SPARE__API_KEY": "k", "GUARD_ACCOUNTS__SPARE__SECRET": "k"}
+    assert not [warning for warning in read(ACCOUNT + spare + one + all_, **keys).warnings if "never holds" in warning]
+
+
+def test_two_rungs_at_the_same_distance_are_refused(read):
+    assert refusal(read, ACCOUNT + '[ladder]\ncritical = { distance = "8%" }\n') == [
+        "4: ladder.critical.distance: found 8%, expected below 8% (danger.distance)"
+    ]
+
+
 def test_a_budget_is_asked_for_only_where_the_mode_in_force_moves_money(read):
     rule = '[[rules]]\nname = "a"\n' + BUDGET
     missing = ["5: rules[0].top_up.max_per_day", "5: rules[0].top_up.max_per_position"]

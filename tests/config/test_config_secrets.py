@@ -220,7 +220,7 @@ def test_every_secret_is_known_to_the_log(tmp_path):
     )
     settings = load(write(tmp_path / "config.toml", text), environ=VARIABLES)
     assert settings.secrets() >= {
-        "key-by-variable", "secret-by-variable", "the-passphrase", "the-token", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+        "key-by-variable", "secret-by-variable", "the-passphrase", "the-token", "https://example.org/the-path", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
     }  # fmt: skip
     assert not any(secret in repr(settings) for secret in settings.secrets())
 
