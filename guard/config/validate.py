@@ -54,7 +54,7 @@ def _text(error: ErrorDetails) -> str:
 
 def _unknown_key(path: Path) -> str:
     key, known = str(path[-1]), known_keys(path[:-1])
-    if key == "sigmas" and path[-2] in {"danger", "critical"}:
+    if key == "sigmas" and path[-2:-1] in {("danger",), ("critical",)}:
         return (
             "found sigmas, expected on watch and warn only: volatility raises a level up to warn and never moves money"
         )

@@ -334,6 +334,8 @@ JUNK = st.sampled_from([
 
 
 def leaves(node, path=()):
+    if isinstance(node, dict):
+        yield (*path, "sigmas")  # A key that belongs to two tables only.
     for key, child in node.items() if isinstance(node, dict) else enumerate(node):
         yield (*path, key)
         if isinstance(child, dict | list):
@@ -344,7 +346,7 @@ def put(node, path, value):
     """Set a value unless earlier junk took the way to it."""
     for part in path[:-1]:
         node = node[part] if has(node, part) else None
-    if has(node, path[-1]):
+    if isinstance(node, dict) or has(node, path[-1]):
         node[path[-1]] = value
 
 
