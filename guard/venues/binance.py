@@ -61,11 +61,12 @@ from guard.venues.binance_account import (
 from guard.venues.binance_market import read_candles, read_mark, stream_marks
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, read_row, rows_of
-from guard.venues.transport import Wire, ask, is_loopback, open_client
+from guard.venues.transport import Answered, Wire, ask, is_loopback, open_client
 
 TEST_HOSTS = frozenset({"testnet.binancefuture.com", "demo-fapi.binance.com", "fstream.binancefuture.com"})
 CHOICES_KEPT = timedelta(minutes=10)  # How long margin modes, leverages and asset mode are believed unasked.
 HISTORY_KEPT = timedelta(days=30)
+CLOCK_IS_OFF = "-1021"
 
 # A write waits at most 8 s for its turn, is valid for recvWindow, and the backend may take 10 s more (spot docs,
 # general information, 2026-07); 1 s for a clock that differs: 24 s.
@@ -110,9 +111,9 @@ class BinanceUsdm:
         if self._choices_read_at is None:
             await self.open()
         positions_read_at = self._now()
-        rows = rows_of(await ask(self._client, "fapiPrivateV3GetPositionRisk", {}), "positionRisk")
+        rows = rows_of(await self._read("fapiPrivateV3GetPositionRisk", {}), "positionRisk")
         wallets_read_at = self._now()
-        totals = account_totals(await ask(self._client, "fapiPrivateV3GetAccount", {}))
+        totals = account_totals(await self._read("fapiPrivateV3GetAccount", {}))
         trouble = await self._refresh(rows)
         positions, gaps = read_positions(rows, totals.positions, self._terms)
         wallets, wallet_gaps = read_wallets(totals, positions)
@@ -159,7 +160,7 @@ class BinanceUsdm:
         if self._terms.contracts and not reload:
             return
         # Always ccxt's reload: after an empty answer it would hand out that answer for ever.
-        markets = (await ask(self._client, "load_markets", True)).values()
+        markets = (await self._read("load_markets", True)).values()
         linear = [market for market in markets if market["linear"] and market["contract"]]
         if not linear:
             raise VenueUnavailable(f"{self.exchange} exchangeInfo: no linear contract in it")
@@ -179,8 +180,8 @@ class BinanceUsdm:
     async def _read_choices(self) -> None:
         """Read what the user chose: asset mode, and per symbol the margin mode and leverage."""
         started_at = self._now()
-        answer = await ask(self._client, "fapiPrivateGetAccountConfig", {})
-        rows = rows_of(await ask(self._client, "fapiPrivateGetSymbolConfig", {}), "symbolConfig")
+        answer = await self._read("fapiPrivateGetAccountConfig", {})
+        rows = rows_of(await self._read("fapiPrivateGetSymbolConfig", {}), "symbolConfig")
         try:
             account = read_row(AccountConfig, answer)
         except RowError as error:
@@ -194,9 +195,19 @@ class BinanceUsdm:
         self._terms = Terms(contracts=self._terms.contracts, configs=configs)
         self._choices_read_at = started_at
 
+    async def _read(self, endpoint: str, *arguments: object) -> Any:
+        """Ask once; once more, stamped by the exchange's clock, when it says that ours is off."""
+        try:
+            return await ask(self._client, endpoint, *arguments)
+        except Answered as error:
+            if error.code != CLOCK_IS_OFF:
+                raise
+        await self.clock_skew()
+        return await ask(self._client, endpoint, *arguments)
+
     async def tiers(self) -> TierTables:
         read_at = self._now()
-        rows = rows_of(await ask(self._client, "fapiPrivateGetLeverageBracket", {}), "leverageBracket")
+        rows = rows_of(await self._read("fapiPrivateGetLeverageBracket", {}), "leverageBracket")
         if not rows:
             raise VenueUnavailable("leverageBracket: an empty list")
         by_symbol: dict[str, tuple[RiskTier, ...]] = {}
@@ -213,7 +224,7 @@ class BinanceUsdm:
 
     async def mark(self, symbol: str) -> Mark:
         market_id = await self._market_id(symbol)
-        answer = await ask(self._client, "fapiPublicGetPremiumIndex", {"symbol": market_id})
+        answer = await self._read("fapiPublicGetPremiumIndex", {"symbol": market_id})
         return read_mark(answer, market_id, symbol)
 
     def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
@@ -221,7 +232,7 @@ class BinanceUsdm:
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         parameters = {"symbol": await self._market_id(symbol), "interval": INTERVALS[minutes], "limit": count}
-        return read_candles(await ask(self._client, "fapiPublicGetMarkPriceKlines", parameters), symbol)
+        return read_candles(await self._read("fapiPublicGetMarkPriceKlines", parameters), symbol)
 
     def margin_step(self, currency: str) -> Decimal:
         return Decimal("0.01") if currency in DOLLAR_STABLECOINS else Decimal("0.00000001")
@@ -272,7 +283,7 @@ class BinanceUsdm:
             text = "this host cannot say what the key may do"
             return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
         try:
-            return read_scopes(await ask(self._client, "sapiGetAccountApiRestrictions", {}))
+            return read_scopes(await self._read("sapiGetAccountApiRestrictions", {}))
         except VenueUnavailable as error:
             text = f"the exchange did not say what the key may do: {error}"
             return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)

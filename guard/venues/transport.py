@@ -14,16 +14,19 @@ import asyncio
 import json
 import logging
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl
 
 import aiohttp
+import certifi
 import yarl
 
 from guard.errors import ConfigError, KeysRefused, VenueError, VenueUnavailable
@@ -32,6 +35,7 @@ from guard.venues.protocol import VenueAccount
 
 DEADLINE_S = 8.0
 LOOPBACK_WRITE_WAIT_S = 0.5
+BURST_S = 1.0  # So much of the pace may be saved up: a re-read and the write after it do not wait.
 ANSWER_BYTES_MAX = 8 * 2**20
 RETRY_AFTER_MAX_S = 3 * 86400.0  # The longest ban that Binance documents.
 RETRY_AFTER_UNSAID_S = {429: 60.0, 418: 120.0}  # One minute of weight; the shortest ban that Binance documents.
@@ -41,12 +45,12 @@ TEXT_MAX = 160
 REFUSED_OPTIONS = frozenset(
     {
         *("verbose", "logger", "log", "returnResponseHeaders", "fetchHistoryCacheSize"),
-        *("maxRetriesOnFailure", "maxRetriesOnFailureDelay", "enableRateLimit"),
+        *("maxRetriesOnFailure", "maxRetriesOnFailureDelay"),
         *("verify", "trust_env", "aiohttp_trust_env", "requests_trust_env"),
         *("session", "own_session", "asyncio_loop", "apiKey", "secret", "password"),
         *("proxy", "proxyUrl", "proxy_url", "proxyUrlCallback", "proxy_url_callback"),
         *("httpProxyCallback", "http_proxy_callback", "httpsProxyCallback", "https_proxy_callback"),
-        *("socksProxy", "socks_proxy", "socksProxyCallback", "socks_proxy_callback"),
+        *("socksProxyCallback", "socks_proxy_callback"),
     }
 )
 
@@ -100,13 +104,16 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
             "password": account.password,
             "enableRateLimit": True,
             "aiohttp_trust_env": False,
-            "timeout": DEADLINE_S * 1000,
             "options": {**wire.options, **user_options, "maxRetriesOnFailure": 0},
         }
     )
     client.has["fetchCurrencies"] = False
     if user_options.get("enableDemoTrading"):
         client.enable_demo_trading(True)
+    if (client.socksProxy or client.wsSocksProxy) and find_spec("aiohttp_socks") is None:
+        raise ConfigError(f"accounts.{account.account}.ccxt: a SOCKS proxy needs the package aiohttp_socks")
+    client.deadline_s = min(DEADLINE_S, client.timeout / 1000)
+    client.ssl_context = _tls()
     client.wire = wire
     client.gate = Gate(account, wire.urls(client.urls["api"]), wire.writes)
     if client.gate.is_loopback:
@@ -118,6 +125,12 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
 def _strict_class(exchange: str) -> Any:
     base = exchange_class(exchange)
     return type(base.__name__, (StrictClient, base), {})
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return the one context of all accounts: certificates are always checked, and the list of them is read once."""
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 def _refused(table: Mapping[str, object], prefix: str = "") -> Iterator[str]:
@@ -161,8 +174,9 @@ class Gate:
             raise NotSent(f"{what}: not sent, an earlier request held the line for {wait_s:g} s") from None
         try:
             loop = asyncio.get_running_loop()
+            self._free_at = max(self._free_at, loop.time() - BURST_S)
             await asyncio.sleep(max(0.0, self._free_at - loop.time()))
-            self._free_at = loop.time() + pace_s
+            self._free_at += pace_s
             yield
         finally:
             self._one_at_a_time.release()
@@ -211,6 +225,7 @@ class StrictClient:
     id: str
     wire: Wire
     gate: Gate
+    deadline_s: float
 
     async def fetch2(
         self,
@@ -238,7 +253,7 @@ class StrictClient:
         try:
             status, answer_headers, raw = await self._send(method, url, headers, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            failure = f"{what}: {_reason(error)}"
+            failure = f"{what}: {_reason(error, self.deadline_s)}"
         else:
             return self._judge(what, method, status, answer_headers, raw)
         raise VenueUnavailable(failure)  # Out here, for aiohttp's errors carry the signed address.
@@ -248,14 +263,15 @@ class StrictClient:
     ) -> tuple[int, Mapping[str, str], bytes]:
         ccxt: Any = self
         ccxt.open(lazy=True)  # No new session after close().
-        async with ccxt.session.request(
+        session = ccxt.get_socks_proxy_session(ccxt.socksProxy) if ccxt.socksProxy else ccxt.session
+        async with session.request(
             method,
             yarl.URL(url, encoded=True),
             data=body.encode() if body else None,
             headers=ccxt.prepare_request_headers(dict(headers or {})),
-            timeout=aiohttp.ClientTimeout(total=DEADLINE_S),
+            timeout=aiohttp.ClientTimeout(total=self.deadline_s),
             allow_redirects=False,
-            proxy=ccxt.httpsProxy or ccxt.https_proxy or ccxt.httpProxy or ccxt.http_proxy or ccxt.aiohttp_proxy,
+            proxy=ccxt.httpsProxy or ccxt.httpProxy,
         ) as response:
             return response.status, response.headers, await _read_at_most(response, ANSWER_BYTES_MAX)
 
@@ -320,10 +336,10 @@ def _retry_after_s(header: str | None, unsaid_s: float) -> float:
     return min(max(float(header), 1.0), RETRY_AFTER_MAX_S)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, deadline_s: float) -> str:
     """Return why no answer came, in words that hold no address."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {DEADLINE_S:g} s"
+        return f"no answer within {deadline_s:g} s"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"no connection ({type(error).__name__})"
     if isinstance(error, aiohttp.ClientError | OSError):

@@ -197,6 +197,29 @@ async def test_the_clock_is_measured_and_requests_are_stamped_by_the_exchanges(e
     assert abs(stamped - ms(now() + skew)) < 1000
 
 
+@pytest.mark.parametrize("skew_s", [-7200, 7200])
+async def test_a_clock_that_is_off_is_noticed_by_the_refusal_and_read_around(exchange, venue, skew_s):
+    skew = timedelta(seconds=skew_s)
+
+    def signed(request: web.Request):
+        if abs(int(request.query["timestamp"]) - ms(now() + skew)) > 5000:
+            return web.Response(status=400, text='{"code": -1021, "msg": "Timestamp outside of the recvWindow."}')
+        return exchange.answer(request)
+
+    exchange.replies["/fapi/v1/time"] = lambda _r: {"serverTime": ms(now() + skew)}
+    exchange.replies |= dict.fromkeys(("accountConfig", "symbolConfig", "positionRisk", "v3/account"), signed)
+    assert (await venue.snapshot()).positions
+    assert len(exchange.asked("/fapi/v1/time")) == 1
+
+
+async def test_a_clock_refusal_that_does_not_end_is_unavailable_after_two_tries(exchange, venue):
+    await venue.open()
+    exchange.replies["positionRisk"] = lambda _r: web.Response(status=400, text='{"code": -1021, "msg": "x"}')
+    with pytest.raises(VenueUnavailable, match="-1021"):
+        await venue.snapshot()
+    assert len(exchange.asked("positionRisk")) == 2
+
+
 def restrictions(**flags):
     return lambda _r: {
         "ipRestrict": True, "createTime": 1623840271000, "enableReading": True, "enableWithdrawals": False,

@@ -86,7 +86,17 @@ async def test_an_entry_that_only_the_second_reading_shows_counts(exchange, venu
         {"time": round((datetime.now(UTC) - timedelta(minutes=2)).timestamp() * 1000)},  # Before it was sent.
         {"time": round((datetime.now(UTC) + timedelta(minutes=2)).timestamp() * 1000)},  # Too late to be ours.
     ],
-    ids=str,
+    ids=[
+        "other amount",
+        "a trade",
+        "auto margin",
+        "taken out",
+        "other side",
+        "other asset",
+        "other symbol",
+        "too early",
+        "too late",
+    ],
 )
 async def test_an_entry_that_does_not_fit_proves_nothing(exchange, venue, entry):
     exchange.history = [change(now() - timedelta(seconds=9)) | entry]

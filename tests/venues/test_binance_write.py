@@ -149,8 +149,8 @@ async def test_everything_else_is_unknown_after_exactly_one_post(exchange, opene
     assert exchange.count() == {f"POST {PATH}": 1}
 
 
-async def test_a_hanging_post_is_unknown_at_its_deadline_and_not_sent_again(exchange, opened, monkeypatch):
-    monkeypatch.setattr(transport, "DEADLINE_S", 0.2)
+async def test_a_hanging_post_is_unknown_at_its_deadline_and_not_sent_again(exchange, opened):
+    opened._client.deadline_s = 0.2
     exchange.replies[PATH] = lambda _request: asyncio.sleep(60)
     with pytest.raises(OutcomeUnknown, match="no answer within"):
         await opened.add_margin(request_for())

@@ -80,9 +80,16 @@ async def test_an_unusable_answer_at_the_start_is_unavailable_and_the_next_open_
     assert len((await venue.snapshot()).positions) == 1
 
 
-async def test_a_hanging_read_ends_at_its_deadline(exchange, venue, monkeypatch):
+@pytest.mark.parametrize("text", ["", "null", "12", '"ok"', "<html>", "[NaN]", "[" * 100_000])
+async def test_the_transport_itself_takes_only_json_objects_and_lists_for_answers(exchange, venue, text):
+    exchange.replies["/fapi/v1/time"] = answer_of(200, text)
+    with pytest.raises(transport.Answered, match="no usable JSON"):
+        await venue._client.fapiPublicGetTime({})
+
+
+async def test_a_hanging_read_ends_at_its_deadline(exchange, venue):
     await venue.open()
-    monkeypatch.setattr(transport, "DEADLINE_S", 0.2)
+    venue._client.deadline_s = 0.2
     exchange.replies[RISK] = lambda _request: asyncio.sleep(60)
     started = time.monotonic()
     with pytest.raises(VenueUnavailable, match=r"no answer within 0\.2 s"):
@@ -209,15 +216,58 @@ async def test_no_write_but_adding_margin_can_leave_the_process(exchange, venue,
         {"options": {"maxRetriesOnFailure": 2}},
         {"options": {"positionMargin": {"maxRetriesOnFailure": 2}}},
         {"aiohttp_trust_env": True},
-        {"enableRateLimit": False},
+        {"socksProxy": "socks5://127.0.0.1:1080"},  # Without the package that it needs.
         {"proxyUrl": "https://relay.example/?"},
         {"secret": "another"},
     ],
     ids=str,
 )
 async def test_options_that_would_log_resend_or_weaken_are_refused(exchange, options):
-    with pytest.raises(ConfigError, match=r"accounts\.main\.ccxt\."):
+    with pytest.raises(ConfigError, match=r"accounts\.main\.ccxt"):
         BinanceUsdm(account_at(exchange, **options), now=lambda: datetime.now(UTC))
+
+
+@pytest.mark.parametrize(("timeout_ms", "deadline_s"), [(2000, 2), (8000, 8), (60_000, 8)])
+async def test_a_users_timeout_may_shorten_the_deadline_and_never_lengthen_it(exchange, timeout_ms, deadline_s):
+    one = BinanceUsdm(account_at(exchange, timeout=timeout_ms, enableRateLimit=False), now=lambda: datetime.now(UTC))
+    assert one._client.deadline_s == deadline_s
+    assert one._client.enableRateLimit is True
+    await one.close()
+
+
+async def test_requests_go_through_the_users_proxy_and_the_proxy_sees_where_to(exchange):
+    asked = []
+
+    async def relay(request: web.Request):
+        asked.append(str(request.url))
+        return web.json_response(exchange.answer(request))
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", relay)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    proxy = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    one = BinanceUsdm(account_at(exchange, httpProxy=proxy), now=lambda: datetime.now(UTC))
+    await one.clock_skew()
+    await one.close()
+    await runner.cleanup()
+    assert asked == [f"{exchange.url}/fapi/v1/time"]
+    assert not exchange.requests
+
+
+async def test_what_was_saved_of_the_pace_lets_a_read_and_a_write_follow_at_once(exchange):
+    one = BinanceUsdm(account_at(exchange, rateLimit=400), now=lambda: datetime.now(UTC))
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    for _ in range(3):  # 0, 400 and 800 ms of the saved second.
+        await one.clock_skew()
+    at_once = loop.time() - started
+    for _ in range(4):
+        await one.clock_skew()
+    await one.close()
+    assert at_once < 0.4
+    assert loop.time() - started >= 6 * 0.4 - 1.0
 
 
 async def test_plain_http_is_refused_elsewhere_than_on_loopback(exchange):
