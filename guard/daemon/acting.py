@@ -53,6 +53,7 @@ class Actor:
                     self._act_of(intent, after=None),
                     applied=intent.state is IntentState.APPLIED,
                     evidence=intent.evidence or "none",
+                    settled_at=intent.settled_at,
                     new_id=new_id,
                 )
             )

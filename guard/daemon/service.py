@@ -64,7 +64,7 @@ class Service:
             log.info("daemon.started", accounts=list(self.watches), pid=os.getpid())
             await stop.wait()
             systemd.notify("STOPPING=1", self._environ)
-            log.info("daemon.stopping")
+            log.info("stop.asked")
             for task in streams:
                 task.cancel()
             unfinished = await schedule.drain(STOP_WITHIN)
@@ -162,7 +162,7 @@ class Service:
         if not self._is_ready:
             self._is_ready = True
             systemd.notify("READY=1", self._environ)
-            log.info("daemon.ready")
+            log.info("ready.reported")
         worst = max((watch.decision.level for watch in self.watches.values() if watch.decision), default=None)
         blind = [name for name, is_fresh in self.fresh().items() if not is_fresh]
         words = f"{len(self.watches)} accounts, worst level {worst.word if worst is not None else 'unknown'}"
