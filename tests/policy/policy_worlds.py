@@ -158,7 +158,9 @@ def cross(*, symbol=ETH, side=Side.LONG, quantity=1, **changes):
     )
 
 
-def snapshot(*positions, available=10_000, balance=None, at=T0, gaps=(), mode=AssetMode.SINGLE, ratio=None, wallets=None):
+def snapshot(
+    *positions, available=10_000, balance=None, at=T0, gaps=(), mode=AssetMode.SINGLE, ratio=None, wallets=None
+):
     own = Wallet(
         currency="USDT",
         cross_wallet_balance=D(available if balance is None else balance),
@@ -213,7 +215,9 @@ def cent(_currency):
 
 def judged(*positions, rules=None, lives=None, now=T0, fresh=True, ended=(), step=cent, sigmas=None, **changes):
     """Decide once. `changes` go to the terms, the memory and the snapshot, by their names."""
-    of_terms = {name: changes.pop(name) for name in ("mode", "per_day", "data_age", "model_gap_alert") if name in changes}
+    of_terms = {
+        name: changes.pop(name) for name in ("mode", "per_day", "data_age", "model_gap_alert") if name in changes
+    }
     names = ("armed", "disarmed_because", "spent_today_by_rule", "spent_today_all", "spending_known", "alerts")
     of_memory = {name: changes.pop(name) for name in names if name in changes}
     tiers = changes.pop("tiers", TIERS)

@@ -116,10 +116,18 @@ def test_the_ladder_tells(timeline):
 
 def test_an_alert_keeps_its_id_from_fired_to_resolved_and_the_next_has_another():
     watching, ids = Watching(), []
-    for at_s, distance in [(0, "0.03"), (120, "0.03"), (180, "0.3"), (280, "0.3"), (380, "0.3"), (480, "0.3"), (500, "0.03")]:
+    for at_s, distance in [
+        (0, "0.03"),
+        (120, "0.03"),
+        (180, "0.3"),
+        (280, "0.3"),
+        (380, "0.3"),
+        (480, "0.3"),
+        (500, "0.03"),
+    ]:
         watching.at(at_s, distance)
         ids += [(alert.event.value, alert.alert_id) for alert in watching.last.alerts]
-    assert [event for event, _ in ids][0::len(ids) - 1] == [FIRED, FIRED]
+    assert [event for event, _ in ids][0 :: len(ids) - 1] == [FIRED, FIRED]
     assert len({one for _, one in ids[:-1]}) == 1
     assert ids[-1][1] != ids[0][1]
 
@@ -134,7 +142,15 @@ def test_a_written_for_is_waited_out_and_told_with_the_first_read_after_it():
 
 def test_a_restart_between_two_reads_changes_nothing():
     plain, restarted = Watching(), Watching()
-    for at_s, distance in [(0, "0.07"), (60, "0.07"), (120, "0.03"), (240, "0.3"), (340, "0.3"), (440, "0.3"), (540, "0.3")]:
+    for at_s, distance in [
+        (0, "0.07"),
+        (60, "0.07"),
+        (120, "0.03"),
+        (240, "0.3"),
+        (340, "0.3"),
+        (440, "0.3"),
+        (540, "0.3"),
+    ]:
         expected = plain.at(at_s, distance)
         kept, lives = restarted.states, restarted.lives
         restarted = Watching()

@@ -55,9 +55,24 @@ def test_a_short_is_topped_up_alike():
         ({"max_per_day": dollars(450)}, {}, "450", "max_per_day of rule shield"),
         ({}, {"per_day": 400}, "400", "[limits] max_per_day"),
         ({"reserve": dollars(9500)}, {}, "500", "the reserve"),
-        ({"reserve": Amount(unit=AmountUnit.OF_EQUITY, value=Decimal("0.1"))}, {"available": 500}, "450", "the reserve"),
-        ({"max_per_position": Amount(unit=AmountUnit.INITIAL_MARGINS, value=Decimal("0.25"))}, {}, "500", "max_per_position"),
-        ({"max_per_action": Amount(unit=AmountUnit.COIN, value=Decimal("0.03"), coin="BTC")}, {}, "300", "max_per_action"),
+        (
+            {"reserve": Amount(unit=AmountUnit.OF_EQUITY, value=Decimal("0.1"))},
+            {"available": 500},
+            "450",
+            "the reserve",
+        ),
+        (
+            {"max_per_position": Amount(unit=AmountUnit.INITIAL_MARGINS, value=Decimal("0.25"))},
+            {},
+            "500",
+            "max_per_position",
+        ),
+        (
+            {"max_per_action": Amount(unit=AmountUnit.COIN, value=Decimal("0.03"), coin="BTC")},
+            {},
+            "300",
+            "max_per_action",
+        ),
     ],
 )
 def test_a_limit_cuts_the_amount_and_is_named(terms, world, amount, cut_by):
@@ -163,11 +178,15 @@ def test_what_is_only_said_takes_nothing_from_what_is_done():
 
 
 def test_figures_of_a_row_say_what_is_left_and_where_it_ends():
-    verdict = row(judged(isolated("0.2"), rules=[rule(top_up=top_up_terms(reserve=dollars(9500)))], lives=[life(spent=Decimal(1000))]))
+    verdict = row(
+        judged(
+            isolated("0.2"), rules=[rule(top_up=top_up_terms(reserve=dollars(9500)))], lives=[life(spent=Decimal(1000))]
+        )
+    )
     assert verdict.money_to_target == 0
     assert verdict.budget_left == 4000
     assert verdict.spendable == 500
-    assert verdict.guarded_liquidation_price == Decimal(8000) - Decimal(500) / Decimal("0.99")
+    assert verdict.guarded_liquidation_price.quantize(Decimal("0.01")) == Decimal("7494.95")  # 8,000 - 500 / 0.99
     bare = row(judged(isolated("0.2"), rules=[]))
     assert (bare.money_to_target, bare.budget_left, bare.spendable) == (None, None, None)
     assert bare.guarded_liquidation_price == 8000
@@ -190,7 +209,9 @@ def test_a_coin_margined_budget_in_dollars_is_reckoned_at_the_mark():
     own = Wallet(currency="BTC", cross_wallet_balance=Decimal(2), cross_unrealized_pnl=Decimal(0), available=Decimal(2))
     terms = top_up_terms(max_per_position=dollars(1000), target=Decimal("0.3"))
     key = PositionKey("BTC/USD:BTC", Side.LONG)
-    decision = judged(inverse, wallets=(own,), rules=[rule(top_up=terms)], lives=[life(key)], step=lambda _: Decimal("0.00000001"))
+    decision = judged(
+        inverse, wallets=(own,), rules=[rule(top_up=terms)], lives=[life(key)], step=lambda _: Decimal("0.00000001")
+    )
     top_up = row(decision, key).top_up
     assert (top_up.amount, top_up.currency, top_up.dollars) == (Decimal("0.1"), "BTC", 1000)
     assert top_up.cut_by == "max_per_position"
