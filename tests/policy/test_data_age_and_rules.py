@@ -8,7 +8,7 @@ import pytest
 from policy_worlds import BTC, ETH, KEY, T0, Watching, cross, isolated, judged, row, rule, terms
 
 from guard.policy.decision import DataState
-from guard.policy.freshness import data_state
+from guard.policy.freshness import data_state, may_be_spent_on
 from guard.policy.rules import matching_rule, mode_in_force
 from guard.policy.terms import DataAgeLimits, Level, Mode
 from guard.snapshot import AssetMode, Gap, Liquidation, LiquidationKind, MarginMode, PositionKey, Side
@@ -31,6 +31,11 @@ LIMITS = DataAgeLimits(stale_after=timedelta(seconds=15), blind_after=timedelta(
 )
 def test_the_age_of_facts_is_a_state_and_facts_from_the_future_are_stale(age_s, state):
     assert data_state(None if age_s is None else timedelta(seconds=age_s), LIMITS) is state
+
+
+@pytest.mark.parametrize(("age_s", "fit"), [(5, True), (5.1, False), (-5, True), (-5.1, False)])
+def test_facts_from_the_future_are_as_unfit_for_money_as_old_ones(age_s, fit):
+    assert may_be_spent_on(timedelta(seconds=age_s), LIMITS) == fit
 
 
 def test_stale_then_blind_is_one_alert_and_its_end_takes_two_fresh_reads():

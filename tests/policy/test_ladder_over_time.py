@@ -166,6 +166,30 @@ def test_a_clock_that_steps_back_neither_silences_nor_delays():
     assert watching.at(180, "0.03") == told(REPEATED, "critical")
 
 
+def test_a_clock_that_steps_back_while_a_danger_waits_costs_one_more_read():
+    watching = Watching()
+    assert [watching.at(at, "0.07") for at in (7200, 60, 65)] == [[], [], told(FIRED, "danger")]
+
+
+def test_a_row_that_contradicts_itself_does_not_make_a_danger_smaller():
+    watching = Watching()
+    watching.at(0, "0.07")
+    watching.at(60, "0.07")
+    gap = Gap(subject=str(KEY), reason="two answers name two sizes", key=KEY)
+    watching.see(120, isolated("0.3"), gaps=[gap])
+    assert watching.last.positions[0].level is Level.DANGER
+    assert watching.last.positions[0].reason == "two answers name two sizes; it was at danger when last seen"
+    for at_s in (220, 320, 420, 520):
+        assert ("alert", RESOLVED, "danger") not in watching.see(at_s, isolated("0.3"), gaps=[gap])
+
+
+def test_an_isolated_position_that_became_cross_is_told_by_its_pool_from_then_on():
+    watching = Watching()
+    watching.at(0, "0.03")
+    assert ("alert", RESOLVED, "critical") in watching.see(60, cross(symbol=BTC), available=9000)
+    assert watching.see(120, cross(symbol=BTC), available=9000) == []
+
+
 def test_sigmas_raise_a_level_up_to_warn():
     watching = Watching()
     watching.at(0, "0.3", sigmas=3.5)

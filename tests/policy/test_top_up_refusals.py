@@ -219,6 +219,12 @@ def test_a_cross_pool_in_danger_already_gives_nothing():
     assert verdict.withheld.reason is WithheldReason.CROSS_POOL_NEEDS_IT
 
 
+def test_a_cross_pool_that_only_the_exchange_sees_in_danger_gives_nothing():
+    theirs = Liquidation(kind=LiquidationKind.AT, price=Decimal(9300))  # Ours ends beyond 20 %, theirs at 7 %.
+    verdict = row(judged(NEAR, cross(symbol=ETH, exchange_liquidation=theirs), available=9000))
+    assert verdict.withheld.reason is WithheldReason.CROSS_POOL_NEEDS_IT
+
+
 def test_a_cross_pool_that_cannot_be_modelled_gives_nothing():
     verdict = row(judged(NEAR, cross(symbol=ETH), asset_mode=AssetMode.MULTI, available=9000))
     assert verdict.withheld.reason is WithheldReason.CROSS_POOL_NEEDS_IT
