@@ -138,6 +138,17 @@ class Intents(Store):
             "(?1 IS NULL OR account = ?1) ORDER BY counted_at DESC, planned_at DESC LIMIT ?2", (account, limit)
         )
 
+    def untold(self, account: str) -> tuple[Intent, ...]:
+        """Return intents whose outcome, or whose lack of one, no message was enqueued about yet, oldest first.
+
+        A message is about an intent when its `alert` is the intent's id. A crash between an outcome and its message
+        leaves the intent in here, so that the next cycle can tell it.
+        """
+        return self._intents(
+            "account = ? AND told_state IS NOT state AND state NOT IN ('planned', 'sent') ORDER BY planned_at",
+            (account,),
+        )
+
     def unproven(self, account: str, key: PositionKey, since: datetime) -> tuple[Intent, ...]:
         """Return applied intents of a position whose history entry is not known, oldest first."""
         return self._intents(

@@ -85,6 +85,8 @@ def put_message(connection: sqlite3.Connection, message: Message, channels: Iter
         "INSERT INTO deliveries (message_id, channel, next_attempt_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         [(message.id, channel, time_text(now)) for channel in channels],
     )
+    # In the same transaction: an outcome counts as told when, and only when, its message is on disk.
+    connection.execute("UPDATE intents SET told_state = state WHERE intent_id = ?", (message.alert,))
 
 
 def channels_told(connection: sqlite3.Connection, alert: str) -> frozenset[str]:

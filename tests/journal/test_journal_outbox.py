@@ -2,9 +2,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from journal_support import NOON, decision, fill_disk, life, message, opened, state
+from journal_support import NOON, decision, fill_disk, intent, life, live, message, opened, state
 
 from guard.errors import JournalError
+from guard.journal import IntentState
 from guard.policy.terms import Level
 
 if TYPE_CHECKING:
@@ -175,3 +176,24 @@ def test_a_decision_is_kept_whole_or_not_at_all(journal, tmp_path):
     with opened(tmp_path) as reopened:
         memory = reopened.memory("main", NOON)
         assert (memory.alerts, memory.lives, waiting(reopened)) == ({}, {}, [])
+
+
+def test_an_outcome_is_untold_until_a_message_about_it_is_on_disk(journal):
+    live(journal)
+    planned = intent()
+    journal.plan(planned)
+    journal.sent(planned.intent_id, NOON)
+    assert journal.untold("main") == ()  # On its way: there is nothing to tell yet.
+
+    def tell(message_id):
+        journal.enqueue(message(message_id, alert=planned.intent_id), [PHONE], NOON)
+
+    lost = journal.settle(planned.intent_id, IntentState.UNKNOWN, at=NOON, evidence="no answer")
+    assert journal.untold("main") == (lost,)
+    tell("lost")
+    assert journal.untold("main") == ()
+    found = journal.settle(planned.intent_id, IntentState.APPLIED, at=NOON, evidence="history")
+    assert journal.untold("main") == (found,)
+    assert journal.untold("other") == ()
+    tell("found")
+    assert journal.untold("main") == ()

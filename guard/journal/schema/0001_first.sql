@@ -64,6 +64,7 @@ CREATE TABLE intents (
     entry_id TEXT,
     facts_after TEXT,
     missed TEXT, -- Why the act did not have its effect; NULL: it had, or nobody looked yet.
+    told_state TEXT, -- The state that a message was last enqueued about.
     seal TEXT NOT NULL, -- SHA-256 of the row: SQLite itself does not notice an altered amount.
     CHECK ((state IN ('applied', 'refused', 'not_applied')) = (settled_at IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
@@ -74,6 +75,7 @@ CREATE UNIQUE INDEX one_open_intent ON intents (account, symbol, side) WHERE sta
 CREATE UNIQUE INDEX one_proof ON intents (account, entry_id) WHERE entry_id IS NOT NULL;
 CREATE INDEX intents_by_life ON intents (life_id);
 CREATE INDEX intents_by_day ON intents (counted_at);
+CREATE INDEX untold_intents ON intents (account) WHERE told_state IS NOT state;
 
 CREATE TRIGGER an_intent_starts_planned BEFORE INSERT ON intents WHEN NEW.state <> 'planned'
 BEGIN
