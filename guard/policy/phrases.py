@@ -21,10 +21,6 @@ def money_needed(amount: Decimal, currency: str) -> str:
     return _money(amount, currency, ROUND_CEILING) if amount.is_finite() else "more than any amount"
 
 
-def seconds(value: float) -> str:
-    return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
-
-
 def _money(amount: Decimal, currency: str, rounding: str) -> str:
     step = Decimal("0.01") if currency in DOLLAR_STABLECOINS else Decimal("0.00000001")
     return f"{_plain(amount.quantize(step, rounding=rounding, context=_WIDE))} {currency}"
