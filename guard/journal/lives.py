@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,7 +23,6 @@ class Spending:
 
     spent: Decimal
     last_top_up_at: datetime | None
-    has_open_intent: bool
 
 
 class Lives(Intents):
@@ -40,15 +40,15 @@ class Lives(Intents):
     def open_lives(self, account: str) -> dict[PositionKey, Life]:
         """Return the lives of the positions believed open, with everything that counts as spent in them."""
         rows = self._rows("SELECT * FROM lives WHERE account = ? AND ended_at IS NULL", (account,))
-        lives = (_life_of(row, self._spending(account, row)) for row in rows)
+        locked = {intent.key for intent in self.open_intents(account)}
+        lives = (_life_of(row, self._spending(row), locked) for row in rows)
         return {life.key: life for life in lives}
 
-    def _spending(self, account: str, life: sqlite3.Row) -> Spending:
+    def _spending(self, life: sqlite3.Row) -> Spending:
         intents = self._intents(
             "life_id IN (SELECT life_id FROM lives WHERE budget_id = ?) ORDER BY planned_at", (life["budget_id"],)
         )
         rebuilt = self._rows("SELECT amount FROM rebuilt WHERE budget_id = ?", (life["budget_id"],))
-        key = key_of(life["symbol"], life["side"])
         return Spending(
             spent=sum((intent.amount for intent in intents if intent.state.counts_as_spent), Decimal(0))
             + sum((Decimal(row["amount"]) for row in rebuilt), Decimal(0)),
@@ -56,7 +56,6 @@ class Lives(Intents):
             last_top_up_at=max(
                 (intent.planned_at for intent in intents if intent.state is not IntentState.NOT_APPLIED), default=None
             ),
-            has_open_intent=any(intent.key == key for intent in self.open_intents(account)),
         )
 
     def spent_since(self, since: datetime) -> tuple[tuple[str, str | None, Decimal], ...]:
@@ -121,15 +120,16 @@ def _budget_of(connection: sqlite3.Connection, account: str, life: Life, now: da
     return life.life_id if row is None else str(row["budget_id"])
 
 
-def _life_of(row: sqlite3.Row, spending: Spending) -> Life:
+def _life_of(row: sqlite3.Row, spending: Spending, locked: AbstractSet[PositionKey]) -> Life:
+    key = key_of(row["symbol"], row["side"])
     return Life(
         life_id=row["life_id"],
-        key=key_of(row["symbol"], row["side"]),
+        key=key,
         first_seen_at=moment(row["first_seen_at"]),
         birth_distance=money_or_none(row["birth_distance"]),
         initial_margin=money_or_none(row["initial_margin"]),
         spent=spending.spent,
         last_top_up_at=spending.last_top_up_at,
-        has_open_intent=spending.has_open_intent,
+        has_open_intent=key in locked,
         misses=row["misses"],
     )
