@@ -1,4 +1,4 @@
-"""What is staged: the market's path, the positions, and the config that their owner would have written."""
+"""What is staged: the market's path, the positions, and the amounts that their owner would have written."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,9 +37,7 @@ class Script:
     notes: tuple[str, ...] = ()  # What is not as on a real exchange, for people.
 
 
-CRASH_BUDGET = Budget(target="12%", max_per_action="2000", max_per_position="3500", max_per_day="5000")
-
-# Two coins falling in two hours as they fell on bad days: slow, then all at once, and back a little.
+# Two coins falling in two hours as coins fall on bad days: slow, then all at once, and back a little.
 CRASH_MINUTES = (0, 8, 18, 30, 38, 52, 60, 66, 71, 76, 82, 95, 120)
 CRASH_PRICES: dict[str, tuple[str, ...]] = {
     "BTCUSDT": (
@@ -54,42 +52,8 @@ CRASH_POSITIONS = (
     StagedPosition(symbol="BTCUSDT", side=Side.LONG, quantity=Decimal("0.5"), leverage=10),
     StagedPosition(symbol="ETHUSDT", side=Side.LONG, quantity=Decimal(4), leverage=5),
 )
+CRASH_BUDGET = Budget(target="12%", max_per_action="2000", max_per_position="3500", max_per_day="5000")
 
 REPLAY_NOTIONAL = Decimal(10_000)  # Of each coin of a replayed market.
 REPLAY_LEVERAGE = 10
-
-
-def config_text(budget: Budget, *, urls: str, webhook_url: str, webhook_secret: str, journal: str, keys: dict[str, str]) -> str:
-    """Return the guarded account's config.toml, nothing in it that an owner could not write."""
-    max_per_action = f'max_per_action = "{budget.max_per_action}"\n' if budget.max_per_action else ""
-    return f"""\
-mode = "act"
-
-[accounts.demo]
-exchange = "binanceusdm"
-api_key = "{keys["api_key"]}"
-secret = "{keys["secret"]}"
-
-{urls}
-
-[[rules]]
-name = "shield"
-match = {{ margin_mode = "isolated" }}
-[rules.top_up]
-trigger = "8%"
-target = "{budget.target}"
-{max_per_action}max_per_position = "{budget.max_per_position}"
-max_per_day = "{budget.max_per_day}"
-reserve = "10%"
-
-[notify.webhook.demo]
-url = "{webhook_url}"
-secret = "{webhook_secret}"
-from_level = "watch"
-
-[notify.console]
-enabled = false
-
-[journal]
-path = "{journal}"
-"""
+REPLAY_BUDGET = Budget(target="16%", max_per_action=None, max_per_position="5x", max_per_day="20000")
