@@ -1,141 +1,93 @@
-"""Leverage brackets: public tables of five coins, and a cautious one of the demo's own for every other symbol.
+"""Leverage brackets: Binance's for the coins it is known for, a cautious table of our own for every other."""
 
-Only floors, rates and leverages stand here; the maintenance amount ("cum") follows from them, so that the requirement
-does not jump at a floor. Source: GET /fapi/v1/leverageBracket as published for ordinary users, tables of 2026-09.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
+
+# Source: Binance USD-M leverage brackets as of 2026-09-29: floor, maintenance rate, initial leverage.
+_PUBLISHED: dict[str, tuple[tuple[str, str, int], ...]] = {
+    "BTCUSDT": (
+        ("0", "0.004", 150), ("300000", "0.005", 100), ("800000", "0.0065", 75), ("3000000", "0.01", 50),
+        ("12000000", "0.02", 25), ("70000000", "0.025", 20), ("100000000", "0.05", 10), ("230000000", "0.1", 5),
+        ("480000000", "0.125", 4), ("600000000", "0.15", 3), ("800000000", "0.25", 2), ("1200000000", "0.5", 1),
+    ),
+    "ETHUSDT": (
+        ("0", "0.004", 150), ("300000", "0.005", 100), ("800000", "0.0065", 75), ("3000000", "0.01", 50),
+        ("12000000", "0.02", 25), ("50000000", "0.025", 20), ("65000000", "0.05", 10), ("150000000", "0.1", 5),
+        ("320000000", "0.125", 4), ("400000000", "0.15", 3), ("530000000", "0.25", 2), ("800000000", "0.5", 1),
+    ),
+    "SOLUSDT": (
+        ("0", "0.005", 100), ("50000", "0.0065", 75), ("400000", "0.01", 50), ("1000000", "0.02", 25),
+        ("4000000", "0.025", 20), ("8000000", "0.05", 10), ("40000000", "0.1", 5), ("80000000", "0.125", 4),
+        ("100000000", "0.25", 2), ("200000000", "0.5", 1),
+    ),
+    "XRPUSDT": (
+        ("0", "0.005", 100), ("40000", "0.006", 75), ("80000", "0.01", 50), ("150000", "0.0125", 40),
+        ("400000", "0.02", 25), ("1000000", "0.025", 20), ("2000000", "0.05", 10), ("10000000", "0.1", 5),
+        ("20000000", "0.125", 4), ("25000000", "0.25", 2), ("50000000", "0.5", 1),
+    ),
+    "DOGEUSDT": (
+        ("0", "0.0065", 75), ("80000", "0.01", 50), ("150000", "0.0125", 40), ("750000", "0.02", 25),
+        ("2000000", "0.025", 20), ("4000000", "0.05", 10), ("20000000", "0.1", 5), ("40000000", "0.125", 4),
+        ("50000000", "0.25", 2), ("100000000", "0.5", 1),
+    ),
+    "FILUSDT": (
+        ("0", "0.01", 75), ("20000", "0.015", 50), ("200000", "0.02", 25), ("400000", "0.025", 20),
+        ("800000", "0.05", 10), ("3000000", "0.1", 5), ("7500000", "0.125", 4), ("10000000", "0.25", 2),
+        ("12500000", "0.5", 1),
+    ),
+    "ALGOUSDT": (
+        ("0", "0.01", 75), ("5000", "0.015", 50), ("10000", "0.02", 25), ("50000", "0.025", 20),
+        ("100000", "0.0333", 15), ("175000", "0.05", 10), ("250000", "0.1", 5), ("750000", "0.125", 4),
+        ("1500000", "0.1667", 3), ("4500000", "0.25", 2), ("7500000", "0.5", 1),
+    ),
+    "AVAXUSDT": (
+        ("0", "0.005", 75), ("25000", "0.01", 50), ("80000", "0.015", 40), ("160000", "0.02", 25),
+        ("800000", "0.025", 20), ("1600000", "0.05", 10), ("8000000", "0.1", 5), ("16000000", "0.125", 4),
+        ("20000000", "0.25", 2), ("40000000", "0.5", 1),
+    ),
+    "NEARUSDT": (
+        ("0", "0.01", 75), ("20000", "0.015", 50), ("200000", "0.02", 25), ("1000000", "0.025", 20),
+        ("2000000", "0.05", 10), ("10000000", "0.1", 5), ("20000000", "0.125", 4), ("25000000", "0.25", 2),
+        ("30000000", "0.5", 1),
+    ),
+}  # fmt: skip
+_OWN = (("0", "0.01", 50), ("10000", "0.015", 33), ("50000", "0.02", 25), ("200000", "0.05", 10), ("1000000", "0.1", 5))
+_CAP = Decimal("1e12")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bracket:
-    """One row of a table. Money is in the settle currency."""
+    """One row. Maintenance margin of a notional in it is notional * rate - cum."""
 
-    floor: Decimal  # A notional equal to the floor belongs to this bracket.
+    floor: Decimal
     cap: Decimal
-    rate: Decimal  # Maintenance margin as a fraction of the notional.
-    amount: Decimal  # Deducted from rate * notional; Binance's "cum".
-    leverage_max: int
-
-
-Brackets = tuple[Bracket, ...]
-
-
-def maintenance_margin(brackets: Brackets, notional: Decimal) -> Decimal:
-    """Return what a notional (positive, at the mark price) must be covered by. The last bracket goes on."""
-    bracket = next((one for one in reversed(brackets) if notional >= one.floor), brackets[0])
-    return notional * bracket.rate - bracket.amount
-
-
-def brackets_of(symbol: str) -> Brackets:
-    """Return the table of a symbol; the demo's own where `is_own_table`."""
-    return _TABLES.get(symbol, _OWN)
+    rate: Decimal
+    cum: Decimal
+    leverage: int
 
 
 def is_own_table(symbol: str) -> bool:
-    """Say whether a symbol's table was made up by the demo, more cautious than a real one would be."""
-    return symbol not in _TABLES
+    """Say whether a symbol's table is the demo's own and not the exchange's."""
+    return symbol not in _PUBLISHED
 
 
-def notional_max(symbol: str, leverage: int) -> Decimal:
-    """Return the largest notional that this leverage is allowed for."""
-    allowed = [bracket.cap for bracket in brackets_of(symbol) if bracket.leverage_max >= leverage]
-    return allowed[-1] if allowed else Decimal(0)
+def brackets_of(symbol: str) -> tuple[Bracket, ...]:
+    """Return a symbol's brackets, ascending, joined without a jump: cum = floor * (rate - rate before) + cum before."""
+    rows = _PUBLISHED.get(symbol, _OWN)
+    found: list[Bracket] = []
+    for index, (floor, rate, leverage) in enumerate(rows):
+        cap = Decimal(rows[index + 1][0]) if index + 1 < len(rows) else _CAP
+        cum = Decimal(floor) * (Decimal(rate) - found[-1].rate) + found[-1].cum if found else Decimal(0)
+        found.append(Bracket(floor=Decimal(floor), cap=cap, rate=Decimal(rate), cum=cum, leverage=leverage))
+    return tuple(found)
 
 
-def _table(*rows: tuple[int, str, int], cap: int) -> Brackets:
-    """Build a table of (floor, rate, leverage_max). amount_n = floor_n * (rate_n - rate_n-1) + amount_n-1."""
-    amounts = [Decimal(0)]
-    for (_, lower, _), (floor, rate, _) in pairwise(rows):
-        amounts.append(floor * (Decimal(rate) - Decimal(lower)) + amounts[-1])
-    caps = [row[0] for row in rows[1:]] + [cap]
-    return tuple(
-        Bracket(floor=Decimal(floor), cap=Decimal(top), rate=Decimal(rate), amount=amount, leverage_max=leverage)
-        for (floor, rate, leverage), top, amount in zip(rows, caps, amounts, strict=True)
-    )
+def bracket_at(brackets: Sequence[Bracket], notional: Decimal) -> Bracket:
+    return next(bracket for bracket in reversed(brackets) if notional >= bracket.floor)
 
 
-_TABLES: dict[str, Brackets] = {
-    "BTCUSDT": _table(
-        (0, "0.004", 150),
-        (300_000, "0.005", 100),
-        (800_000, "0.0065", 75),
-        (3_000_000, "0.01", 50),
-        (12_000_000, "0.02", 25),
-        (70_000_000, "0.025", 20),
-        (100_000_000, "0.05", 10),
-        (230_000_000, "0.1", 5),
-        (480_000_000, "0.125", 4),
-        (600_000_000, "0.15", 3),
-        (800_000_000, "0.25", 2),
-        (1_200_000_000, "0.5", 1),
-        cap=1_800_000_000,
-    ),
-    "ETHUSDT": _table(
-        (0, "0.004", 150),
-        (300_000, "0.005", 100),
-        (800_000, "0.0065", 75),
-        (3_000_000, "0.01", 50),
-        (12_000_000, "0.02", 25),
-        (50_000_000, "0.025", 20),
-        (65_000_000, "0.05", 10),
-        (150_000_000, "0.1", 5),
-        (320_000_000, "0.125", 4),
-        (400_000_000, "0.15", 3),
-        (530_000_000, "0.25", 2),
-        (800_000_000, "0.5", 1),
-        cap=1_200_000_000,
-    ),
-    "SOLUSDT": _table(
-        (0, "0.005", 100),
-        (50_000, "0.0065", 75),
-        (400_000, "0.01", 50),
-        (1_000_000, "0.02", 25),
-        (4_000_000, "0.025", 20),
-        (8_000_000, "0.05", 10),
-        (40_000_000, "0.1", 5),
-        (80_000_000, "0.125", 4),
-        (100_000_000, "0.25", 2),
-        (200_000_000, "0.5", 1),
-        cap=400_000_000,
-    ),
-    "XRPUSDT": _table(
-        (0, "0.005", 100),
-        (40_000, "0.006", 75),
-        (80_000, "0.01", 50),
-        (150_000, "0.0125", 40),
-        (400_000, "0.02", 25),
-        (1_000_000, "0.025", 20),
-        (2_000_000, "0.05", 10),
-        (10_000_000, "0.1", 5),
-        (20_000_000, "0.125", 4),
-        (25_000_000, "0.25", 2),
-        (50_000_000, "0.5", 1),
-        cap=100_000_000,
-    ),
-    "DOGEUSDT": _table(
-        (0, "0.0065", 75),
-        (80_000, "0.01", 50),
-        (150_000, "0.0125", 40),
-        (750_000, "0.02", 25),
-        (2_000_000, "0.025", 20),
-        (4_000_000, "0.05", 10),
-        (20_000_000, "0.1", 5),
-        (40_000_000, "0.125", 4),
-        (50_000_000, "0.25", 2),
-        (100_000_000, "0.5", 1),
-        cap=200_000_000,
-    ),
-}
-_OWN = _table(
-    (0, "0.015", 25),
-    (10_000, "0.025", 20),
-    (50_000, "0.05", 10),
-    (250_000, "0.1", 5),
-    (1_000_000, "0.125", 4),
-    (2_000_000, "0.25", 2),
-    (5_000_000, "0.5", 1),
-    cap=10_000_000,
-)
+def maintenance(brackets: Sequence[Bracket], notional: Decimal) -> Decimal:
+    """Return the maintenance margin of a notional, in the quote currency."""
+    bracket = bracket_at(brackets, notional)
+    return notional * bracket.rate - bracket.cum

@@ -1,119 +1,136 @@
-"""The market: which symbols are traded, at what mark price, and one-minute bars of what the mark price was."""
+"""The exchange itself: markets and their marks, accounts, and what happens to both at every tick."""
 
-import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Callable
 from decimal import Decimal
 
-QUOTES = ("USDT", "USDC")
-BARS_KEPT = 2880  # Two days of minutes.
-MINUTE = timedelta(minutes=1)
+from guard.demo.binance.brackets import brackets_of, maintenance
+from guard.demo.binance.faults import Faults
+from guard.demo.binance.ledger import ZERO, Change, DemoAccount, Holding, Liquidated
 
-DEFAULT_MARKS: Mapping[str, Decimal] = {
-    "BTCUSDT": Decimal(60_000),
-    "ETHUSDT": Decimal(3_000),
-    "SOLUSDT": Decimal(150),
-    "XRPUSDT": Decimal("0.6"),
-    "DOGEUSDT": Decimal("0.12"),
-}
+HISTORY_BARS = 1500  # One-minute bars that are kept per symbol.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """What a symbol is. Steps are made up from the first price; nothing of the margin model rests on them."""
+class Refused(Exception):
+    """The exchange's own error answer."""
 
-    symbol: str  # The exchange's own, BTCUSDT.
-    base: str
-    quote: str  # Also the margin asset.
-    price_decimals: int
-    quantity_decimals: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkBar:
-    opened_at: datetime
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-
-    def with_price(self, price: Decimal) -> "MarkBar":
-        return replace(self, high=max(self.high, price), low=min(self.low, price), close=price)
+    def __init__(self, code: int, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
 
 
-class Market:
-    """Symbols and their mark prices."""
+class DemoExchange:
+    """Marks, accounts and faults. Every `set_mark` marks to market and liquidates. Times are exchange milliseconds."""
 
-    def __init__(self) -> None:
-        self.listings: dict[str, Listing] = {}
-        self.marks: dict[str, Decimal] = {}
-        self._bars: dict[str, deque[MarkBar]] = {}
+    def __init__(self, marks: dict[str, Decimal]) -> None:
+        self.marks = dict(marks)
+        self.accounts: dict[str, DemoAccount] = {}  # By API key.
+        self.faults = Faults()
+        self.clock_skew_ms = 0
+        self.requests: dict[tuple[str, str], int] = {}  # By method and path.
+        self.margin_posts: list[dict[str, str]] = []  # Every POST positionMargin that arrived, applied or not.
+        self.bars: dict[str, list[list[Decimal]]] = {symbol: [] for symbol in marks}
+        self.on_mark: list[Callable[[str, Decimal], None]] = []
+        self.on_liquidation: list[Callable[[Liquidated], None]] = []
 
-    def set_mark(self, symbol: str, mark: Decimal, at: datetime) -> None:
-        """Set a mark price; a symbol not seen before is listed by it. Raises ValueError."""
-        if not (mark.is_finite() and mark > 0):
-            raise ValueError(f"{symbol}: a mark price is positive, not {mark}")
-        if symbol not in self.listings:
-            self.listings[symbol] = _listing(symbol, mark)
-        self.marks[symbol] = mark
-        self._note(self._bars.setdefault(symbol, deque(maxlen=BARS_KEPT)), mark, _floor(at, MINUTE))
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self.clock_skew_ms
 
-    def _note(self, bars: deque[MarkBar], mark: Decimal, minute: datetime) -> None:
-        if bars and bars[-1].opened_at >= minute:  # The same minute, or the clock was put back.
-            bars[-1] = bars[-1].with_price(mark)
-            return
-        _stand_still(bars, minute)
-        bars.append(MarkBar(opened_at=minute, open=mark, high=mark, low=mark, close=mark))
+    def add_account(self, account: DemoAccount) -> DemoAccount:
+        self.accounts[account.api_key] = account
+        return account
 
-    def bars(self, symbol: str, *, interval: timedelta, count: int, now: datetime) -> tuple[MarkBar, ...]:
-        """Return the newest bars, oldest first, the running one last. Fewer when the symbol is that young."""
-        minutes = deque(self._bars[symbol], maxlen=BARS_KEPT)
-        _stand_still(minutes, _floor(now, MINUTE) + MINUTE)
-        return tuple(_merge(minutes, interval))[-count:]
+    def open_position(
+        self,
+        account: DemoAccount,
+        symbol: str,
+        amount: Decimal,
+        *,
+        leverage: int,
+        isolated: bool,
+        entry_price: Decimal | None = None,
+    ) -> Holding:
+        """Open a position at the mark. Isolated: its initial margin leaves the wallet and stands in its history."""
+        entry = entry_price if entry_price is not None else self.marks[symbol]
+        margin = abs(amount) * entry / leverage
+        side = ("LONG" if amount > 0 else "SHORT") if account.hedge_mode else "BOTH"
+        holding = Holding(
+            symbol=symbol,
+            amount=amount,
+            entry_price=entry,
+            leverage=leverage,
+            position_side=side,
+            isolated_wallet=margin if isolated else None,
+            updated_ms=self.now_ms(),
+        )
+        if isolated:
+            assert margin <= account.wallet, "not enough in the wallet for this position"
+            account.wallet -= margin
+            account.changes.append(
+                Change(symbol=symbol, position_side=side, kind="TRADE", amount=margin, time_ms=self.now_ms())
+            )
+        account.holdings.append(holding)
+        return holding
 
+    def close_position(self, account: DemoAccount, holding: Holding) -> None:
+        """Close at the mark; margin and PnL return to the wallet."""
+        account.holdings.remove(holding)
+        account.wallet += (holding.isolated_wallet or ZERO) + holding.pnl(self.marks[holding.symbol])
 
-def _stand_still(bars: deque[MarkBar], until: datetime) -> None:
-    """Fill the minutes in which nothing was said: the price stood still."""
-    if not bars:
-        return
-    opened_at = max(bars[-1].opened_at + MINUTE, until - BARS_KEPT * MINUTE)
-    price = bars[-1].close
-    while opened_at < until:
-        bars.append(MarkBar(opened_at=opened_at, open=price, high=price, low=price, close=price))
-        opened_at += MINUTE
+    def set_mark(self, symbol: str, price: Decimal) -> list[Liquidated]:
+        """Move one mark; mark every account to market; return what was liquidated."""
+        self.marks[symbol] = price
+        self._note_bar(symbol, price)
+        now = self.now_ms()
+        taken = [one for account in self.accounts.values() for one in account.mark_to_market(self.marks, now)]
+        for listener in self.on_mark:
+            listener(symbol, price)
+        for one in taken:
+            for hear in self.on_liquidation:
+                hear(one)
+        return taken
 
+    def change_margin(self, account: DemoAccount, symbol: str, position_side: str, amount: Decimal, kind: str) -> None:
+        """Move margin between the wallet and an isolated position. Raises Refused as Binance does."""
+        if account.hedge_mode == (position_side == "BOTH"):
+            raise Refused(-4061, "Order's position side does not match user's setting.")
+        holding = account.find(symbol, position_side)
+        if holding is None:
+            raise Refused(-4054, "Cannot add position margin: position is 0.")
+        if holding.isolated_wallet is None:
+            raise Refused(-4049, "Add margin only support for isolated position.")
+        if amount <= 0:
+            raise Refused(-4055, "Amount must be positive.")
+        signed = amount if kind == "1" else -amount
+        if signed > account.available(self.marks):
+            raise Refused(-4051, "Isolated balance insufficient.")
+        if signed < 0 and holding.isolated_wallet + signed < holding.initial_margin(self.marks[symbol]):
+            raise Refused(-4051, "Isolated balance insufficient.")
+        account.wallet -= signed
+        holding.isolated_wallet += signed
+        holding.updated_ms = self.now_ms()
+        account.changes.append(
+            Change(
+                symbol=symbol,
+                position_side=position_side,
+                kind="USER_ADJUST",
+                amount=amount,
+                time_ms=self.now_ms(),
+                added=signed > 0,
+            )
+        )
 
-def _merge(minutes: Iterable[MarkBar], interval: timedelta) -> Iterator[MarkBar]:
-    merged: MarkBar | None = None
-    for bar in minutes:
-        opened_at = _floor(bar.opened_at, interval)
-        if merged is not None and merged.opened_at == opened_at:
-            low, high = min(merged.low, bar.low), max(merged.high, bar.high)
-            merged = replace(merged, low=low, high=high, close=bar.close)
-            continue
-        if merged is not None:
-            yield merged
-        merged = replace(bar, opened_at=opened_at)
-    if merged is not None:
-        yield merged
+    def maintenance(self, holding: Holding) -> Decimal:
+        return maintenance(brackets_of(holding.symbol), holding.notional(self.marks[holding.symbol]))
 
-
-def _floor(moment: datetime, interval: timedelta) -> datetime:
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return epoch + (moment - epoch) // interval * interval
-
-
-def _listing(symbol: str, mark: Decimal) -> Listing:
-    quote = next((one for one in QUOTES if symbol.endswith(one)), None)
-    if quote is None or not re.fullmatch(r"[A-Z0-9]{2,24}", symbol) or symbol == quote:
-        raise ValueError(f"{symbol!r}: a symbol looks like BTCUSDT and ends in {' or '.join(QUOTES)}")
-    magnitude = mark.adjusted()  # 60000 is 4, 0.12 is -1.
-    return Listing(
-        symbol=symbol,
-        base=symbol.removesuffix(quote),
-        quote=quote,
-        price_decimals=min(8, max(1, 5 - magnitude)),
-        quantity_decimals=min(3, max(0, magnitude - 1)),
-    )
+    def _note_bar(self, symbol: str, price: Decimal) -> None:
+        bars = self.bars.setdefault(symbol, [])
+        minute = Decimal(self.now_ms() // 60_000 * 60_000)
+        if not bars or bars[-1][0] != minute:
+            bars.append([minute, price, price, price, price])
+            del bars[:-HISTORY_BARS]
+        else:
+            bar = bars[-1]
+            bar[2], bar[3], bar[4] = max(bar[2], price), min(bar[3], price), price
