@@ -56,6 +56,12 @@ def demo(
     speed: Annotated[
         float | None, typer.Option("--speed", help="Market seconds per real second, with --prices.", min=1)
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", help='With --prices: max_per_position, as "500" or "2x" (initial margins). Default 5x.'
+        ),
+    ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Only run the exchange, and write a config for it.")] = False,
     config: Annotated[Path | None, typer.Option("--config", help="With --serve: where to write that config.")] = None,
     as_json: Json = False,
@@ -63,7 +69,7 @@ def demo(
     """Watch a crash on an embedded exchange: no keys, no config."""
     from guard.cli.demo import run_demo  # noqa: PLC0415
 
-    run_demo(fast=fast, prices=prices, speed=speed, serve=serve, config=config, as_json=as_json)
+    run_demo(fast=fast, prices=prices, speed=speed, budget=budget, serve=serve, config=config, as_json=as_json)
 
 
 @app.command()

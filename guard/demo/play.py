@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,39 +11,39 @@ from pathlib import Path
 from typing import Any
 
 from guard.daemon.service import Service
-from guard.demo.binance import DemoAccount, Liquidated, serve
+from guard.demo.binance import Liquidated, serve
+from guard.demo.binance.ledger import liquidation_price
 from guard.demo.pace import Pace
+from guard.demo.prices import Point
 from guard.demo.receiver import receive_webhooks
 from guard.demo.stage import Stage, settings_of, write_config
-from guard.demo.view import AccountPane, Frame, PositionLine, Sample
-from guard.policy.decision import PositionVerdict
+from guard.errors import GuardError
 
 TICK_S = 0.01  # Real time between two moves of the market: finer than a cycle.
-SAMPLE_SHARE = 1 / 300  # Of the whole show between two samples of the picture.
-LAST_WORDS_S = 3.0  # For the last alerts to arrive, at most.
 START_WITHIN_S = 20.0
+LAST_WORDS_S = 0.6  # For the last alerts to arrive.
 
 
 @dataclass(slots=True, kw_only=True)
 class Story:
-    """What happened, in market time."""
+    """What happened, with the market's clock."""
 
     top_ups: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
-    log: list[tuple[str, str, str]] = field(default_factory=list)  # Clock, style, words.
-    samples: list[Sample] = field(default_factory=list)
+    log: list[tuple[str, str, str]] = field(default_factory=list)  # Clock, level, words.
 
 
 class Play:
-    """One run of the show. `run` plays it to its end; `frame` is the picture at any moment."""
+    """One run of the show. `run` plays it to its end; `story` and `at` say how far it is."""
 
     def __init__(self, stage: Stage, pace: Pace) -> None:
         self.stage = stage
         self.pace = pace
         self.story = Story()
         self.at = stage.market.start
-        self._service: Service | None = None
-        self._equity_start = stage.guarded.equity(stage.exchange.marks)
+        self.service: Service | None = None
+        self._behind: dict[str, Point] = {}
+        self._seen_changes = len(stage.guarded.changes)
 
     async def run(self, on_move: Callable[[], None] = lambda: None) -> None:
         """Play to the end of the market. `on_move` is called after every move, for the picture."""
@@ -51,61 +51,155 @@ class Play:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guard-demo-")))
             exchange_url = await stack.enter_async_context(serve(self.stage.exchange))
             webhook_url = await stack.enter_async_context(receive_webhooks(self._hear))
-            config = write_config(
-                folder, self.stage.script.budget, exchange_url=exchange_url, webhook_url=webhook_url
-            )
+            config = write_config(folder, self.stage.script.budget, exchange_url=exchange_url, webhook_url=webhook_url)
             self.stage.exchange.on_liquidation.append(self._note_liquidation)
-            self._service = service = Service(self.pace.settings(settings_of(config)), environ={})
+            self.service = Service(self.pace.settings(settings_of(config)), environ={})
             stop = asyncio.Event()
-            daemon = asyncio.create_task(service.run(stop), name="daemon")
+            daemon = asyncio.create_task(self.service.run(stop), name="daemon")
             try:
-                await self._until_armed(service, daemon)
+                await self._until_ready(self.service, daemon)
                 await self._move_market(on_move)
-                await self._hear_the_end()
+                await asyncio.sleep(LAST_WORDS_S)
             finally:
                 stop.set()
                 await daemon
+            self._note_top_ups()
             on_move()
 
-    async def _until_armed(self, service: Service, daemon: "asyncio.Task[None]") -> None:
-        """Wait for the first fresh cycle that may spend: on a calm market it comes long before it is needed."""
-        async with asyncio.timeout(START_WITHIN_S):
-            while not (all(service.fresh().values()) and service.watches and self._is_armed(service)):
-                if daemon.done():
-                    await daemon
-                await asyncio.sleep(0.02)
+    async def _until_ready(self, service: Service, daemon: "asyncio.Task[None]") -> None:
+        """Wait for the first fresh cycle with checked keys, before the market opens."""
+        try:
+            async with asyncio.timeout(START_WITHIN_S):
+                while not self._is_ready(service):
+                    if daemon.done():
+                        await daemon
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise GuardError(f"the demo's daemon was not ready within {START_WITHIN_S:.0f} s") from None
 
-    def _is_armed(self, service: Service) -> bool:
-        return all(watch.keys.block is None for watch in service.watches.values())
+    def _is_ready(self, service: Service) -> bool:
+        fresh = service.fresh()
+        return (
+            bool(fresh) and all(fresh.values()) and all(watch.keys.block is None for watch in service.watches.values())
+        )
 
     async def _move_market(self, on_move: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         market, started = self.stage.market, loop.time()
-        points = list(market.points)
-        sample_every = (market.end - market.start) * SAMPLE_SHARE
-        sampled_at = market.start - sample_every
+        ahead = list(market.points)
         while self.at < market.end:
             await asyncio.sleep(TICK_S)
-            until = min(market.end, market.start + timedelta(seconds=(loop.time() - started) * self.pace.speed))
-            points = self._move_to(until, points)
+            passed = timedelta(seconds=(loop.time() - started) * self.pace.speed)
+            until = min(market.end, market.start + passed)
+            ahead = self._visit(until, ahead)
+            self._go_towards(until, ahead)
             self.at = until
             self._note_top_ups()
-            if until - sampled_at >= sample_every:
-                sampled_at = until
-                self.story.samples.append(self._sample())
             on_move()
 
-    def _move_to(self, until: datetime, points: list[Any]) -> list[Any]:
-        """Visit every point up to `until`, then go the way towards each symbol's next point; return what is left."""
-        left = 0
-        while left < len(points) and points[left].at <= until:
-            self._set(points[left].symbol, points[left].price, points[left].at)
-            left += 1
-        rest = points[left:]
-        for symbol in self.stage.exchange.marks:
-            ahead = next((point for point in rest if point.symbol == symbol), None)
-            behind = self._behind.get(symbol)
-            if ahead is not None and behind is not None and ahead.at > until:
-                share = Decimal((until - behind[0]) / (ahead.at - behind[0]))
-                self.stage.exchange.set_mark(symbol, behind[1] + (ahead.price - behind[1]) * share)
-        return rest
+    def _visit(self, until: datetime, ahead: list[Point]) -> list[Point]:
+        """Set every price of the path up to a moment, each of them; return the rest of the path."""
+        passed = 0
+        while passed < len(ahead) and ahead[passed].at <= until:
+            point = ahead[passed]
+            self.at = point.at
+            self._behind[point.symbol] = point
+            self.stage.exchange.set_mark(point.symbol, point.price)
+            passed += 1
+        return ahead[passed:]
+
+    def _go_towards(self, until: datetime, ahead: list[Point]) -> None:
+        """Between two prices of the path the mark goes straight."""
+        waiting = dict(self._behind)
+        for point in ahead:
+            if not waiting:
+                return
+            behind = waiting.pop(point.symbol, None)
+            if behind is not None:
+                share = Decimal((until - behind.at) / (point.at - behind.at))
+                price = behind.price + (point.price - behind.price) * share
+                self.stage.exchange.set_mark(point.symbol, round(price, 8))
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        """Take a message that arrived at the webhook."""
+        alert = {name: message[name] for name in ("kind", "event", "level", "symbol", "side", "title", "text")}
+        self.story.alerts.append({"at": _iso(self.at), **alert})
+        self.story.log.append((f"{self.at:%H:%M}", message["level"], message["title"]))
+
+    def _note_top_ups(self) -> None:
+        """Write down what the exchange's own history shows as added since the last look."""
+        account, exchange = self.stage.guarded, self.stage.exchange
+        for change in account.changes[self._seen_changes :]:
+            holding = account.find(change.symbol, change.position_side)
+            after = None if holding is None else liquidation_price(account, holding, exchange.marks)
+            self.story.top_ups.append(
+                {
+                    "at": _iso(self.at),
+                    "symbol": change.symbol,
+                    "side": "long" if holding is None or holding.amount > 0 else "short",
+                    "amount": f"{change.amount:f}",
+                    "currency": "USDT",
+                    "mark_price": f"{exchange.marks[change.symbol]:f}",
+                    "liquidation_price_after": None if after is None else f"{after:f}",
+                }
+            )
+        self._seen_changes = len(account.changes)
+
+    def _note_liquidation(self, taken: Liquidated) -> None:
+        words = f"{taken.account}: {taken.symbol} {taken.side} LIQUIDATED at {taken.mark_price:,.2f}"
+        self.story.log.append((f"{self.at:%H:%M}", "critical", f"{words}, {taken.loss:,.2f} USDT lost"))
+
+
+def liquidation_rows(liquidated: list[Liquidated]) -> list[dict[str, Any]]:
+    """Return an account's liquidations for the result. Money in USDT."""
+    return [
+        {
+            "symbol": one.symbol,
+            "side": one.side,
+            "margin_mode": one.margin_mode,
+            "mark_price": f"{one.mark_price:f}",
+            "loss": f"{one.loss:f}",
+        }
+        for one in liquidated
+    ]
+
+
+def result(play: Play) -> dict[str, Any]:
+    """Return the document of `guard demo --json`. Money in USDT."""
+    stage, exchange = play.stage, play.stage.exchange
+    opening, lowest = stage.market.opening(), stage.market.lowest()
+    spent = sum((Decimal(top_up["amount"]) for top_up in play.story.top_ups), Decimal(0))
+    budget = stage.script.budget
+    return {
+        "guarded": {
+            "liquidations": liquidation_rows(stage.guarded.liquidated),
+            "top_ups": play.story.top_ups,
+            "alerts": play.story.alerts,
+            "added": f"{spent:f}",
+            "equity_end": f"{stage.guarded.equity(exchange.marks):.8f}",
+        },
+        "unguarded": {
+            "liquidations": liquidation_rows(stage.unguarded.liquidated),
+            "equity_end": f"{stage.unguarded.equity(exchange.marks):.8f}",
+        },
+        "market": {
+            "from": _iso(stage.market.start),
+            "to": _iso(stage.market.end),
+            "speed": play.pace.speed,
+            "symbols": {
+                symbol: {"open": f"{price:f}", "low": f"{lowest[symbol]:f}", "close": f"{exchange.marks[symbol]:f}"}
+                for symbol, price in opening.items()
+            },
+        },
+        "budget": {
+            "target": budget.target,
+            "max_per_action": budget.max_per_action,
+            "max_per_position": budget.max_per_position,
+            "max_per_day": budget.max_per_day,
+        },
+        "notes": list(stage.script.notes),
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -96,7 +96,9 @@ def build(script: Script, market: Market) -> Stage:
     accounts = []
     for name, keys in (("guarded", GUARDED_KEYS), ("unguarded", UNGUARDED_KEYS)):
         margin = sum(_initial_margin(position, exchange) for position in script.positions)
-        account = exchange.add_account(DemoAccount(name=name, wallet=script.free_margin + margin, **keys))
+        account = exchange.add_account(
+            DemoAccount(name=name, api_key=keys["api_key"], secret=keys["secret"], wallet=script.free_margin + margin)
+        )
         for position in script.positions:
             exchange.open_position(
                 account,
