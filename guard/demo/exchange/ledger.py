@@ -1,191 +1,246 @@
-"""Accounts and positions of the demo exchange, with its own arithmetic: it knows nothing of guard's model.
+"""Accounts of the demo exchange and what they come to: wallets, positions, equity, what is available, what is due.
 
-Source of the rules: Binance's published liquidation price and margin formulas for USD-M futures (single-asset mode).
+Amounts are in the margin asset and follow the published rules of single-asset mode; multi-assets mode sums all assets
+in dollars, positive ones at their collateral rate. No fees and no funding are charged.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
-from guard.demo.exchange.brackets import Bracket, bracket_at, brackets_of, maintenance
+from guard.demo.exchange.brackets import brackets_of, maintenance_margin
+from guard.demo.exchange.liquidation import PricedLeg, liquidation_price
+from guard.demo.exchange.market import QUOTES
+from guard.snapshot import MarginMode, Side
 
-ZERO = Decimal(0)
-ASSET = "USDT"
+# Multi-assets mode: the share of an asset's value that counts.
+COLLATERAL_RATES: Mapping[str, Decimal] = {
+    "USDT": Decimal(1),
+    "USDC": Decimal(1),
+    "BTC": Decimal("0.95"),
+    "ETH": Decimal("0.95"),
+    "SOL": Decimal("0.9"),
+    "XRP": Decimal("0.9"),
+    "DOGE": Decimal("0.9"),
+}
 
-
-@dataclass(slots=True, kw_only=True)
-class Holding:
-    """One open position. `amount` is signed base units."""
-
-    symbol: str
-    amount: Decimal
-    entry_price: Decimal
-    leverage: int
-    position_side: str  # BOTH, LONG or SHORT.
-    isolated_wallet: Decimal | None  # None: cross.
-    updated_ms: int
-    auto_add_margin: bool = False
-
-    @property
-    def is_isolated(self) -> bool:
-        return self.isolated_wallet is not None
-
-    @property
-    def sign(self) -> int:
-        return 1 if self.amount > 0 else -1
-
-    def notional(self, mark: Decimal) -> Decimal:
-        return abs(self.amount) * mark
-
-    def pnl(self, mark: Decimal) -> Decimal:
-        return self.amount * (mark - self.entry_price)
-
-    def maintenance(self, mark: Decimal) -> Decimal:
-        return maintenance(brackets_of(self.symbol), self.notional(mark))
-
-    def initial_margin(self, mark: Decimal) -> Decimal:
-        return self.notional(mark) / self.leverage
+Leg = tuple[str, str]  # Symbol and positionSide (BOTH, LONG or SHORT): what names a position.
+Marks = Mapping[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One row of the margin adjustment history."""
+class DemoPosition:
+    symbol: str
+    position_side: str
+    side: Side
+    quantity: Decimal  # Base units, positive.
+    entry_price: Decimal
+    leverage: int
+    isolated_wallet: Decimal | None  # Without unrealized PnL. None: cross.
+    updated_at: datetime
+
+    @property
+    def leg(self) -> Leg:
+        return self.symbol, self.position_side
+
+    @property
+    def asset(self) -> str:
+        return margin_asset(self.symbol)
+
+    def notional(self, marks: Marks) -> Decimal:
+        return self.quantity * marks[self.symbol]
+
+    def unrealized_pnl(self, marks: Marks) -> Decimal:
+        return self.side * self.quantity * (marks[self.symbol] - self.entry_price)
+
+    def initial_margin(self, marks: Marks) -> Decimal:
+        return self.notional(marks) / self.leverage
+
+    def maintenance_margin(self, marks: Marks) -> Decimal:
+        return maintenance_margin(brackets_of(self.symbol), self.notional(marks))
+
+    def priced(self) -> PricedLeg:
+        return PricedLeg(sign=int(self.side), quantity=self.quantity, entry_price=self.entry_price)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrder:
+    """A resting limit order: it reserves margin and makes a row, and is never filled."""
+
+    order_id: int
+    symbol: str
+    position_side: str
+    side: Side  # What it would buy (LONG) or sell (SHORT).
+    price: Decimal
+    quantity: Decimal
+    placed_at: datetime
+
+    @property
+    def leg(self) -> Leg:
+        return self.symbol, self.position_side
+
+    @property
+    def notional(self) -> Decimal:
+        return self.price * self.quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginChangeRow:
+    """One row of the adjustment history."""
 
     symbol: str
     position_side: str
-    kind: str  # USER_ADJUST or TRADE.
-    amount: Decimal
-    time_ms: int
-    added: bool = True
+    change_type: int  # 1 added, 2 taken away.
+    delta_type: str  # USER_ADJUST for requests; TRADE when a position took its margin.
+    amount: Decimal  # Positive.
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Liquidated:
-    """A position that the exchange took. `loss` is the margin that went with it."""
+class SymbolChoice:
+    """What the account's owner chose for one symbol."""
 
-    account: str
-    symbol: str
-    side: str
-    margin_mode: str
-    mark_price: Decimal
-    loss: Decimal
-    time_ms: int
+    margin_mode: MarginMode = MarginMode.CROSS
+    leverage: int = 20
+    auto_add_margin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPermissions:
+    """What the account's key may do, as GET /sapi/v1/account/apiRestrictions tells."""
+
+    futures: bool = True
+    withdrawals: bool = False
+    internal_transfer: bool = False
+    universal_transfer: bool = False
+    ip_restricted: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
 class DemoAccount:
-    """One customer. `wallet` is the cross wallet: what isolated positions hold is not in it."""
+    """One account and its only key. It changes as the market does: the exchange owns and changes it."""
 
     name: str
     api_key: str
     secret: str
-    wallet: Decimal = ZERO
+    balances: dict[str, Decimal]  # Cross wallets: without unrealized PnL and without what isolated positions hold.
     hedge_mode: bool = False
     multi_assets: bool = False
-    holdings: list[Holding] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    liquidated: list[Liquidated] = field(default_factory=list)
-    scopes: dict[str, bool] = field(default_factory=dict)  # Overrides of the key's restrictions.
+    permissions: KeyPermissions = KeyPermissions()
+    positions: dict[Leg, DemoPosition] = field(default_factory=dict)
+    choices: dict[str, SymbolChoice] = field(default_factory=dict)
+    orders: list[OpenOrder] = field(default_factory=list)
+    margin_changes: list[MarginChangeRow] = field(default_factory=list)
 
-    def cross(self) -> Iterator[Holding]:
-        return (holding for holding in self.holdings if not holding.is_isolated)
+    def choice(self, symbol: str) -> SymbolChoice:
+        return self.choices.get(symbol, SymbolChoice())
 
-    def cross_pnl(self, marks: Mapping[str, Decimal]) -> Decimal:
-        return sum((holding.pnl(marks[holding.symbol]) for holding in self.cross()), ZERO)
+    def isolated(self) -> list[DemoPosition]:
+        return [position for position in self.positions.values() if position.isolated_wallet is not None]
 
-    def cross_maintenance(self, marks: Mapping[str, Decimal]) -> Decimal:
-        return sum((holding.maintenance(marks[holding.symbol]) for holding in self.cross()), ZERO)
+    def cross(self, asset: str | None = None) -> list[DemoPosition]:
+        """Return cross positions; with an asset only those that its wallet backs."""
+        cross = [position for position in self.positions.values() if position.isolated_wallet is None]
+        return [position for position in cross if asset in {None, position.asset}]
 
-    def available(self, marks: Mapping[str, Decimal]) -> Decimal:
-        """Return what may move into isolated margin: the cross balance less the initial margin of cross positions."""
-        used = sum((holding.initial_margin(marks[holding.symbol]) for holding in self.cross()), ZERO)
-        pnl = self.cross_pnl(marks)
-        return max(ZERO, self.wallet + pnl - used)
+    def change_wallet(self, asset: str, amount: Decimal) -> None:
+        self.balances[asset] = self.balances.get(asset, Decimal(0)) + amount
 
-    def equity(self, marks: Mapping[str, Decimal]) -> Decimal:
-        held = sum((holding.isolated_wallet or ZERO for holding in self.holdings), ZERO)
-        return self.wallet + held + sum((holding.pnl(marks[holding.symbol]) for holding in self.holdings), ZERO)
+    def put(self, position: DemoPosition, **changes: Decimal | datetime) -> None:
+        self.positions[position.leg] = replace(position, **changes)  # type: ignore[arg-type]  # Fields by name.
 
-    def find(self, symbol: str, position_side: str) -> Holding | None:
-        return next((one for one in self.holdings if (one.symbol, one.position_side) == (symbol, position_side)), None)
 
-    def mark_to_market(self, marks: Mapping[str, Decimal], time_ms: int) -> list[Liquidated]:
-        """Take every position that the rule takes at these marks, and return them."""
-        taken = [
-            self._take(holding, marks, -(holding.isolated_wallet or ZERO), time_ms)
-            for holding in self.holdings
-            if holding.isolated_wallet is not None
-            and holding.isolated_wallet + holding.pnl(marks[holding.symbol])
-            <= holding.maintenance(marks[holding.symbol])
-        ]
-        if any(self.cross()) and self.wallet + self.cross_pnl(marks) <= self.cross_maintenance(marks):
-            share = -self.wallet / sum(1 for _ in self.cross())
-            taken += [self._take(holding, marks, share, time_ms) for holding in self.cross()]
-            self.wallet = ZERO
-        gone = {(one.symbol, one.side, one.margin_mode) for one in taken}
-        self.holdings = [one for one in self.holdings if (one.symbol, _side(one), _mode(one)) not in gone]
-        self.liquidated += taken
-        return taken
+def margin_asset(symbol: str) -> str:
+    return next(quote for quote in QUOTES if symbol.endswith(quote))
 
-    def _take(self, holding: Holding, marks: Mapping[str, Decimal], loss: Decimal, time_ms: int) -> Liquidated:
-        return Liquidated(
-            account=self.name,
-            symbol=holding.symbol,
-            side=_side(holding),
-            margin_mode=_mode(holding),
-            mark_price=marks[holding.symbol],
-            loss=-loss,
-            time_ms=time_ms,
+
+def total_pnl(positions: Iterable[DemoPosition], marks: Marks) -> Decimal:
+    return sum((position.unrealized_pnl(marks) for position in positions), Decimal(0))
+
+
+def total_maintenance(positions: Iterable[DemoPosition], marks: Marks) -> Decimal:
+    return sum((position.maintenance_margin(marks) for position in positions), Decimal(0))
+
+
+def total_initial(positions: Iterable[DemoPosition], marks: Marks) -> Decimal:
+    return sum((position.initial_margin(marks) for position in positions), Decimal(0))
+
+
+def order_margin(account: DemoAccount, asset: str) -> Decimal:
+    """Return what resting orders reserve of an asset."""
+    mine = [order for order in account.orders if margin_asset(order.symbol) == asset]
+    return sum((order.notional / account.choice(order.symbol).leverage for order in mine), Decimal(0))
+
+
+def wallet_balance(account: DemoAccount, asset: str) -> Decimal:
+    """Return the whole wallet of an asset: the cross wallet and what isolated positions hold of it."""
+    held = [
+        position.isolated_wallet or Decimal(0) for position in account.positions.values() if position.asset == asset
+    ]
+    return account.balances.get(asset, Decimal(0)) + sum(held, Decimal(0))
+
+
+def equity(account: DemoAccount, marks: Marks) -> Decimal:
+    """Return what the account is worth in dollars now: wallets and unrealized PnL, no haircut."""
+    assets = {*account.balances, *(position.asset for position in account.positions.values())}
+    wallets = sum((wallet_balance(account, asset) * asset_price(asset, marks) for asset in assets), Decimal(0))
+    return wallets + total_pnl(account.positions.values(), marks)
+
+
+def asset_price(asset: str, marks: Marks) -> Decimal:
+    """Return an asset's price in dollars. Raises KeyError for a coin that is not listed."""
+    return Decimal(1) if asset in QUOTES else marks[f"{asset}USDT"]
+
+
+def available(account: DemoAccount, asset: str, marks: Marks) -> Decimal:
+    """Return what new margin may take: margin balance less initial margins and order margins, never negative."""
+    if account.multi_assets:
+        margins = total_initial(account.cross(), marks) + sum(
+            (order_margin(account, one) for one in QUOTES), Decimal(0)
         )
+        return max(Decimal(0), (multi_assets_equity(account, marks) - margins) / asset_price(asset, marks))
+    cross = account.cross(asset)
+    balance = account.balances.get(asset, Decimal(0)) + total_pnl(cross, marks)
+    return max(Decimal(0), balance - total_initial(cross, marks) - order_margin(account, asset))
 
 
-def liquidation_price(account: DemoAccount, holding: Holding, marks: Mapping[str, Decimal]) -> Decimal:
-    """Return the exchange's own liquidation price of a position, unrounded; 0 where no positive price liquidates it.
-
-    Source: Binance FAQ "How to calculate liquidation price of USD-M futures contracts": both hedge legs of a cross
-    symbol share one price, other symbols stand still. The bracket of each leg is the one that its notional has at the
-    answer: every combination is tried, and the answer that fits its own brackets and lies nearest to the mark holds.
-    """
-    mark = marks[holding.symbol]
-    legs = [holding]
-    if holding.isolated_wallet is not None:
-        balance = holding.isolated_wallet
-    else:
-        legs = [one for one in account.cross() if one.symbol == holding.symbol]
-        others = [one for one in account.cross() if one.symbol != holding.symbol]
-        balance = account.wallet + sum(
-            (one.pnl(marks[one.symbol]) - one.maintenance(marks[one.symbol]) for one in others), ZERO
-        )
-    answers = [price for choice in _choices(holding.symbol, len(legs)) if (price := _solve(balance, legs, choice)) > 0]
-    return min(answers, key=lambda price: abs(price - mark), default=ZERO)
+def withdrawable(account: DemoAccount, asset: str, marks: Marks) -> Decimal:
+    """Return what may leave the wallet: `available` without unrealized gains and not more than the wallet holds."""
+    gains = max(Decimal(0), total_pnl(account.cross(asset), marks))
+    wallet = max(Decimal(0), account.balances.get(asset, Decimal(0)))
+    return max(Decimal(0), min(available(account, asset, marks) - gains, wallet))
 
 
-def _solve(balance: Decimal, legs: list[Holding], choice: tuple[Bracket, ...]) -> Decimal:
-    """Solve balance + sum of pnl(P) = sum of maintenance(P) under a choice of brackets; 0 when P does not fit it."""
-    top = balance + sum(bracket.cum for bracket in choice) - sum(leg.amount * leg.entry_price for leg in legs)
-    bottom = sum(abs(leg.amount) * bracket.rate - leg.amount for leg, bracket in zip(legs, choice, strict=True))
-    if bottom == 0:
-        return ZERO
-    price = top / bottom
-    fits = all(
-        bracket_at(brackets_of(leg.symbol), leg.notional(price)) == bracket
-        for leg, bracket in zip(legs, choice, strict=True)
-        if price > 0
-    )
-    return price if price > 0 and fits else ZERO
+def multi_assets_equity(account: DemoAccount, marks: Marks) -> Decimal:
+    """Return the account's margin balance in dollars: every asset with its PnL, positive ones at their rate."""
+    value = Decimal(0)
+    for asset in {*account.balances, *(position.asset for position in account.cross())}:
+        owned = account.balances.get(asset, Decimal(0)) + total_pnl(account.cross(asset), marks)
+        rate = COLLATERAL_RATES.get(asset, Decimal(0)) if owned > 0 else Decimal(1)
+        value += owned * asset_price(asset, marks) * rate
+    return value
 
 
-def _choices(symbol: str, legs: int) -> Iterator[tuple[Bracket, ...]]:
-    rows = brackets_of(symbol)
-    if legs == 1:
-        yield from ((row,) for row in rows)
-        return
-    yield from ((one, other) for one in rows for other in rows)
+def cross_balance(account: DemoAccount, asset: str, marks: Marks) -> Decimal:
+    """Return the margin balance that backs the cross positions of an asset."""
+    if account.multi_assets:
+        return multi_assets_equity(account, marks)
+    return account.balances.get(asset, Decimal(0)) + total_pnl(account.cross(asset), marks)
 
 
-def _side(holding: Holding) -> str:
-    return "long" if holding.amount > 0 else "short"
+def pool_of(account: DemoAccount, position: DemoPosition) -> list[DemoPosition]:
+    """Return the cross positions that live and die with a cross position, itself included."""
+    return account.cross(None if account.multi_assets else position.asset)
 
 
-def _mode(holding: Holding) -> str:
-    return "isolated" if holding.is_isolated else "cross"
+def liquidation_of(account: DemoAccount, position: DemoPosition, marks: Marks) -> Decimal | None:
+    """Return the liquidation price as the exchange states it, unrounded. None: no positive price."""
+    brackets, mark = brackets_of(position.symbol), marks[position.symbol]
+    if position.isolated_wallet is not None:
+        return liquidation_price([position.priced()], brackets, wallet=position.isolated_wallet, mark=mark)
+    pool = pool_of(account, position)
+    legs = [one for one in pool if one.symbol == position.symbol]
+    others = [one for one in pool if one.symbol != position.symbol]
+    wallet = cross_balance(account, position.asset, marks) - total_pnl(legs, marks) - total_maintenance(others, marks)
+    return liquidation_price([leg.priced() for leg in legs], brackets, wallet=wallet, mark=mark)

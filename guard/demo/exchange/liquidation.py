@@ -13,6 +13,8 @@ from itertools import pairwise
 
 from guard.demo.exchange.brackets import Bracket, Brackets
 
+ROUNDING = Decimal("1e-15")  # A crossing that falls on a cut must not be lost between its two pieces.
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedLeg:
@@ -25,20 +27,19 @@ def liquidation_price(
     legs: Sequence[PricedLeg], brackets: Brackets, *, wallet: Decimal, mark: Decimal
 ) -> Decimal | None:
     """Return the crossing nearest to the mark price, unrounded. None: no positive price liquidates."""
-    crossings = []
     cuts = sorted({Decimal(0), *(bracket.floor / leg.quantity for bracket in brackets for leg in legs)})
+    crossings = []
     for low, high in pairwise([*cuts, Decimal("Infinity")]):
-        rows = [_bracket_just_above(brackets, leg.quantity * low) for leg in legs]
+        inside = (low + high) / 2 if high.is_finite() else low + 1
+        rows = [_bracket_at(brackets, leg.quantity * inside) for leg in legs]
         price = _solve(legs, rows, wallet)
-        if price is not None and price > 0 and low <= price < high:
+        if price is not None and price > 0 and low - ROUNDING * low <= price <= high + ROUNDING * high:
             crossings.append(price)
     return min(crossings, key=lambda price: abs(price - mark), default=None)
 
 
-def _bracket_just_above(brackets: Brackets, notional: Decimal) -> Bracket:
-    # A cut is a quotient and may be a hair below its floor; a cent of notional is less than any bracket is wide.
-    reached = [bracket for bracket in brackets if bracket.floor <= notional + Decimal("0.01")]
-    return reached[-1]
+def _bracket_at(brackets: Brackets, notional: Decimal) -> Bracket:
+    return next(bracket for bracket in reversed(brackets) if bracket.floor <= notional)
 
 
 def _solve(legs: Sequence[PricedLeg], rows: Sequence[Bracket], wallet: Decimal) -> Decimal | None:

@@ -1,220 +1,359 @@
-"""Binance USD-M's wire format: the fields of its recorded v3 answers, filled from the demo's ledger."""
+"""What the exchange says, field by field as in recorded answers of Binance USD-M (2024-07 to 2026-07).
+
+Amounts have eight decimals. Numbers that Binance writes bare are bare here too.
+"""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from guard.demo.exchange.brackets import brackets_of
-from guard.demo.exchange.ledger import ASSET, ZERO, Change, DemoAccount, Holding, liquidation_price
-from guard.demo.exchange.market import DemoExchange
+import orjson
 
-Json = dict[str, Any]
-QUOTES = ("USDT", "USDC", "FDUSD")
+from guard.demo.exchange.brackets import brackets_of, notional_max
+from guard.demo.exchange.ledger import (
+    COLLATERAL_RATES,
+    DemoAccount,
+    DemoPosition,
+    Leg,
+    MarginChangeRow,
+    Marks,
+    OpenOrder,
+    available,
+    liquidation_of,
+    margin_asset,
+    order_margin,
+    total_initial,
+    total_maintenance,
+    total_pnl,
+    wallet_balance,
+    withdrawable,
+)
+from guard.demo.exchange.market import QUOTES, Listing, MarkBar
+from guard.demo.exchange.signing import milliseconds
+from guard.snapshot import MarginMode
+
+Json = Any  # What orjson can write.
+Row = dict[str, Json]
+
+DECIMALS = Decimal("0.00000001")
+TAKER_FEE_RATE = Decimal("0.0005")  # Only for breakEvenPrice.
+NEVER_MS = 4_133_404_800_000  # Binance's delivery date of a perpetual.
+LISTED_MS = 1_569_398_400_000
+POSITION_FIELDS_OF_ACCOUNT = (
+    *("symbol", "positionSide", "positionAmt", "unrealizedProfit", "isolatedMargin", "notional", "isolatedWallet"),
+    *("initialMargin", "maintMargin", "updateTime"),
+)
 
 
-def text(value: Decimal, places: int = 8) -> str:
-    return f"{value:.{places}f}"
+def amount(value: Decimal) -> str:
+    return f"{value.quantize(DECIMALS) + 0:f}"  # + 0: there is no negative zero.
 
 
-def exchange_info(exchange: DemoExchange) -> Json:
+def plain(value: Decimal) -> str:
+    """Return a number without trailing zeros."""
+    text = amount(value).rstrip("0").rstrip(".")
+    return text or "0"
+
+
+def bare(value: Decimal) -> orjson.Fragment:
+    """Return a JSON number with every digit."""
+    return orjson.Fragment(plain(value))
+
+
+def exchange_info(listings: Mapping[str, Listing], now: datetime) -> Row:
     return {
         "timezone": "UTC",
-        "serverTime": exchange.now_ms(),
-        "assets": [],
-        "symbols": [_symbol(s) for s in exchange.marks],
+        "serverTime": milliseconds(now),
+        "futuresType": "U_MARGINED",
+        "rateLimits": [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400}],
+        "exchangeFilters": [],
+        "assets": [{"asset": quote, "marginAvailable": True, "autoAssetExchange": "-10000"} for quote in QUOTES],
+        "symbols": [_symbol(listing) for listing in listings.values()],
     }
 
 
-def _symbol(symbol: str) -> Json:
-    quote = next((quote for quote in QUOTES if symbol.endswith(quote)), ASSET)
+def _symbol(listing: Listing) -> Row:
+    tick = plain(Decimal(1).scaleb(-listing.price_decimals))
+    step = plain(Decimal(1).scaleb(-listing.quantity_decimals))
+    lot = {"minQty": step, "maxQty": "10000000", "stepSize": step}
     return {
-        "symbol": symbol, "pair": symbol, "contractType": "PERPETUAL", "deliveryDate": 4133404800000,
-        "onboardDate": 1569398400000, "status": "TRADING", "maintMarginPercent": "2.5000",
-        "requiredMarginPercent": "5.0000", "baseAsset": symbol.removesuffix(quote), "quoteAsset": quote,
-        "marginAsset": quote, "pricePrecision": 5, "quantityPrecision": 3, "baseAssetPrecision": 8,
-        "quotePrecision": 8, "underlyingType": "COIN", "underlyingSubType": [], "settlePlan": 0,
-        "triggerProtect": "0.05", "orderTypes": ["LIMIT", "MARKET"], "timeInForce": ["GTC"],
+        "symbol": listing.symbol,
+        "pair": listing.symbol,
+        "contractType": "PERPETUAL",
+        "deliveryDate": NEVER_MS,
+        "onboardDate": LISTED_MS,
+        "status": "TRADING",
+        "maintMarginPercent": "2.5000",
+        "requiredMarginPercent": "5.0000",
+        "baseAsset": listing.base,
+        "quoteAsset": listing.quote,
+        "marginAsset": listing.quote,
+        "pricePrecision": listing.price_decimals,
+        "quantityPrecision": listing.quantity_decimals,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "underlyingSubType": [],
+        "settlePlan": 0,
+        "triggerProtect": "0.0500",
+        "liquidationFee": "0.012500",
+        "marketTakeBound": "0.05",
         "filters": [
-            {"filterType": "PRICE_FILTER", "minPrice": "0.00001", "maxPrice": "10000000", "tickSize": "0.00001"},
-            {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "100000000", "stepSize": "0.001"},
+            {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "10000000", "tickSize": tick},
+            {"filterType": "LOT_SIZE", **lot},
+            {"filterType": "MARKET_LOT_SIZE", **lot},
             {"filterType": "MIN_NOTIONAL", "notional": "5"},
         ],
-    }  # fmt: skip
-
-
-def leverage_brackets(exchange: DemoExchange, symbol: str | None) -> list[Json]:
-    wanted = [symbol] if symbol else list(exchange.marks)
-    return [
-        {
-            "symbol": name,
-            "brackets": [
-                {
-                    "bracket": number, "initialLeverage": row.leverage, "notionalCap": float(row.cap),
-                    "notionalFloor": float(row.floor), "maintMarginRatio": float(row.rate), "cum": float(row.cum),
-                }
-                for number, row in enumerate(brackets_of(name), start=1)
-            ],
-        }
-        for name in wanted
-    ]  # fmt: skip
-
-
-def position_risk(exchange: DemoExchange, account: DemoAccount, symbol: str | None) -> list[Json]:
-    return [_risk_row(exchange, account, one) for one in account.holdings if symbol in {None, one.symbol}]
-
-
-def _risk_row(exchange: DemoExchange, account: DemoAccount, holding: Holding) -> Json:
-    mark = exchange.marks[holding.symbol]
-    pnl, wallet = holding.pnl(mark), holding.isolated_wallet
-    return {
-        "symbol": holding.symbol,
-        "positionSide": holding.position_side,
-        "positionAmt": f"{holding.amount:f}",
-        "entryPrice": f"{holding.entry_price:f}",
-        "breakEvenPrice": f"{holding.entry_price:f}",
-        "markPrice": text(mark),
-        "unRealizedProfit": text(pnl),
-        "liquidationPrice": _price_or_zero(liquidation_price(account, holding, exchange.marks)),
-        "isolatedMargin": "0" if wallet is None else text(wallet + pnl),
-        "notional": text(holding.amount * mark),
-        "marginAsset": ASSET,
-        "isolatedWallet": "0" if wallet is None else text(wallet),
-        "initialMargin": text(holding.initial_margin(mark)),
-        "maintMargin": text(exchange.maintenance(holding)),
-        "positionInitialMargin": text(holding.initial_margin(mark)),
-        "openOrderInitialMargin": "0",
-        "adl": "2",
-        "bidNotional": "0",
-        "askNotional": "0",
-        "updateTime": holding.updated_ms,
+        "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
     }
 
 
-def _price_or_zero(price: Decimal) -> str:
-    """Return a liquidation price as the exchange prints it: eight decimals, "0" for none."""
-    return "0" if price <= 0 else text(price)
-
-
-def account(exchange: DemoExchange, one: DemoAccount) -> Json:
-    """GET v3/account: totals, the one asset, and the positions in short."""
-    marks = exchange.marks
-    isolated = sum((holding.isolated_wallet or ZERO for holding in one.holdings), ZERO)
-    pnl = sum((holding.pnl(marks[holding.symbol]) for holding in one.holdings), ZERO)
-    initial = sum((holding.initial_margin(marks[holding.symbol]) for holding in one.holdings), ZERO)
-    maintenance = sum((exchange.maintenance(holding) for holding in one.holdings), ZERO)
-    available = text(one.available(marks))
-    shared = {
-        "maintMargin": text(maintenance), "initialMargin": text(initial), "positionInitialMargin": text(initial),
-        "openOrderInitialMargin": text(ZERO), "availableBalance": available, "maxWithdrawAmount": available,
-    }  # fmt: skip
-    asset = {
-        "asset": ASSET, "walletBalance": text(one.wallet + isolated), "unrealizedProfit": text(pnl),
-        "marginBalance": text(one.wallet + isolated + pnl), **shared, "crossWalletBalance": text(one.wallet),
-        "crossUnPnl": text(one.cross_pnl(marks)), "updateTime": exchange.now_ms(),
-    }  # fmt: skip
-    empty = {name: text(ZERO) for name in asset} | {"asset": "BNB", "updateTime": 0}
-    return {
-        "totalInitialMargin": shared["initialMargin"],
-        "totalMaintMargin": shared["maintMargin"],
-        "totalWalletBalance": asset["walletBalance"],
-        "totalUnrealizedProfit": asset["unrealizedProfit"],
-        "totalMarginBalance": asset["marginBalance"],
-        "totalPositionInitialMargin": shared["positionInitialMargin"],
-        "totalOpenOrderInitialMargin": shared["openOrderInitialMargin"],
-        "totalCrossWalletBalance": asset["crossWalletBalance"],
-        "totalCrossUnPnl": asset["crossUnPnl"],
-        "availableBalance": available,
-        "maxWithdrawAmount": available,
-        "assets": [asset, empty],
-        "positions": [_account_row(exchange, holding) for holding in one.holdings],
-    }
-
-
-def _account_row(exchange: DemoExchange, holding: Holding) -> Json:
-    mark, wallet = exchange.marks[holding.symbol], holding.isolated_wallet
-    return {
-        "symbol": holding.symbol, "positionSide": holding.position_side, "positionAmt": f"{holding.amount:f}",
-        "unrealizedProfit": text(holding.pnl(mark)), "notional": text(holding.amount * mark),
-        "isolatedMargin": "0" if wallet is None else text(wallet + holding.pnl(mark)),
-        "isolatedWallet": "0" if wallet is None else text(wallet),
-        "initialMargin": text(holding.initial_margin(mark)), "maintMargin": text(exchange.maintenance(holding)),
-        "updateTime": holding.updated_ms,
-    }  # fmt: skip
-
-
-def symbol_config(exchange: DemoExchange, one: DemoAccount, symbol: str | None) -> list[Json]:
-    held = {holding.symbol: holding for holding in one.holdings}
-    rows = []
-    for name in [symbol] if symbol else list(exchange.marks):
-        holding = held.get(name)
-        isolated = holding is None or holding.is_isolated
-        rows.append(
-            {
-                "symbol": name,
-                "marginType": "ISOLATED" if isolated else "CROSSED",
-                "isAutoAddMargin": holding.auto_add_margin if holding else False,
-                "leverage": holding.leverage if holding else 20,
-                "maxNotionalValue": "1000000000",
-            }
-        )
-    return rows
-
-
-def account_config(one: DemoAccount) -> Json:
-    return {
-        "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": True, "dualSidePosition": one.hedge_mode,
-        "updateTime": 0, "multiAssetsMargin": one.multi_assets, "tradeGroupId": -1,
-    }  # fmt: skip
-
-
-def restrictions(one: DemoAccount) -> Json:
-    return {
-        "ipRestrict": True, "createTime": 1700000000000, "enableReading": True, "enableFutures": True,
-        "enableWithdrawals": False, "enableInternalTransfer": False, "permitsUniversalTransfer": False,
-        "enableVanillaOptions": False, "enableMargin": False, "enableSpotAndMarginTrading": False,
-    } | one.scopes  # fmt: skip
-
-
-def premium_index(exchange: DemoExchange, symbol: str) -> Json:
-    price = text(exchange.marks[symbol])
-    return {
-        "symbol": symbol, "markPrice": price, "indexPrice": price, "estimatedSettlePrice": price,
-        "lastFundingRate": "0.00010000", "interestRate": "0.00010000", "nextFundingTime": 0, "time": exchange.now_ms(),
-    }  # fmt: skip
-
-
-def margin_history(one: DemoAccount, query: Mapping[str, str]) -> list[Json]:
-    start, end = int(query.get("startTime", 0)), int(query.get("endTime", 1 << 62))
+def leverage_brackets(symbol: str) -> Row:
     rows = [
-        _change_row(change)
-        for change in one.changes
-        if change.symbol == query["symbol"]
-        and start <= change.time_ms <= end
-        and query.get("type", _type_of(change)) == _type_of(change)
+        {
+            "bracket": number,
+            "initialLeverage": bracket.leverage_max,
+            "notionalCap": bare(bracket.cap),
+            "notionalFloor": bare(bracket.floor),
+            "maintMarginRatio": bare(bracket.rate),
+            "cum": bare(bracket.amount),
+        }
+        for number, bracket in enumerate(brackets_of(symbol), start=1)
     ]
-    return rows[: int(query.get("limit", 500))]
+    return {"symbol": symbol, "brackets": rows}
 
 
-def _type_of(change: Change) -> str:
-    return "1" if change.added else "2"
+def position_rows(account: DemoAccount, marks: Marks, symbol: str | None = None) -> list[Row]:
+    """Return GET /fapi/v3/positionRisk: legs with a position or an open order."""
+    legs: dict[Leg, DemoPosition | None] = dict(account.positions)
+    for order in account.orders:
+        legs.setdefault(order.leg, None)
+    return [_position_row(account, leg, position, marks) for leg, position in legs.items() if symbol in {None, leg[0]}]
 
 
-def _change_row(change: Change) -> Json:
+def _position_row(account: DemoAccount, leg: Leg, position: DemoPosition | None, marks: Marks) -> Row:
+    orders = [order for order in account.orders if order.leg == leg]
+    reserved = sum((order.notional for order in orders), Decimal(0)) / account.choice(leg[0]).leverage
+    bids = sum((order.notional for order in orders if order.side > 0), Decimal(0))
+    asks = sum((order.notional for order in orders if order.side < 0), Decimal(0))
+    row = _flat_row(leg, marks) if position is None else _open_row(account, position, marks)
+    initial = Decimal(row["positionInitialMargin"]) + reserved
+    return row | {
+        "initialMargin": amount(initial),
+        "openOrderInitialMargin": plain(reserved),
+        "bidNotional": plain(bids),
+        "askNotional": plain(asks),
+    }
+
+
+def _flat_row(leg: Leg, marks: Marks) -> Row:
+    zeros = ("unRealizedProfit", "liquidationPrice", "isolatedMargin", "notional", "isolatedWallet", "maintMargin")
     return {
-        "symbol": change.symbol, "type": int(_type_of(change)), "deltaType": change.kind, "amount": text(change.amount),
-        "asset": ASSET, "time": change.time_ms, "positionSide": change.position_side, "clientTranId": "",
-    }  # fmt: skip
+        "symbol": leg[0],
+        "positionSide": leg[1],
+        "positionAmt": "0",
+        "entryPrice": "0.0",
+        "breakEvenPrice": "0.0",
+        "markPrice": amount(marks[leg[0]]),
+        **dict.fromkeys(zeros, "0"),
+        "marginAsset": margin_asset(leg[0]),
+        "positionInitialMargin": "0",
+        "adl": 0,
+        "updateTime": 0,
+    }
 
 
-def klines(exchange: DemoExchange, query: Mapping[str, str]) -> list[list[Any]]:
-    """Return one-minute bars, whatever interval is asked for beyond that is not kept."""
-    bars = exchange.bars.get(query["symbol"], [])[-int(query.get("limit", 500)) :]
-    return [
-        [int(bar[0]), *(text(price) for price in bar[1:]), "0", int(bar[0]) + 59_999, "0", 60, "0", "0", "0"]
-        for bar in bars
-    ]
+def _open_row(account: DemoAccount, position: DemoPosition, marks: Marks) -> Row:
+    liquidation = liquidation_of(account, position, marks)
+    pnl = position.unrealized_pnl(marks)
+    wallet = position.isolated_wallet
+    return {
+        "symbol": position.symbol,
+        "positionSide": position.position_side,
+        "positionAmt": plain(position.side * position.quantity),
+        "entryPrice": plain(position.entry_price),
+        "breakEvenPrice": plain(position.entry_price * (1 + position.side * TAKER_FEE_RATE)),
+        "markPrice": amount(marks[position.symbol]),
+        "unRealizedProfit": amount(pnl),
+        "liquidationPrice": "0" if liquidation is None else amount(liquidation),
+        "isolatedMargin": "0" if wallet is None else amount(wallet + pnl),
+        "notional": amount(position.side * position.notional(marks)),
+        "marginAsset": position.asset,
+        "isolatedWallet": "0" if wallet is None else amount(wallet),
+        "maintMargin": amount(position.maintenance_margin(marks)),
+        "positionInitialMargin": amount(position.initial_margin(marks)),
+        "adl": 2,
+        "updateTime": milliseconds(position.updated_at),
+    }
 
 
-def mark_update(symbol: str, price: Decimal, now_ms: int) -> Json:
-    quoted = text(price)
-    return {"e": "markPriceUpdate", "E": now_ms, "s": symbol, "p": quoted, "i": quoted, "P": quoted, "r": "0", "T": 0}
+def account_payload(account: DemoAccount, marks: Marks) -> Row:
+    """Return GET /fapi/v3/account. Totals are dollars; in single-asset mode of USDT only, as documented."""
+    assets = [_asset_row(account, asset, marks) for asset in _assets(account)]
+    counted = assets if account.multi_assets else assets[:1]
+
+    def total(name: str) -> str:
+        rates = [Decimal(1) if one["asset"] in QUOTES else _dollars(one, marks) for one in counted]
+        return amount(sum((Decimal(one[name]) * rate for one, rate in zip(counted, rates, strict=True)), Decimal(0)))
+
+    rows = [row | {"unrealizedProfit": row["unRealizedProfit"]} for row in position_rows(account, marks)]
+    return {
+        "totalInitialMargin": total("initialMargin"),
+        "totalMaintMargin": total("maintMargin"),
+        "totalWalletBalance": total("walletBalance"),
+        "totalUnrealizedProfit": total("unrealizedProfit"),
+        "totalMarginBalance": total("marginBalance"),
+        "totalPositionInitialMargin": total("positionInitialMargin"),
+        "totalOpenOrderInitialMargin": total("openOrderInitialMargin"),
+        "totalCrossWalletBalance": total("crossWalletBalance"),
+        "totalCrossUnPnl": total("crossUnPnl"),
+        "availableBalance": assets[0]["availableBalance"],
+        "maxWithdrawAmount": total("maxWithdrawAmount"),
+        "assets": assets,
+        "positions": [{name: row[name] for name in POSITION_FIELDS_OF_ACCOUNT} for row in rows],
+    }
+
+
+def _assets(account: DemoAccount) -> list[str]:
+    return list(dict.fromkeys((*QUOTES, *account.balances)))
+
+
+def _dollars(row: Row, marks: Marks) -> Decimal:
+    return marks[f"{row['asset']}USDT"] * COLLATERAL_RATES.get(row["asset"], Decimal(0))
+
+
+def _asset_row(account: DemoAccount, asset: str, marks: Marks) -> Row:
+    positions = [position for position in account.positions.values() if position.asset == asset]
+    cross = account.cross(asset)
+    wallet, pnl = wallet_balance(account, asset), total_pnl(positions, marks)
+    margin, orders = total_initial(positions, marks), order_margin(account, asset)
+    updated = [milliseconds(position.updated_at) for position in positions]
+    return {
+        "asset": asset,
+        "walletBalance": amount(wallet),
+        "unrealizedProfit": amount(pnl),
+        "marginBalance": amount(wallet + pnl),
+        "maintMargin": amount(total_maintenance(positions, marks)),
+        "initialMargin": amount(margin + orders),
+        "positionInitialMargin": amount(margin),
+        "openOrderInitialMargin": amount(orders),
+        "crossWalletBalance": amount(account.balances.get(asset, Decimal(0))),
+        "crossUnPnl": amount(total_pnl(cross, marks)),
+        "availableBalance": amount(available(account, asset, marks)),
+        "maxWithdrawAmount": amount(withdrawable(account, asset, marks)),
+        "updateTime": max(updated, default=LISTED_MS if wallet else 0),
+    }
+
+
+def symbol_config(account: DemoAccount, symbol: str) -> Row:
+    choice = account.choice(symbol)
+    return {
+        "symbol": symbol,
+        "marginType": "ISOLATED" if choice.margin_mode is MarginMode.ISOLATED else "CROSSED",
+        "isAutoAddMargin": choice.auto_add_margin,
+        "leverage": choice.leverage,
+        "maxNotionalValue": plain(notional_max(symbol, choice.leverage)),
+    }
+
+
+def account_config(account: DemoAccount) -> Row:
+    return {
+        "feeTier": 0,
+        "canTrade": True,
+        "canDeposit": True,
+        "canWithdraw": True,
+        "dualSidePosition": account.hedge_mode,
+        "updateTime": 0,
+        "multiAssetsMargin": account.multi_assets,
+        "tradeGroupId": -1,
+    }
+
+
+def api_restrictions(account: DemoAccount, *, may_trade: bool) -> Row:
+    permissions = account.permissions
+    return {
+        "ipRestrict": permissions.ip_restricted,
+        "createTime": LISTED_MS,
+        "enableReading": True,
+        "enableFutures": may_trade,
+        "enableWithdrawals": permissions.withdrawals,
+        "enableInternalTransfer": permissions.internal_transfer,
+        "permitsUniversalTransfer": permissions.universal_transfer,
+        "enableMargin": False,
+        "enableSpotAndMarginTrading": False,
+        "enableVanillaOptions": False,
+        "enablePortfolioMarginTrading": False,
+    }
+
+
+def premium_index(symbol: str, mark: Decimal, now: datetime) -> Row:
+    return {
+        "symbol": symbol,
+        "markPrice": amount(mark),
+        "indexPrice": amount(mark),
+        "estimatedSettlePrice": amount(mark),
+        "lastFundingRate": "0.00000000",
+        "interestRate": "0.00010000",
+        "nextFundingTime": _next_funding(now),
+        "time": milliseconds(now),
+    }
+
+
+def mark_update(symbol: str, mark: Decimal, now: datetime) -> Row:
+    """Return a message of the mark-price stream."""
+    price = amount(mark)
+    names = {"e": "markPriceUpdate", "E": milliseconds(now), "s": symbol, "p": price, "ap": price, "P": price}
+    return names | {"i": price, "r": "0.00000000", "T": _next_funding(now)}
+
+
+def _next_funding(now: datetime) -> int:
+    eight_hours = 8 * 3600 * 1000
+    return (milliseconds(now) // eight_hours + 1) * eight_hours
+
+
+def kline(bar: MarkBar, interval: timedelta) -> list[Json]:
+    opened, prices = milliseconds(bar.opened_at), (bar.open, bar.high, bar.low, bar.close)
+    closed = opened + interval // timedelta(milliseconds=1) - 1
+    return [opened, *map(amount, prices), "0", closed, "0", 60, "0", "0", "0"]
+
+
+def open_order(order: OpenOrder) -> Row:
+    placed = milliseconds(order.placed_at)
+    return {
+        "orderId": order.order_id,
+        "clientOrderId": f"demo-{order.order_id}",
+        "symbol": order.symbol,
+        "status": "NEW",
+        "price": plain(order.price),
+        "avgPrice": "0.00000",
+        "origQty": plain(order.quantity),
+        "executedQty": "0",
+        "cumQuote": "0",
+        "timeInForce": "GTC",
+        "type": "LIMIT",
+        "origType": "LIMIT",
+        "reduceOnly": False,
+        "closePosition": False,
+        "side": "BUY" if order.side > 0 else "SELL",
+        "positionSide": order.position_side,
+        "stopPrice": "0",
+        "workingType": "CONTRACT_PRICE",
+        "priceProtect": False,
+        "time": placed,
+        "updateTime": placed,
+    }
+
+
+def margin_change(row: MarginChangeRow) -> Row:
+    return {
+        "symbol": row.symbol,
+        "type": row.change_type,
+        "deltaType": row.delta_type,
+        "amount": amount(row.amount),
+        "asset": margin_asset(row.symbol),
+        "time": milliseconds(row.at),
+        "positionSide": row.position_side,
+        "clientTranId": "",
+    }
