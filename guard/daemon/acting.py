@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -11,8 +11,8 @@ from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller, new_id
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal.records import Intent, IntentState
-from guard.notify.action_texts import Act, action_message, refused_message, settled_message, unknown_message
-from guard.policy.decision import Decision, PositionVerdict
+from guard.notify.action_texts import Act, action_message, expected, refused_message, settled_message, unknown_message
+from guard.policy.decision import Decision, PositionVerdict, TopUp
 from guard.policy.rows import position_row
 from guard.policy.terms import Level, Mode
 from guard.snapshot import PositionKey
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from guard.policy.message import Message
 
 log = structlog.get_logger(__name__)
+
+SAY_AGAIN_AFTER = timedelta(minutes=30)
 
 
 class Judge(Protocol):
@@ -43,30 +45,54 @@ class Actor:
         self._teller = teller
         self._journal = teller.journal
         self._now = now
+        self._said: dict[PositionKey, datetime] = {}  # When a top-up that is only said was last said.
 
     async def settle(self) -> None:
-        """Settle open intents from the exchange's own records, and tell how each ended."""
+        """Settle open intents from the exchange's own records, and tell every outcome that was not told yet."""
         for intent in await settle_open(self._journal, self._judge.reader.venue, self._judge.name, self._now):
             log.info("intent.settled", intent=intent.intent_id, state=intent.state.value, evidence=intent.evidence)
-            self._teller.tell(
-                settled_message(
-                    self._act_of(intent, after=None),
-                    applied=intent.state is IntentState.APPLIED,
-                    evidence=intent.evidence or "none",
-                    settled_at=intent.settled_at,
-                    new_id=new_id,
-                )
-            )
+        for intent in self._journal.untold(self._judge.name):
+            self._teller.tell(self._message_of_untold(intent))
 
     async def act(self, decision: Decision) -> None:
         """Make the top-ups of a decision that was just recorded. A failure of one leaves the others their turn."""
         for wanted in decision.top_ups:
             if wanted.mode is not Mode.ACT:
+                self._say_what_it_would_do(decision, wanted)
                 continue
             try:
                 await self._make(wanted.key)
-            except (VenueUnavailable, KeysRefused, JournalError) as error:
+            except (VenueUnavailable, KeysRefused) as error:
                 log.warning("top_up.postponed", account=self._judge.name, position=str(wanted.key), reason=str(error))
+            except JournalError as error:
+                # Before the request nothing was sent; after it the intent stays open on disk and locks the position.
+                log.critical("journal.failed", account=self._judge.name, position=str(wanted.key), reason=str(error))
+                self._teller.tend_journal()
+        still = {wanted.key for wanted in decision.top_ups}
+        self._said = {key: at for key, at in self._said.items() if key in still}
+
+    def _say_what_it_would_do(self, decision: Decision, wanted: TopUp) -> None:
+        """In shadow and approve: tell the top-up once when its trigger is breached, and again every half hour."""
+        said_at = self._said.get(wanted.key)
+        verdict = _verdict(decision, wanted.key)
+        if verdict is None or (said_at is not None and self._now() - said_at < SAY_AGAIN_AFTER):
+            return
+        self._said[wanted.key] = self._now()
+        before = position_row(verdict)
+        act = Act(
+            alert=f"would add {self._judge.name} {wanted.key}",
+            account=self._judge.name,
+            key=wanted.key,
+            level=verdict.level,
+            happened_at=self._now(),
+            rule=wanted.rule,
+            reason=wanted.reason,
+            amount=wanted.amount,
+            currency=wanted.currency,
+            before=before,
+            after=expected(before, wanted),
+        )
+        self._teller.tell(action_message(act, mode=wanted.mode, new_id=new_id))
 
     async def _make(self, key: PositionKey) -> None:
         verdict = await self._look_again(key)
@@ -120,8 +146,25 @@ class Actor:
             return action_message(act, mode=Mode.ACT, new_id=new_id)
         if intent.state is IntentState.REFUSED:
             return refused_message(act, answer=intent.evidence or "no text", new_id=new_id)
-        fence = self._judge.reader.venue.write_terms.fence
-        return unknown_message(act, settled_by=(intent.sent_at or intent.planned_at) + fence, new_id=new_id)
+        return unknown_message(act, settled_by=self._settled_by(intent), new_id=new_id)
+
+    def _message_of_untold(self, intent: Intent) -> "Message":
+        """Return what is told of an outcome that a crash or a lost answer kept from being told at once."""
+        act = self._act_of(intent, after=None)
+        if intent.state is IntentState.UNKNOWN:
+            return unknown_message(act, settled_by=self._settled_by(intent), new_id=new_id)
+        if intent.state is IntentState.REFUSED:
+            return refused_message(act, answer=intent.evidence or "no text", new_id=new_id)
+        return settled_message(
+            act,
+            applied=intent.state is IntentState.APPLIED,
+            evidence=intent.evidence or "none",
+            settled_at=intent.settled_at,
+            new_id=new_id,
+        )
+
+    def _settled_by(self, intent: Intent) -> datetime:
+        return (intent.sent_at or intent.planned_at) + self._judge.reader.venue.write_terms.fence
 
     def _act_of(self, intent: Intent, *, after: PositionVerdict | None, level: Level | None = None) -> Act:
         facts: Mapping[str, object] = json.loads(intent.facts_before)

@@ -1,6 +1,6 @@
 """What one account looks like now: a fresh read, its tiers, the marks since, and the model's view of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -33,9 +33,9 @@ class AccountReader:
         self._read_again = True
         self.is_suspect = False  # Something is missed and not yet believed gone.
 
-    def remember_open(self, keys: Mapping[PositionKey, datetime]) -> None:
+    def remember_open(self, keys: Iterable[PositionKey], *, at: datetime) -> None:
         """Take up positions that were open before a restart, so that an empty first answer is not believed."""
-        self.sightings = {key: Sighting(last_seen_at=at) for key, at in keys.items()}
+        self.sightings = {key: Sighting(last_seen_at=at) for key in keys}
 
     async def read(self) -> Continuity:
         """Read the account afresh and hold it against what was open before."""

@@ -23,6 +23,7 @@ from guard.errors import JournalError
 from guard.journal import Journal
 from guard.notify.delivery import deliver, flush
 from guard.notify.heartbeat import Heartbeat
+from guard.policy.subjects import remembered_positions
 from guard.venues import open_venue
 from guard.web.server import serve_web
 
@@ -113,8 +114,8 @@ class Service:
 
     def _watch(self, account: AccountSettings, teller: Teller) -> AccountWatch:
         reader = AccountReader(open_venue(account.venue, now=self._clock), self._clock)
-        lives = teller.journal.memory(account.name, self._clock()).lives
-        reader.remember_open({key: life.first_seen_at for key, life in lives.items()})
+        memory = teller.journal.memory(account.name, self._clock())
+        reader.remember_open(remembered_positions(memory), at=self._clock())
         keys = KeyGuard(reader.venue, teller, self._clock)
         watch = AccountWatch(account, reader, teller, keys, self._clock, on_finished=self._cycle_finished)
         if self._watchdog is not None:

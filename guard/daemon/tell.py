@@ -11,7 +11,7 @@ from guard.errors import DeliveryFailed, JournalError
 from guard.journal import Journal
 from guard.notify.channel import Channel
 from guard.notify.delivery import ChannelNews
-from guard.notify.texts import channel_message, message_for
+from guard.notify.texts import channel_message, journal_message, message_for
 from guard.policy.decision import Decision
 from guard.policy.message import Message
 from guard.policy.terms import Level
@@ -32,13 +32,27 @@ class Teller:
         self.wake = asyncio.Event()
         self._now = now
         self._emergencies: set[asyncio.Task[None]] = set()
+        self._is_journal_told = False
 
     @property
     def routes(self) -> Mapping[str, Level]:
         return {channel.name: channel.from_level for channel in self.channels}
 
-    def record(self, account: str, decision: Decision) -> None:
-        """Commit a decision with its messages in one transaction."""
+    def tend_journal(self) -> None:
+        """Try a broken journal again, and tell when it breaks and when it works again, once each."""
+        if self.journal.broken is not None and not self.journal.recover():
+            if not self._is_journal_told:
+                self._is_journal_told = True
+                log.critical("journal.broken", reason=self.journal.broken)
+                broken = journal_message(self.journal.broken, works=False, now=self._now(), new_id=new_id)
+                self._send_without_journal([broken])
+        elif self._is_journal_told:
+            self._is_journal_told = False
+            log.info("journal.recovered")
+            self.tell(journal_message("It can be written again.", works=True, now=self._now(), new_id=new_id))
+
+    def record(self, account: str, decision: Decision) -> bool:
+        """Commit a decision with its messages in one transaction; return whether it is on disk."""
         now = self._now()
         messages = [message_for(alert, decision=decision, now=now, new_id=new_id) for alert in decision.alerts]
         try:
@@ -46,8 +60,10 @@ class Teller:
         except JournalError as error:
             log.critical("journal.unwritable", reason=str(error))
             self._send_without_journal(messages)
+            return False
         if messages:
             self.wake.set()
+        return True
 
     def tell(self, message: Message, *, only: Sequence[str] | None = None) -> None:
         """Commit one message for the channels whose level it reaches, or only for those named."""

@@ -83,6 +83,7 @@ class AccountWatch:
     async def cycle(self) -> timedelta:
         """Run one cycle. Whatever the exchange does is a state; what it raises is a bug of ours."""
         self._cycles += 1
+        self._teller.tend_journal()
         started = asyncio.get_running_loop().time()
         ended: Mapping[PositionKey, str] = {}
         failure: Failure | None = None
@@ -91,7 +92,7 @@ class AccountWatch:
         except (VenueUnavailable, KeysRefused) as error:
             failure = error
         self.decision = self.decide(fresh=failure is None, ended=ended)
-        self._teller.record(self.name, self.decision)
+        self._record(self.decision)
         self._end_lives(ended)
         if failure is None:
             await self._actor.act(self.decision)
@@ -156,9 +157,15 @@ class AccountWatch:
         except JournalError as error:
             log.critical("journal.failed", account=self.name, reason=str(error))
 
+    def _record(self, decision: Decision) -> None:
+        """Commit what was decided. Without a journal the ladder is remembered here, or every cycle would tell anew."""
+        if not self._teller.record(self.name, decision):
+            self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
+
     def _memory(self, now: datetime) -> Memory:
-        with self._despite_the_journal():
-            self._known = self._journal.memory(self.name, now)
+        if self._journal.broken is None:
+            with self._despite_the_journal():
+                self._known = self._journal.memory(self.name, now)
         memory = self._known
         if self._journal.broken is not None:
             return replace(memory, armed=False, disarmed_because=self._journal.broken, spending_known=False)
@@ -182,7 +189,7 @@ class AccountWatch:
             account=self.name,
             cycle=self._cycles,
             state=self.decision.state.value,
-            level=self.decision.level.word,
+            worst=self.decision.level.word,
             positions=len(self.decision.positions),
             gaps=len(self.decision.gaps),
             took_s=round(self._finished_s - started, 4),

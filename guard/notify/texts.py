@@ -290,6 +290,26 @@ def keys_message(account: str, scopes: str, *, now: datetime, new_id: Callable[[
     )
 
 
+def journal_message(reason: str, *, works: bool, now: datetime, new_id: Callable[[], str]) -> Message:
+    """Return that the journal cannot be written, so that nothing is spent; or that it can again."""
+    if works:
+        title, to_do = "The journal works again: guard may spend", "Nothing to do."
+    else:
+        title = "JOURNAL FAILED: guard watches on and spends nothing"
+        to_do = "To do: look at the disk (full? read-only?). guard tries again every cycle and says when it works."
+    return _of_guard(
+        AlertKind.ALERT,
+        alert="journal",
+        title=title,
+        lines=[reason, to_do],
+        level=Level.CRITICAL,
+        happened_at=now,
+        facts={"reason": reason},
+        new_id=new_id,
+        event=AlertEvent.RESOLVED if works else AlertEvent.FIRED,
+    )
+
+
 def _of_guard(
     kind: AlertKind,
     *,
