@@ -19,7 +19,7 @@ class Picture:
         self._play = play
         self._samples: list[Sample] = []
         self._equity_start = play.stage.guarded.equity(play.stage.exchange.marks)
-        self._symbol = next(iter(play.stage.market.opening()))
+        self._symbol = play.stage.script.positions[0].symbol
         self._sides = {position.symbol: position.side.word for position in play.stage.script.positions}
 
     def sample(self) -> None:
