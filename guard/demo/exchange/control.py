@@ -16,14 +16,16 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from pydantic import TypeAdapter
 
 from guard.demo.exchange.exchange import DemoExchange
-from guard.demo.exchange.faults import Fault, FaultKind
+from guard.demo.exchange.faults import Fault
 from guard.demo.exchange.ledger import DemoAccount, available, equity, liquidation_of
 from guard.demo.exchange.market import QUOTES
 from guard.snapshot import Side
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_FAULT = TypeAdapter(Fault)
 FAULT_FIELDS = frozenset(field.name for field in fields(Fault))
 
 
@@ -117,7 +119,7 @@ def _fault(row: Any) -> Fault:
         raise ValueError("a fault is an object with a kind")
     if unknown := row.keys() - FAULT_FIELDS:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(sorted(FAULT_FIELDS))}")
-    return Fault(**row | {"kind": FaultKind(row["kind"])})
+    return _FAULT.validate_python(row)
 
 
 def _json(answer: object) -> web.Response:

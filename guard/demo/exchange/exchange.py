@@ -7,7 +7,7 @@ liquidation costs is the worst case: an isolated position's whole wallet, or the
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -18,14 +18,13 @@ from guard.demo.exchange.ledger import (
     DemoPosition,
     MarginChangeRow,
     OpenOrder,
-    SymbolChoice,
     asset_price,
     cross_balance,
     margin_asset,
     pool_of,
     total_maintenance,
 )
-from guard.demo.exchange.market import DEFAULT_MARKS, Market
+from guard.demo.exchange.market import DEFAULT_MARKS, QUOTES, Market
 from guard.snapshot import MarginMode, Side
 
 
@@ -87,23 +86,28 @@ class DemoExchange:
         return self._now() + self.faults.clock_skew()
 
     def add_account(self, account: DemoAccount) -> DemoAccount:
+        """Add it. Raises ValueError for a key that is taken or a coin that has no price here."""
         if account.api_key in self.accounts:
             raise ValueError("that api key is taken")
+        unpriced = [asset for asset in account.balances if asset not in QUOTES and f"{asset}USDT" not in self.marks]
+        if unpriced:
+            raise ValueError(f"{account.name}: {', '.join(unpriced)}: no such coin is listed")
         self.accounts[account.api_key] = account
         return account
 
-    def set_mark(self, symbol: str, mark: Decimal) -> None:
-        self.set_marks({symbol: mark})
+    def set_mark(self, symbol: str, mark: Decimal) -> list[LiquidationEvent]:
+        return self.set_marks({symbol: mark})
 
-    def set_marks(self, marks: Mapping[str, Decimal]) -> None:
-        """Set prices that move in the same instant, then liquidate what they liquidate, then tell the streams."""
-        now = self.now()
+    def set_marks(self, marks: Mapping[str, Decimal]) -> list[LiquidationEvent]:
+        """Set prices that move in the same instant, liquidate, tell the streams; return what was liquidated."""
+        now, liquidated_before = self.now(), len(self.liquidations)
         for symbol, mark in marks.items():
             self.market.set_mark(symbol, mark, now)
         for account in self.accounts.values():
             self._liquidate(account)
         for wake in tuple(self._listeners):
             wake()
+        return self.liquidations[liquidated_before:]
 
     def on_marks(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` after every change of marks; returns what ends that."""
@@ -130,13 +134,9 @@ class DemoExchange:
         price = entry_price if entry_price is not None else self.marks[symbol]
         position_side = side.name if account.hedge_mode else "BOTH"
         before = account.positions.get((symbol, position_side))
-        _check_opening(account, symbol, side, margin_mode, before)
-        wallet = None
-        if margin_mode is MarginMode.ISOLATED:
-            margin = isolated_wallet if isolated_wallet is not None else quantity * price / leverage
-            self._fund(account, symbol, position_side, margin)
-            wallet = margin + ((before and before.isolated_wallet) or Decimal(0))
         held, cost = (before.quantity, before.quantity * before.entry_price) if before else (Decimal(0), Decimal(0))
+        margin = isolated_wallet if isolated_wallet is not None else quantity * price / leverage
+        in_it = (before and before.isolated_wallet) or Decimal(0)
         position = DemoPosition(
             symbol=symbol,
             position_side=position_side,
@@ -144,26 +144,29 @@ class DemoExchange:
             quantity=held + quantity,
             entry_price=(cost + quantity * price) / (held + quantity),
             leverage=leverage,
-            isolated_wallet=wallet,
+            isolated_wallet=in_it + margin if margin_mode is MarginMode.ISOLATED else None,
             updated_at=self.now(),
         )
-        account.choices[symbol] = SymbolChoice(margin_mode=margin_mode, leverage=leverage)
+        _check_opening(account, position)
+        if margin_mode is MarginMode.ISOLATED:
+            self._fund(account, position, margin)
+        account.choices[symbol] = replace(account.choice(symbol), margin_mode=margin_mode, leverage=leverage)
         account.positions[position.leg] = position
         return position
 
-    def _fund(self, account: DemoAccount, symbol: str, position_side: str, margin: Decimal) -> None:
-        asset = margin_asset(symbol)
-        if account.balances.get(asset, Decimal(0)) < margin:
-            raise ValueError(f"{account.name}: {margin} {asset} of margin is more than the wallet holds")
-        account.change_wallet(asset, -margin)
+    def _fund(self, account: DemoAccount, position: DemoPosition, margin: Decimal) -> None:
+        """Move a new position's margin out of the cross wallet. Raises ValueError."""
+        if account.balances.get(position.asset, Decimal(0)) < margin:
+            raise ValueError(f"{account.name}: {margin} {position.asset} of margin is more than the wallet holds")
+        account.change_wallet(position.asset, -margin)
         account.margin_changes.append(
             MarginChangeRow(
-                symbol=symbol,
-                position_side=position_side,
+                symbol=position.symbol,
+                position_side=position.position_side,
                 change_type=1,
                 delta_type="TRADE",
                 amount=margin,
-                at=self.now(),
+                at=position.updated_at,
             )
         )
 
@@ -237,14 +240,17 @@ class DemoExchange:
         )
 
 
-def _check_opening(
-    account: DemoAccount, symbol: str, side: Side, margin_mode: MarginMode, before: DemoPosition | None
-) -> None:
+def _check_opening(account: DemoAccount, wanted: DemoPosition) -> None:
     """Raise ValueError for a position that a real exchange would not open."""
-    if account.multi_assets and margin_mode is MarginMode.ISOLATED:
+    before = account.positions.get(wanted.leg)
+    if account.multi_assets and wanted.isolated_wallet is not None:
         raise ValueError(f"{account.name}: no isolated positions in multi-assets mode")
-    if before is not None and before.side is not side:
-        raise ValueError(f"{account.name}: {symbol} is {before.side.word} already: close it first")
-    legs = [position for position in account.positions.values() if position.symbol == symbol]
-    if any((leg.isolated_wallet is None) != (margin_mode is MarginMode.CROSS) for leg in legs):
-        raise ValueError(f"{account.name}: {symbol} has a position in the other margin mode")
+    if before is not None and before.side is not wanted.side:
+        raise ValueError(f"{account.name}: {wanted.symbol} is {before.side.word} already: close it first")
+    legs = [position for position in account.positions.values() if position.symbol == wanted.symbol]
+    if any((leg.isolated_wallet is None) != (wanted.isolated_wallet is None) for leg in legs):
+        raise ValueError(f"{account.name}: {wanted.symbol} has a position in the other margin mode")
+    if any(leg.leverage != wanted.leverage for leg in legs):
+        raise ValueError(
+            f"{account.name}: {wanted.symbol} has a position with another leverage: there is one per symbol"
+        )

@@ -2,6 +2,8 @@
 
 A fault is chosen by key, method and path, skips its first `after` requests and strikes `times` times. The first that
 matches strikes; at most one per request. Those named CONDITIONS are no answers: they hold while they are switched on.
+
+aiohttp, and so ccxt, asks again at once when a GET on a kept connection is dropped: a lost read must strike twice.
 """
 
 from dataclasses import dataclass, field

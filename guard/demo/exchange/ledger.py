@@ -5,7 +5,7 @@ in dollars, positive ones at their collateral rate. No fees and no funding are c
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -146,9 +146,6 @@ class DemoAccount:
 
     def change_wallet(self, asset: str, amount: Decimal) -> None:
         self.balances[asset] = self.balances.get(asset, Decimal(0)) + amount
-
-    def put(self, position: DemoPosition, **changes: Decimal | datetime) -> None:
-        self.positions[position.leg] = replace(position, **changes)  # type: ignore[arg-type]  # Fields by name.
 
 
 def margin_asset(symbol: str) -> str:

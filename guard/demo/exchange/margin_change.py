@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -32,7 +33,7 @@ def change_position_margin(account: DemoAccount, fields: Mapping[str, str], mark
         _check_taken(position, wallet, amount, marks)
     moved = amount if change_type == ADD else -amount
     account.change_wallet(position.asset, -moved)
-    account.put(position, isolated_wallet=wallet + moved, updated_at=now)
+    account.positions[position.leg] = replace(position, isolated_wallet=wallet + moved, updated_at=now)
     account.margin_changes.append(
         MarginChangeRow(
             symbol=symbol,
