@@ -188,4 +188,5 @@ def test_closing_twice_is_harmless(tmp_path):
     journal = opened(tmp_path)
     journal.close()
     journal.close()
-    opened(tmp_path).close()
+    with opened(tmp_path) as again:
+        assert not again.created

@@ -46,7 +46,8 @@ def test_the_file_itself_refuses_a_second_open_intent(journal, monkeypatch):
 @pytest.mark.parametrize("end", ENDS)
 def test_an_end_frees_the_position(journal, end):
     spend(journal, intent(), end)
-    journal.plan(intent())
+    journal.plan(again := intent())
+    assert [one.intent_id for one in journal.open_intents("main")] == [again.intent_id]
 
 
 def test_an_unknown_outcome_keeps_the_position_locked(journal):
