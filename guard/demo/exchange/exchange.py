@@ -20,7 +20,6 @@ from guard.demo.exchange.ledger import (
     OpenOrder,
     asset_price,
     cross_balance,
-    margin_asset,
     pool_of,
     total_maintenance,
 )
