@@ -21,6 +21,9 @@ from guard.demo.view import draw
 
 CRASH_SECONDS = 60.0
 FAST_SECONDS = 6.0
+# A cycle and a top-up take some 40 ms in all; faster than this they are minutes of the market, and nobody is so slow.
+SPEED_MAX = 360.0
+FAST_SPEED_MAX = 1_440.0
 FRAMES_PER_SECOND = 8
 
 
@@ -40,8 +43,8 @@ def run_demo(
         asyncio.run(_serve(config or Path("guard-demo.toml")))
         return
     script, market = crash_script() if prices is None else replay_script(prices, max_per_position=budget)
-    seconds = FAST_SECONDS if fast else CRASH_SECONDS
-    pace = Pace(speed=speed or (market.end - market.start).total_seconds() / seconds)
+    wanted = (market.end - market.start).total_seconds() / (FAST_SECONDS if fast else CRASH_SECONDS)
+    pace = Pace(speed=speed or min(wanted, FAST_SPEED_MAX if fast else SPEED_MAX))
     play = Play(build(script, market), pace)
     console = Console(stderr=as_json)
     if as_json or not console.is_terminal:

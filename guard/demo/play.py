@@ -21,6 +21,8 @@ from guard.errors import GuardError
 
 TICK_S = 0.01  # Real time between two moves of the market: finer than a cycle.
 START_WITHIN_S = 20.0
+SPEED_TOLD_FROM = 100.0
+WORK_S = 0.04  # A cycle with a top-up: reads, decision, commit, one POST.
 LAST_WORDS_S = 0.6  # For the last alerts to arrive.
 
 
@@ -197,8 +199,17 @@ def result(play: Play) -> dict[str, Any]:
             "max_per_position": budget.max_per_position,
             "max_per_day": budget.max_per_day,
         },
-        "notes": list(stage.script.notes),
+        "notes": [*stage.script.notes, *_speed_note(play.pace.speed)],
     }
+
+
+def _speed_note(speed: float) -> list[str]:
+    """Say what the speed does to the guard: its own work does not run faster."""
+    if speed < SPEED_TOLD_FROM:
+        return []
+    return [
+        f"at {speed:.0f} times real time the guard's own {WORK_S * 1000:.0f} ms are {WORK_S * speed:.0f} s of the market"
+    ]
 
 
 def _iso(moment: datetime) -> str:

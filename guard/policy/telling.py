@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from guard.policy.decision import AlertEvent
+from guard.policy.holds import is_clearing
 from guard.policy.memory import AlertState
 from guard.policy.subjects import stable_id
 from guard.policy.terms import Level
@@ -38,7 +39,12 @@ def _told(state: AlertState, now: datetime) -> AlertState:
 
 
 def _is_due(state: AlertState, repeat_interval: timedelta | None, now: datetime) -> bool:
-    """Say whether it is time to repeat; a clock that stepped back behind the last telling does not silence it."""
+    """Say whether it is time to repeat; a clock that stepped back behind the last telling does not silence it.
+
+    What is clear already and only waits for its end is not repeated: "still critical" is not said from afar.
+    """
     if repeat_interval is None or state.told_at is None:
+        return False
+    if any(hold.level is state.level and is_clearing(hold) for hold in state.holds):
         return False
     return not state.told_at <= now < state.told_at + repeat_interval
