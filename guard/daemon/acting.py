@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SAY_AGAIN_AFTER = timedelta(minutes=30)
+REFUSED_WAIT = timedelta(seconds=5)  # After a clear no the same position waits, twice as long after each further one.
+REFUSED_WAIT_MAX = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusals:
+    """Clear noes in a row for one position: the same question is not asked again at once."""
+
+    not_before: datetime
+    wait: timedelta
+
+
+NO_REFUSALS = _Refusals(not_before=datetime.min.replace(tzinfo=UTC), wait=timedelta(0))
 
 
 class Judge(Protocol):
@@ -45,6 +59,7 @@ class Actor:
         self._teller = teller
         self._journal = teller.journal
         self._now = now
+        self._refused: dict[PositionKey, _Refusals] = {}
         self._said: dict[PositionKey, datetime] = {}  # When a top-up that is only said was last said.
 
     async def settle(self) -> None:
@@ -59,6 +74,8 @@ class Actor:
         for wanted in decision.top_ups:
             if wanted.mode is not Mode.ACT:
                 self._say_what_it_would_do(decision, wanted)
+                continue
+            if self._now() < self._refused.get(wanted.key, NO_REFUSALS).not_before:
                 continue
             try:
                 await self._make(wanted.key)
@@ -114,7 +131,16 @@ class Actor:
         )
         self._judge.reader.must_read_again()
         log.info("top_up.made", intent=intent.intent_id, state=intent.state.value, amount=f"{intent.amount:f}")
+        self._note_refusal(intent)
         await self._follow_up(intent, verdict)
+
+    def _note_refusal(self, intent: Intent) -> None:
+        if intent.state is not IntentState.REFUSED:
+            self._refused.pop(intent.key, None)
+            return
+        before = self._refused.get(intent.key, NO_REFUSALS)
+        wait = min(REFUSED_WAIT_MAX, before.wait * 2 if before.wait else REFUSED_WAIT)
+        self._refused[intent.key] = _Refusals(not_before=self._now() + wait, wait=wait)
 
     async def _look_again(self, key: PositionKey) -> PositionVerdict | None:
         """Return the verdict on a mark read just now, and on wallets that no write of ours has touched since."""
