@@ -207,9 +207,8 @@ def _speed_note(speed: float) -> list[str]:
     """Say what the speed does to the guard: its own work does not run faster."""
     if speed < SPEED_TOLD_FROM:
         return []
-    return [
-        f"at {speed:.0f} times real time the guard's own {WORK_S * 1000:.0f} ms are {WORK_S * speed:.0f} s of the market"
-    ]
+    own = f"the guard's own {WORK_S * 1000:.0f} ms for a cycle with a top-up are {WORK_S * speed:.0f} s of the market"
+    return [f"at {speed:.0f} times real time {own}"]
 
 
 def _iso(moment: datetime) -> str:
