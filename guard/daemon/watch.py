@@ -26,7 +26,7 @@ from guard.snapshot import Mark, PositionKey
 log = structlog.get_logger(__name__)
 
 READ_WITHIN_S = 25.0  # Settling and reading together; the schedule's deadline is only for what hangs beyond that.
-STREAM_WAKES_AT_MOST_EVERY_S = 1.0
+WAKES_PER_NEAR_POLL = 5  # A stream may call cycles so often at most; what lies below a line all the time calls none.
 ALIVE_SLACK_S = 100.0  # Beyond the interval: a cycle's own deadline and a little.
 
 Failure = VenueUnavailable | KeysRefused
@@ -127,11 +127,11 @@ class AccountWatch:
         )
 
     def is_crossed_by(self, mark: Mark) -> bool:
-        """Say whether a mark reached a trigger or rung that the last cycle had not; at most once a second."""
+        """Say whether a mark reached a trigger or rung that the last cycle had not; a few times per near poll at most."""
         loop_time = asyncio.get_running_loop().time()
         if not is_reached(self._lines, mark) or loop_time < self._wake_not_before_s:
             return False
-        self._wake_not_before_s = loop_time + STREAM_WAKES_AT_MOST_EVERY_S
+        self._wake_not_before_s = loop_time + self.settings.poll_near.total_seconds() / WAKES_PER_NEAR_POLL
         log.info("mark.crossed", account=self.name, symbol=mark.symbol, mark_price=f"{mark.price:f}")
         return True
 
