@@ -127,7 +127,7 @@ class AccountWatch:
         )
 
     def is_crossed_by(self, mark: Mark) -> bool:
-        """Say whether a mark reached a trigger or rung that the last cycle had not; a few times per near poll at most."""
+        """Say whether a mark reached a trigger or rung that the last cycle had not; a few times per near poll."""
         loop_time = asyncio.get_running_loop().time()
         if not is_reached(self._lines, mark) or loop_time < self._wake_not_before_s:
             return False
