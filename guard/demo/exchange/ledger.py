@@ -123,7 +123,7 @@ class DemoAccount:
 
     name: str
     api_key: str
-    secret: str
+    secret: str = field(repr=False)
     balances: dict[str, Decimal]  # Cross wallets: without unrealized PnL and without what isolated positions hold.
     hedge_mode: bool = False
     multi_assets: bool = False
