@@ -17,7 +17,7 @@ from datetime import timedelta
 
 
 class GuardError(Exception):
-    """Base of everything that guard raises on purpose. Its text is one sentence fit for a person; it holds no secret."""
+    """Base of everything that guard raises on purpose. Its text is a sentence fit for a person and holds no secret."""
 
 
 class ConfigError(GuardError):

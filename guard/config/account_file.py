@@ -98,7 +98,7 @@ def _read_json(path: FilePath) -> Any:
         raise ConfigError(f"{path}: {error}: found twice in one table, expected once") from None
 
 
-class _RepeatedKey(Exception):  # noqa: N818  It never leaves this file.
+class _RepeatedKey(Exception):
     pass
 
 
