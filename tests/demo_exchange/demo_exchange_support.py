@@ -19,6 +19,8 @@ def account_with(balance: str = "10000", **fields: Any) -> DemoAccount:
 
 
 def client_at(url: str, **config: Any) -> Any:
-    return ccxt.pro.binanceusdm(
+    client = ccxt.pro.binanceusdm(
         {"apiKey": API_KEY, "secret": SECRET, "urls": ccxt_urls(url), "rateLimit": 1, "options": LEAN} | config
     )
+    client.timeout_on_exit = 0  # ms. ccxt waits for TLS connections to close; there are none.
+    return client

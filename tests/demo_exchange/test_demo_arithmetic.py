@@ -1,6 +1,7 @@
 """Brackets and liquidation prices of the demo exchange against published figures."""
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,6 @@ from guard.demo.exchange.brackets import Bracket, brackets_of, maintenance_margi
 from guard.demo.exchange.liquidation import PricedLeg, liquidation_price
 
 LONG, SHORT = 1, -1
-CENT = Decimal("0.005")
 
 # The "cum" column of Binance's public leverage brackets, tables of 2026-09.
 PUBLISHED_AMOUNTS = {
@@ -36,6 +36,10 @@ def table(*rows: tuple[str, str, str]) -> tuple[Bracket, ...]:
     )
 
 
+def flat(rate: str, amount: str = "0") -> tuple[Bracket, ...]:
+    return table(("0", rate, amount))
+
+
 # BTCUSDT as it was when the documents' sample was recorded (2020).
 OF_THE_SAMPLE = table(
     ("0", "0.004", "0"), ("50000", "0.005", "50"), ("250000", "0.01", "1300"), ("1000000", "0.025", "16300")
@@ -58,7 +62,7 @@ def test_a_symbol_that_the_demo_does_not_know_has_a_more_cautious_table_and_the_
 @pytest.mark.parametrize("symbol", [*PUBLISHED_AMOUNTS, "PEPEUSDT"])
 def test_the_requirement_does_not_jump_at_a_floor_and_a_floor_belongs_to_the_bracket_above(symbol):
     brackets = brackets_of(symbol)
-    for below, above in zip(brackets, brackets[1:], strict=False):
+    for below, above in pairwise(brackets):
         assert below.cap == above.floor
         assert maintenance_margin(brackets, above.floor) == above.floor * below.rate - below.amount
         assert maintenance_margin(brackets, above.floor) == above.floor * above.rate - above.amount
@@ -70,49 +74,45 @@ def test_the_largest_notional_is_that_of_the_last_bracket_which_allows_the_lever
 
 
 @pytest.mark.parametrize(
-    ("legs", "brackets", "wallet", "mark", "expected", "tolerance"),
+    ("legs", "brackets", "balance", "published"),  # Balance: wallet and mark. Published: price and its rounding.
     [
         # Binance API documents, GET /fapi/v2/positionRisk, sample of a hedge-mode account: long and short, isolated.
-        ([leg(LONG, "20", "6563.665")], OF_THE_SAMPLE, "13200.70726908", "6679.50671178", "5930.78", CENT),
-        ([leg(SHORT, "10", "6563.86")], OF_THE_SAMPLE, "6570.42511771", "6679.50671178", "7189.95", CENT),
+        ([leg(LONG, "20", "6563.665")], OF_THE_SAMPLE, ("13200.70726908", "6679.50671178"), ("5930.78", "0.005")),
+        ([leg(SHORT, "10", "6563.86")], OF_THE_SAMPLE, ("6570.42511771", "6679.50671178"), ("7189.95", "0.005")),
         # Recorded position, ccxt issue 20003: GASUSDT isolated short.
-        ([leg(SHORT, "1", "8.616")], table(("0", "0.015", "0")), "1.57109202", "8.736", "10.03654386", Decimal("1e-8")),
+        ([leg(SHORT, "1", "8.616")], flat("0.015"), ("1.57109202", "8.736"), ("10.03654386", "1e-8")),
         # Binance FAQ "Liquidation price", cross with two positions. The wallet is 1,535,443.01; the other position
         # stands at its mark: PnL -56,354.56848 and maintenance 71,200.811444, or -448,192.88514 and 356,512.508122.
         (
             [leg(LONG, "3683.979", "1456.84")],
-            table(("0", "0.1", "135365")),
-            "1407887.630076",
-            "1335.18",
-            "1153.26",
-            CENT,
+            flat("0.1", "135365"),
+            ("1407887.630076", "1335.18"),
+            ("1153.26", "0.005"),
         ),
         (
             [leg(LONG, "109.488", "32481.98")],
-            table(("0", "0.025", "16300")),
-            "730737.616738",
-            "31967.27",
-            "26316.89",
-            CENT,
+            flat("0.025", "16300"),
+            ("730737.616738", "31967.27"),
+            ("26316.89", "0.005"),
         ),
         # The same FAQ of 2020: wallet 10.72, the other position's PnL and maintenance taken off.
-        ([leg(SHORT, "0.005", "9451.53")], table(("0", "0.004", "0")), "9.89", "9451.53", "11383.99", Decimal("0.02")),
-        ([leg(LONG, "1", "199.53")], table(("0", "0.0065", "0")), "10.47", "199.53", "190.29", Decimal("0.01")),
+        ([leg(SHORT, "0.005", "9451.53")], flat("0.004"), ("9.89", "9451.53"), ("11383.99", "0.02")),
+        ([leg(LONG, "1", "199.53")], flat("0.0065"), ("10.47", "199.53"), ("190.29", "0.01")),
         # Both legs of a hedge share one price; the FAQ's formula with numbers of our own.
         (
             [leg(LONG, "0.5", "20000"), leg(SHORT, "0.2", "21000")],
-            table(("0", "0.004", "0")),
-            "1000",
-            "20500",
-            "16150.740242261105",
-            Decimal("1e-9"),
+            flat("0.004"),
+            ("1000", "20500"),
+            ("16150.740242261105", "1e-9"),
         ),
     ],
 )
-def test_liquidation_prices_are_the_published_ones(legs, brackets, wallet, mark, expected, tolerance):
-    price = liquidation_price(legs, brackets, wallet=Decimal(wallet), mark=Decimal(mark))
+def test_liquidation_prices_are_the_published_ones(legs, brackets, balance, published):
+    wallet, mark = map(Decimal, balance)
+    expected, rounding = map(Decimal, published)
+    price = liquidation_price(legs, brackets, wallet=wallet, mark=mark)
     assert price is not None
-    assert abs(price - Decimal(expected)) <= tolerance
+    assert abs(price - expected) <= rounding
 
 
 def test_the_bracket_is_the_one_at_the_liquidation_price_and_not_the_one_at_the_mark():
@@ -131,7 +131,7 @@ def test_a_long_that_its_margin_covers_down_to_zero_has_no_liquidation_price():
 
 def test_an_even_hedge_is_liquidated_above_the_mark_where_its_two_requirements_eat_the_wallet():
     legs = [leg(LONG, "1", "100"), leg(SHORT, "1", "100")]
-    price = liquidation_price(legs, table(("0", "0.01", "0")), wallet=Decimal(4), mark=Decimal(100))
+    price = liquidation_price(legs, flat("0.01"), wallet=Decimal(4), mark=Decimal(100))
     assert price == 200  # 4 = 2 * 200 * 1 %.
 
 
