@@ -52,8 +52,8 @@ WORKDIR /var/lib/guard
 # The journal, and nothing else, is written. It must be a local disk: SQLite's WAL needs shared memory.
 VOLUME /var/lib/guard
 
-# Healthy: every account was read afresh. It asks the daemon and no exchange. Docker only shows it; where something
-# restarts what is unhealthy, ask /healthz instead: a restart does not bring an exchange back. Change the port with [web].
+# Healthy: every account was read afresh. It asks the daemon ([web] in the config) and no exchange. Docker only shows it;
+# where something restarts what is unhealthy, ask /healthz instead: a restart does not bring an exchange back.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 9464, timeout=4); c.request('GET', '/readyz'); raise SystemExit(c.getresponse().status != 200)"]
 

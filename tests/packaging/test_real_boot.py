@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+import tomllib
 from pathlib import Path
 
 import machine as machines
@@ -138,3 +139,47 @@ def test_a_person_asks_as_the_service_would(guarded):
     assert asked.returncode == 69, asked.stderr
     assert json.loads(asked.stdout)["accounts"][0]["state"] == "blind"
     assert guarded.show("ActiveState") == {"ActiveState": "active"}
+
+
+def demo_config(machine):
+    """Serve the demo exchange inside the machine; return its config without keys and journal, and the keys by name."""
+    machine.run("systemctl", "stop", "demo")
+    machine.run("rm", "-f", "/run/demo.toml")
+    machine.run("systemd-run", "--unit=demo", "/opt/guard/bin/guard", "demo", "--serve", "--config", "/run/demo.toml")
+    ends_at = time.monotonic() + 20
+    while not (text := machine.run("cat", "/run/demo.toml").stdout) and time.monotonic() < ends_at:
+        time.sleep(0.2)
+    keys = {
+        f"accounts__{account}__{key}": value
+        for account, table in tomllib.loads(text)["accounts"].items()
+        for key, value in table.items()
+        if key in {"api_key", "secret"}
+    }
+    kept = [line for line in text.splitlines() if not line.startswith(("api_key =", "secret =", "[journal]", "path ="))]
+    return "\n".join(kept) + '\n[web]\nlisten = "127.0.0.1:9464"\n', keys
+
+
+def test_the_service_sees_every_account_of_the_demo_exchange_and_again_after_a_kill(installed):
+    config, keys = demo_config(installed)
+    (installed.root / "etc/guard/config.toml").write_text(config)
+    for name, value in keys.items():
+        (installed.root / "etc/guard" / name).write_text(value)
+        (installed.root / "etc/guard" / name).chmod(0o600)
+    loaded = "".join(f"LoadCredential={name}:/etc/guard/{name}\n" for name in keys)
+    installed.override(f"[Service]\n{loaded}RestartSec=1\n")
+    installed.run("systemctl", "start", "guard")
+    assert "3 accounts" in installed.show("StatusText")["StatusText"]
+
+    installed.run("kill", "-KILL", main_pid(installed))
+    expected = {"ActiveState": "active", "NRestarts": "1"}
+    assert installed.wait_until(expected, within_s=20) == expected
+    asked = installed.run(
+        *("/opt/guard/bin/python", "-c"),
+        "from http.client import HTTPConnection as C; c = C('127.0.0.1', 9464); c.request('GET', '/status'); "
+        "print(c.getresponse().read().decode())",
+    )
+    accounts = {account["account"]: account["state"] for account in json.loads(asked.stdout)["accounts"]}
+    installed.run("systemctl", "stop", "guard", "demo")
+
+    assert set(accounts.values()) == {"fresh"}
+    assert len(accounts) == 3

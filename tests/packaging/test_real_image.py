@@ -83,3 +83,13 @@ def test_the_health_check_says_ill_without_a_guard_and_with_one_that_sees_nothin
     )
 
     assert seen.stdout.split() == ["1", "1", "0"], seen.stderr
+
+
+def test_the_first_minute_plays_in_the_image_too(run):
+    played = run("demo", "--fast", "--json")
+    told = json.loads(played.stdout)
+
+    assert played.returncode == 0
+    assert told["guarded"]["liquidations"] == []
+    assert told["guarded"]["top_ups"]
+    assert told["unguarded"]["liquidations"]
