@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from guard.daemon.service import Service
-from guard.demo.binance import Liquidated, serve
-from guard.demo.binance.ledger import liquidation_price
+from guard.demo.exchange import DemoAccount, LiquidationEvent, equity, liquidation_of, serve
 from guard.demo.pace import Pace
 from guard.demo.prices import Point
 from guard.demo.receiver import receive_webhooks
@@ -45,7 +44,7 @@ class Play:
         self.at = stage.market.start
         self.service: Service | None = None
         self._behind: dict[str, Point] = {}
-        self._seen_changes = len(stage.guarded.changes)
+        self._seen_changes = len(stage.guarded.margin_changes)
 
     async def run(self, on_move: Callable[[], None] = lambda: None) -> None:
         """Play to the end of the market. `on_move` is called after every move, for the picture."""
@@ -54,7 +53,6 @@ class Play:
             exchange_url = await stack.enter_async_context(serve(self.stage.exchange))
             webhook_url = await stack.enter_async_context(receive_webhooks(self._hear))
             config = write_config(folder, self.stage.script.budget, exchange_url=exchange_url, webhook_url=webhook_url)
-            self.stage.exchange.on_liquidation.append(self._note_liquidation)
             self.service = Service(self.pace.settings(settings_of(config)), environ={})
             stop = asyncio.Event()
             daemon = asyncio.create_task(self.service.run(stop), name="daemon")
@@ -106,21 +104,27 @@ class Play:
             point = ahead[passed]
             self.at = point.at
             self._behind[point.symbol] = point
-            self.stage.exchange.set_mark(point.symbol, point.price)
+            self._set({point.symbol: point.price})
             passed += 1
         return ahead[passed:]
 
     def _go_towards(self, until: datetime, ahead: list[Point]) -> None:
         """Between two prices of the path the mark goes straight."""
         waiting = dict(self._behind)
+        marks: dict[str, Decimal] = {}
         for point in ahead:
             if not waiting:
-                return
+                break
             behind = waiting.pop(point.symbol, None)
             if behind is not None:
                 share = Decimal((until - behind.at) / (point.at - behind.at))
-                price = behind.price + (point.price - behind.price) * share
-                self.stage.exchange.set_mark(point.symbol, round(price, 8))
+                marks[point.symbol] = round(behind.price + (point.price - behind.price) * share, 8)
+        self._set(marks)
+
+    def _set(self, marks: dict[str, Decimal]) -> None:
+        for taken in self.stage.exchange.set_marks(marks):
+            words = f"{taken.account}: {taken.symbol} {taken.side.word} LIQUIDATED at {taken.mark:,.2f}"
+            self.story.log.append((f"{self.at:%H:%M}", "critical", f"{words}, {taken.loss:,.2f} USDT lost"))
 
     def _hear(self, message: dict[str, Any]) -> None:
         """Take a message that arrived at the webhook."""
@@ -130,40 +134,36 @@ class Play:
 
     def _note_top_ups(self) -> None:
         """Write down what the exchange's own history shows as added since the last look."""
-        account, exchange = self.stage.guarded, self.stage.exchange
-        for change in account.changes[self._seen_changes :]:
-            holding = account.find(change.symbol, change.position_side)
-            after = None if holding is None else liquidation_price(account, holding, exchange.marks)
+        account, marks = self.stage.guarded, self.stage.exchange.marks
+        for change in account.margin_changes[self._seen_changes :]:
+            position = account.positions.get((change.symbol, change.position_side))
+            after = None if position is None else liquidation_of(account, position, marks)
             self.story.top_ups.append(
                 {
                     "at": _iso(self.at),
                     "symbol": change.symbol,
-                    "side": "long" if holding is None or holding.amount > 0 else "short",
+                    "side": None if position is None else position.side.word,
                     "amount": f"{change.amount:f}",
                     "currency": "USDT",
-                    "mark_price": f"{exchange.marks[change.symbol]:f}",
+                    "mark_price": f"{marks[change.symbol]:f}",
                     "liquidation_price_after": None if after is None else f"{after:f}",
                 }
             )
-        self._seen_changes = len(account.changes)
-
-    def _note_liquidation(self, taken: Liquidated) -> None:
-        words = f"{taken.account}: {taken.symbol} {taken.side} LIQUIDATED at {taken.mark_price:,.2f}"
-        self.story.log.append((f"{self.at:%H:%M}", "critical", f"{words}, {taken.loss:,.2f} USDT lost"))
+        self._seen_changes = len(account.margin_changes)
 
 
-def liquidation_rows(liquidated: list[Liquidated]) -> list[dict[str, Any]]:
-    """Return an account's liquidations for the result. Money in USDT."""
-    return [
-        {
-            "symbol": one.symbol,
-            "side": one.side,
-            "margin_mode": one.margin_mode,
-            "mark_price": f"{one.mark_price:f}",
-            "loss": f"{one.loss:f}",
-        }
-        for one in liquidated
-    ]
+def _liquidations(play: Play, account: DemoAccount) -> list[dict[str, Any]]:
+    return [_liquidation(event) for event in play.stage.exchange.liquidations if event.account == account.name]
+
+
+def _liquidation(event: LiquidationEvent) -> dict[str, Any]:
+    return {
+        "symbol": event.symbol,
+        "side": event.side.word,
+        "margin_mode": event.margin_mode.value,
+        "mark_price": f"{event.mark:f}",
+        "loss": f"{event.loss:f}",
+    }
 
 
 def result(play: Play) -> dict[str, Any]:
@@ -174,15 +174,15 @@ def result(play: Play) -> dict[str, Any]:
     budget = stage.script.budget
     return {
         "guarded": {
-            "liquidations": liquidation_rows(stage.guarded.liquidated),
+            "liquidations": _liquidations(play, stage.guarded),
             "top_ups": play.story.top_ups,
             "alerts": play.story.alerts,
             "added": f"{spent:f}",
-            "equity_end": f"{stage.guarded.equity(exchange.marks):.8f}",
+            "equity_end": f"{equity(stage.guarded, exchange.marks):.8f}",
         },
         "unguarded": {
-            "liquidations": liquidation_rows(stage.unguarded.liquidated),
-            "equity_end": f"{stage.unguarded.equity(exchange.marks):.8f}",
+            "liquidations": _liquidations(play, stage.unguarded),
+            "equity_end": f"{equity(stage.unguarded, exchange.marks):.8f}",
         },
         "market": {
             "from": _iso(stage.market.start),

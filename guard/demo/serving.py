@@ -6,17 +6,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from guard.demo.binance import DemoAccount, DemoExchange, serve
+from guard.demo.exchange import DemoAccount, DemoExchange, serve
+from guard.demo.exchange.market import DEFAULT_MARKS
 from guard.demo.stage import ccxt_table
 from guard.errors import ConfigError
+from guard.snapshot import MarginMode, Side
 
-OPENING = {
-    "BTCUSDT": Decimal(60_000),
-    "ETHUSDT": Decimal(3_000),
-    "SOLUSDT": Decimal(150),
-    "XRPUSDT": Decimal("0.5"),
-    "DOGEUSDT": Decimal("0.1"),
-}
+OPENING = {symbol: DEFAULT_MARKS[symbol] for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")}
 TICK_S = 1.0
 SWING = 0.01  # Marks swing by one percent round their opening, each at its own rhythm.
 RHYTHM_S = 90.0
@@ -24,17 +20,26 @@ RHYTHM_S = 90.0
 
 def playground() -> DemoExchange:
     """Return an exchange with three accounts: isolated long and short, a hedged pair, and a cross pool of two."""
-    exchange = DemoExchange(dict(OPENING))
-    one_way = _account(exchange, "isolated")
-    exchange.open_position(one_way, "BTCUSDT", Decimal("0.5"), leverage=10, isolated=True)
-    exchange.open_position(one_way, "ETHUSDT", Decimal(-4), leverage=5, isolated=True)
-    hedge = _account(exchange, "hedge", hedge_mode=True)
-    exchange.open_position(hedge, "BTCUSDT", Decimal("0.4"), leverage=20, isolated=False)
-    exchange.open_position(hedge, "BTCUSDT", Decimal("-0.15"), leverage=20, isolated=False)
-    exchange.open_position(hedge, "SOLUSDT", Decimal(60), leverage=10, isolated=True)
-    cross = _account(exchange, "cross")
-    exchange.open_position(cross, "BTCUSDT", Decimal("0.6"), leverage=20, isolated=False)
-    exchange.open_position(cross, "XRPUSDT", Decimal(-20_000), leverage=10, isolated=False)
+    exchange = DemoExchange()
+    isolated = _account(exchange, "isolated")
+    exchange.open_position(isolated, symbol="BTCUSDT", side=Side.LONG, quantity=Decimal("0.5"), leverage=10)
+    exchange.open_position(isolated, symbol="ETHUSDT", side=Side.SHORT, quantity=Decimal(4), leverage=5)
+    hedge, cross = _account(exchange, "hedge", hedge_mode=True), _account(exchange, "cross")
+    for account, symbol, side, quantity, leverage in (
+        (hedge, "BTCUSDT", Side.LONG, "0.4", 20),
+        (hedge, "BTCUSDT", Side.SHORT, "0.15", 20),
+        (cross, "BTCUSDT", Side.LONG, "0.6", 20),
+        (cross, "XRPUSDT", Side.SHORT, "20000", 10),
+    ):
+        exchange.open_position(
+            account,
+            symbol=symbol,
+            side=side,
+            quantity=Decimal(quantity),
+            leverage=leverage,
+            margin_mode=MarginMode.CROSS,
+        )
+    exchange.open_position(hedge, symbol="SOLUSDT", side=Side.LONG, quantity=Decimal(60), leverage=10)
     return exchange
 
 
@@ -68,12 +73,11 @@ async def _move_until(exchange: DemoExchange, stop: asyncio.Event) -> None:
     expected = dict(exchange.marks)
     while not stop.is_set():
         for number, symbol in enumerate(OPENING):
-            if exchange.marks[symbol] != expected[symbol]:
-                continue
             phase = (loop.time() - started) / (RHYTHM_S + 17 * number) * 2 * math.pi
-            price = OPENING[symbol] * (1 + Decimal(repr(round(SWING * math.sin(phase), 6))))
-            expected[symbol] = round(price, 6)
-            exchange.set_mark(symbol, expected[symbol])
+            price = round(OPENING[symbol] * (1 + Decimal(repr(round(SWING * math.sin(phase), 6)))), 6)
+            if exchange.marks[symbol] == expected[symbol]:
+                expected[symbol] = price
+                exchange.set_mark(symbol, price)
         try:
             await asyncio.wait_for(stop.wait(), TICK_S)
         except TimeoutError:
@@ -86,7 +90,7 @@ def _account(exchange: DemoExchange, name: str, *, hedge_mode: bool = False) -> 
             name=name,
             api_key=f"demo-{name}-key",
             secret=f"demo-{name}-secret",
-            wallet=Decimal(12_000),
+            balances={"USDT": Decimal(12_000)},
             hedge_mode=hedge_mode,
         )
     )

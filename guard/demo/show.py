@@ -2,8 +2,7 @@
 
 from decimal import Decimal
 
-from guard.demo.binance import DemoAccount
-from guard.demo.binance.ledger import liquidation_price
+from guard.demo.exchange import DemoAccount, DemoPosition, equity, liquidation_of
 from guard.demo.play import Play
 from guard.demo.view import LEVEL_STYLES, AccountPane, Frame, PositionLine, Sample
 from guard.policy.decision import PositionVerdict
@@ -18,7 +17,7 @@ class Picture:
     def __init__(self, play: Play) -> None:
         self._play = play
         self._samples: list[Sample] = []
-        self._equity_start = play.stage.guarded.equity(play.stage.exchange.marks)
+        self._equity_start = equity(play.stage.guarded, play.stage.exchange.marks)
         self._symbol = play.stage.script.positions[0].symbol
         self._sides = {position.symbol: position.side.word for position in play.stage.script.positions}
 
@@ -56,33 +55,33 @@ class Picture:
         top_ups = self._play.story.top_ups if watched else []
         return AccountPane(
             equity_start=self._equity_start,
-            equity=account.equity(self._play.stage.exchange.marks),
+            equity=equity(account, self._play.stage.exchange.marks),
             positions=tuple(self._line(account, symbol, watched=watched) for symbol in self._sides),
             spent=sum((Decimal(top_up["amount"]) for top_up in top_ups), Decimal(0)),
             budget=self._budget() if watched else Decimal(0),
         )
 
     def _line(self, account: DemoAccount, symbol: str, *, watched: bool) -> PositionLine:
-        taken = next((one for one in account.liquidated if one.symbol == symbol), None)
-        holding = next((one for one in account.holdings if one.symbol == symbol), None)
-        mark, liquidation = self._play.stage.exchange.marks[symbol], self._liquidation(account, symbol)
+        exchange = self._play.stage.exchange
+        taken = next(
+            (one for one in exchange.liquidations if (one.account, one.symbol) == (account.name, symbol)), None
+        )
+        position = _position(account, symbol)
+        mark, liquidation = exchange.marks[symbol], self._liquidation(account, symbol)
         verdict = self._verdict(symbol) if watched else None
         return PositionLine(
             symbol=symbol.removesuffix("USDT"),
             side=self._sides[symbol],
-            margin=(holding.isolated_wallet or Decimal(0)) if holding else Decimal(0),
+            margin=(position.isolated_wallet or Decimal(0)) if position else Decimal(0),
             liquidation=liquidation,
             distance=None if liquidation is None else abs(mark - liquidation) / mark,
             level=verdict.level.word if verdict else None,
-            liquidated_at=taken.mark_price if taken else None,
+            liquidated_at=taken.mark if taken else None,
         )
 
     def _liquidation(self, account: DemoAccount, symbol: str) -> Decimal | None:
-        holding = next((one for one in account.holdings if one.symbol == symbol), None)
-        if holding is None:
-            return None
-        price = liquidation_price(account, holding, self._play.stage.exchange.marks)
-        return price if price > 0 else None
+        position = _position(account, symbol)
+        return None if position is None else liquidation_of(account, position, self._play.stage.exchange.marks)
 
     def _verdict(self, symbol: str) -> PositionVerdict | None:
         """Return what the daemon last said of a position."""
@@ -111,3 +110,7 @@ class Picture:
         stage = self._play.stage
         position = next(one for one in stage.script.positions if one.symbol == symbol)
         return amount.value * position.quantity * stage.market.opening()[symbol] / position.leverage
+
+
+def _position(account: DemoAccount, symbol: str) -> DemoPosition | None:
+    return next((one for one in account.positions.values() if one.symbol == symbol), None)

@@ -1,7 +1,6 @@
 """The stage: the same account twice on one exchange, and the config of its guarded half."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from guard.config import load
 from guard.config.settings import Settings
-from guard.demo.binance import DemoAccount, DemoExchange, ccxt_urls, is_own_table
+from guard.demo.exchange import DemoAccount, DemoExchange, ccxt_urls, is_own_table
 from guard.demo.prices import Market, read_market, scripted
 from guard.demo.receiver import SECRET
 from guard.demo.script import (
@@ -92,20 +91,25 @@ def replay_script(path: Path, *, max_per_position: str | None) -> tuple[Script, 
 
 def build(script: Script, market: Market) -> Stage:
     """Open the same positions for both accounts at the first prices."""
-    exchange = DemoExchange(dict(market.opening()))
+    exchange = DemoExchange(market.opening())
+    margin = sum((_initial_margin(position, exchange) for position in script.positions), Decimal(0))
     accounts = []
     for name, keys in (("guarded", GUARDED_KEYS), ("unguarded", UNGUARDED_KEYS)):
-        margin = sum(_initial_margin(position, exchange) for position in script.positions)
         account = exchange.add_account(
-            DemoAccount(name=name, api_key=keys["api_key"], secret=keys["secret"], wallet=script.free_margin + margin)
+            DemoAccount(
+                name=name,
+                api_key=keys["api_key"],
+                secret=keys["secret"],
+                balances={"USDT": script.free_margin + margin},
+            )
         )
         for position in script.positions:
             exchange.open_position(
                 account,
-                position.symbol,
-                position.quantity * position.side,
+                symbol=position.symbol,
+                side=position.side,
+                quantity=position.quantity,
                 leverage=position.leverage,
-                isolated=True,
             )
         accounts.append(account)
     guarded, unguarded = accounts
@@ -160,14 +164,16 @@ def settings_of(config: Path) -> Settings:
 
 def ccxt_table(account: str, url: str) -> str:
     """Return the TOML table that points an account's ccxt at the demo exchange."""
-    urls = ccxt_urls(url)["api"]
     lines = [f"[accounts.{account}.ccxt]", "rateLimit = 1", "", f"[accounts.{account}.ccxt.urls.api]"]
-    lines += [f"{name} = {json.dumps(value)}" for name, value in urls.items() if isinstance(value, str)]
-    tables: Mapping[str, Any] = {name: value for name, value in urls.items() if isinstance(value, dict)}
-    for name, table in tables.items():
-        inner = ", ".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
-        lines.append(f"{name} = {{ {inner} }}")
+    lines += [f"{json.dumps(name)} = {_toml(value)}" for name, value in ccxt_urls(url)["api"].items()]
     return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    """Return a string or a nested table of strings as TOML writes it inline."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(name)} = {_toml(inner)}" for name, inner in value.items()) + " }"
+    return json.dumps(value)
 
 
 def _initial_margin(position: StagedPosition, exchange: DemoExchange) -> Decimal:
