@@ -1,0 +1,125 @@
+"""`guard run` as its own process, ended as power cuts and service managers end it."""
+
+import asyncio
+import random
+from decimal import Decimal
+
+from daemon_kit import BREACHED, NEEDED, POSITIONS, SHIELD, call, guard, until, world
+
+from guard.demo.binance import Fault, FaultKind
+
+
+async def _is_reading(here):
+    before = here.exchange.requests.get(POSITIONS, 0)
+    await until("it reads", lambda: here.exchange.requests.get(POSITIONS, 0) > before + 1, within_s=40)
+
+
+async def test_a_lost_answer_then_kill_9_then_a_restart_is_one_movement_settled_as_applied_and_told(tmp_path):
+    async with world(tmp_path) as here:
+        # The history hangs as well, so that the process dies before it can learn how its request ended.
+        here.exchange.faults.add(Fault(kind=FaultKind.LOST_AFTER, path="/positionMargin", method="POST", times=1))
+        async with guard(here, "run") as process:
+            await _is_reading(here)
+            here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionMargin/history", seconds=30))
+            here.exchange.set_mark("BTCUSDT", BREACHED)
+            await until("the money has moved", lambda: here.moved())
+            await process.kill()
+        assert here.states()[0] in {"sent", "unknown"}
+        here.exchange.faults.clear()
+        async with guard(here, "run") as process:
+            await until("the end is told", lambda: here.told("unknown_outcome", "resolved"), within_s=40)
+            await _is_reading(here)
+            assert await process.terminate() == 0
+        assert here.moved() == [NEEDED]
+        assert here.posts() == 1
+        assert here.states() == ["applied"]
+        (told,) = here.told("unknown_outcome", "resolved")
+        assert told["alert"] == here.intents()[0].intent_id
+        assert told["title"].startswith(f"SETTLED: {NEEDED:,} USDT was added")
+
+
+async def test_however_often_it_is_killed_in_a_falling_market_the_books_agree_and_the_limit_holds(tmp_path):
+    budget = Decimal(3_000)
+    rules = SHIELD.replace('max_per_position = "3000"', 'max_per_action = "150"\nmax_per_position = "3000"\ncooldown = "0s"')
+    seed = random.Random(20251010)
+    async with world(tmp_path, rules=rules) as here:
+        # Every third answer is lost on its way back, every fourth request before it arrives.
+        falling = asyncio.create_task(_fall(here))
+        for _ in range(15):
+            here.exchange.faults.clear()
+            for kind, after in ((FaultKind.LOST_AFTER, 2), (FaultKind.LOST_BEFORE, 3)):
+                here.exchange.faults.add(Fault(kind=kind, path="/positionMargin", method="POST", after=after, times=1))
+            async with guard(here, "run") as process:
+                before = here.exchange.requests.get(POSITIONS, 0)
+                await until("it reads", lambda: here.exchange.requests.get(POSITIONS, 0) > before, within_s=40)  # noqa: B023
+                await asyncio.sleep(seed.uniform(0, 0.25))
+                await process.kill()
+            assert sum(here.moved()) <= budget
+        falling.cancel()
+        here.exchange.faults.clear()
+        async with guard(here, "run") as process:
+            await until("all is settled", lambda: not {"planned", "sent", "unknown"} & set(here.states()), within_s=40)
+            await process.terminate()
+        assert here.books_agree()
+        assert here.posts() <= len(here.intents())
+        assert len(here.moved()) > 3, "the market fell too little to prove anything"
+        assert sum(here.moved()) <= budget
+
+
+async def _fall(here):
+    """Fall so that 8 % is breached again and again, and the position is never lost."""
+    while True:
+        (held,) = here.account().holdings
+        liquidation = (30_000 - held.isolated_wallet) / Decimal("0.498")
+        here.exchange.set_mark("BTCUSDT", round(liquidation / Decimal("0.93"), 2))
+        await asyncio.sleep(0.05)
+
+
+async def test_sigterm_during_a_hanging_read_ends_it_at_once_enough_with_status_0(tmp_path):
+    async with world(tmp_path, timeout_ms=60_000) as here, guard(here, "run") as process:
+        await _is_reading(here)
+        here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionRisk", seconds=60))
+        before = here.exchange.requests[POSITIONS]
+        await until("a read hangs", lambda: here.exchange.requests[POSITIONS] > before)
+        async with asyncio.timeout(10):
+            assert await process.terminate() == 0
+
+
+async def test_sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_next_start_settles(tmp_path):
+    async with world(tmp_path, timeout_ms=60_000) as here:
+        async with guard(here, "run") as process:
+            await _is_reading(here)
+            here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionMargin", method="POST", seconds=60))
+            here.exchange.set_mark("BTCUSDT", BREACHED)
+            await until("the write hangs", lambda: here.posts() == 1)
+            async with asyncio.timeout(10):
+                assert await process.terminate() == 0
+        assert here.states()[0] in {"sent", "unknown"}
+        here.exchange.faults.clear()
+        async with guard(here, "run"):
+            await until("the first is settled", lambda: here.states()[0] == "not_applied", within_s=40)
+            await until("the second is made", lambda: here.states()[1:] == ["applied"], within_s=40)
+        assert here.moved() == [NEEDED]
+        assert here.posts() == 2
+
+
+async def test_a_second_daemon_on_one_journal_leaves_with_69_and_names_the_first(tmp_path):
+    async with world(tmp_path) as here, guard(here, "run") as first:
+        await _is_reading(here)
+        status, said = await call(here, "run")
+        assert status == 69
+        assert f"pid {first.pid}" in said
+        await _is_reading(here)
+        assert await first.terminate() == 0
+
+
+async def test_once_acts_waits_for_a_lost_answer_tells_all_and_leaves_with_0(tmp_path):
+    async with world(tmp_path) as here:
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE, path="/positionMargin", method="POST", times=1))
+        status, said = await call(here, "run", "--once")
+        assert status == 0, said
+        assert here.states()[0] == "not_applied"
+        assert here.kinds()[-1] != ("unknown_outcome", "fired")
+        assert ("unknown_outcome", "resolved") in here.kinds()
+        assert here.books_agree()
