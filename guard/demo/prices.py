@@ -64,9 +64,6 @@ class Market:
             found[point.symbol] = min(point.price, found.get(point.symbol, point.price))
         return found
 
-    def between(self, after: datetime, until: datetime) -> Iterator[Point]:
-        return (point for point in self.points if after < point.at <= until)
-
 
 def scripted(minutes: Sequence[int], prices: Mapping[str, Sequence[str]]) -> Market:
     """Return a market that goes straight from point to point."""
