@@ -54,7 +54,9 @@ async def test_marks_are_set_from_outside_and_liquidate(exchange, http, opened):
     assert [event.symbol for event in exchange.liquidations] == ["BTCUSDT"]
 
 
-@pytest.mark.parametrize("wanted", [{"BTCUSDT": 50000}, {"BTCUSDT": "much"}, {"BTCUSDT": "-1"}, {"NOPE": "1"}])
+@pytest.mark.parametrize(
+    "wanted", [{"BTCUSDT": 50000}, {"BTCUSDT": "much"}, {"BTCUSDT": "-1"}, {"BTCUSDT": "1", "NOPE": "1"}]
+)
 async def test_a_mark_that_is_no_price_is_refused(exchange, http, wanted):
     async with http.post("/demo/marks", json=wanted) as response:
         assert response.status == 400

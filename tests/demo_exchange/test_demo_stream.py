@@ -15,9 +15,11 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 async def price_of(client: Any, symbol: str, wanted: float) -> None:
     """Wait until the stream says so."""
+    told = None
     async with asyncio.timeout(5):
-        while (await client.watch_mark_prices([symbol]))[symbol]["markPrice"] != wanted:
-            pass
+        while told != wanted:
+            told = (await client.watch_mark_prices([symbol]))[symbol]["markPrice"]
+    assert told == wanted
 
 
 async def test_ccxt_follows_marks_as_they_change(exchange, client, account):

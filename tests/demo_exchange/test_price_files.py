@@ -86,7 +86,7 @@ def test_a_script_visits_its_points_in_time():
     market = scripted((0, 8, 18), {"BTCUSDT": ("60000", "60240", "59100"), "ETHUSDT": ("3000", "3016", "2945")})
     assert market.end - market.start == timedelta(minutes=18)
     assert market.opening() == {"BTCUSDT": 60_000, "ETHUSDT": 3_000}
-    assert [(point.symbol, point.price) for point in market.between(market.start, market.end)][-2:] == [
+    assert [(point.symbol, point.price) for point in market.points][-2:] == [
         ("BTCUSDT", 59_100),
         ("ETHUSDT", 2_945),
     ]

@@ -31,21 +31,21 @@ FAULT_FIELDS = frozenset(field.name for field in fields(Fault))
 
 def add_levers(app: web.Application, exchange: DemoExchange) -> None:
     levers = _Levers(exchange)
-    app.router.add_post("/demo/faults", _local_only(levers.add_faults))
-    app.router.add_get("/demo/faults", _local_only(levers.list_faults))
-    app.router.add_delete("/demo/faults", _local_only(levers.clear_faults))
-    app.router.add_post("/demo/marks", _local_only(levers.set_marks))
-    app.router.add_get("/demo/state", _local_only(levers.state))
+    app.router.add_post("/demo/faults", local_only(levers.add_faults))
+    app.router.add_get("/demo/faults", local_only(levers.list_faults))
+    app.router.add_delete("/demo/faults", local_only(levers.clear_faults))
+    app.router.add_post("/demo/marks", local_only(levers.set_marks))
+    app.router.add_get("/demo/state", local_only(levers.state))
 
 
-def _local_only(handler: Handler) -> Handler:
+def local_only(handler: Handler) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         if request.remote is None or not ip_address(request.remote).is_loopback:
-            raise web.HTTPForbidden(text="from this machine only\n")
+            return web.Response(status=403, text="from this machine only\n")
         try:
             return await handler(request)
         except (ValueError, TypeError, KeyError) as error:
-            raise web.HTTPBadRequest(text=f"{error}\n") from None
+            return web.Response(status=400, text=f"{error}\n")
 
     return guarded
 

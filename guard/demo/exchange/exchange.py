@@ -73,8 +73,7 @@ class DemoExchange:
         self._now = now
         self._order_ids = count(1)
         self._listeners: set[Callable[[], None]] = set()
-        for symbol, mark in {**DEFAULT_MARKS, **(marks or {})}.items():
-            self.market.set_mark(symbol, mark, self.now())
+        self.market.set_marks({**DEFAULT_MARKS, **(marks or {})}, self.now())
 
     @property
     def marks(self) -> Mapping[str, Decimal]:
@@ -98,10 +97,9 @@ class DemoExchange:
         return self.set_marks({symbol: mark})
 
     def set_marks(self, marks: Mapping[str, Decimal]) -> list[LiquidationEvent]:
-        """Set prices that move in the same instant, liquidate, tell the streams; return what was liquidated."""
-        now, liquidated_before = self.now(), len(self.liquidations)
-        for symbol, mark in marks.items():
-            self.market.set_mark(symbol, mark, now)
+        """Set prices that move in the same instant, all or none; return what that liquidated. Raises ValueError."""
+        liquidated_before = len(self.liquidations)
+        self.market.set_marks(marks, self.now())
         for account in self.accounts.values():
             self._liquidate(account)
         for wake in tuple(self._listeners):

@@ -51,14 +51,17 @@ class Market:
         self.marks: dict[str, Decimal] = {}
         self._bars: dict[str, deque[MarkBar]] = {}
 
-    def set_mark(self, symbol: str, mark: Decimal, at: datetime) -> None:
-        """Set a mark price; a symbol not seen before is listed by it. Raises ValueError."""
+    def set_marks(self, marks: Mapping[str, Decimal], at: datetime) -> None:
+        """Set mark prices, all or none; a symbol not seen before is listed by its own. Raises ValueError."""
+        self.listings |= {symbol: self._listing(symbol, mark) for symbol, mark in marks.items()}
+        for symbol, mark in marks.items():
+            self.marks[symbol] = mark
+            self._note(self._bars.setdefault(symbol, deque(maxlen=BARS_KEPT)), mark, _floor(at, MINUTE))
+
+    def _listing(self, symbol: str, mark: Decimal) -> Listing:
         if not (mark.is_finite() and mark > 0):
             raise ValueError(f"{symbol}: a mark price is positive, not {mark}")
-        if symbol not in self.listings:
-            self.listings[symbol] = _listing(symbol, mark)
-        self.marks[symbol] = mark
-        self._note(self._bars.setdefault(symbol, deque(maxlen=BARS_KEPT)), mark, _floor(at, MINUTE))
+        return self.listings.get(symbol) or _listing(symbol, mark)
 
     def _note(self, bars: deque[MarkBar], mark: Decimal, minute: datetime) -> None:
         if bars and bars[-1].opened_at >= minute:  # The same minute, or the clock was put back.
