@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 
 TIER_RETRY = timedelta(minutes=1)
 SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows; the mark is read after it.
+# A position row does not say when its mark was true, and lists have been seen to stand still while the market fell. So
+# a mark that the exchange dated holds against an undated one that was read up to so much later.
+DATED_MARK_HOLDS = timedelta(seconds=3)
 
 
 class AccountReader:
@@ -76,8 +79,11 @@ class AccountReader:
         """Return the model's view of the last read at the newest marks; None when nothing was ever read."""
         if self.snapshot is None:
             return None
+        read_at = self.snapshot.positions_read_at
         newer = {
-            symbol: mark for symbol, (mark, got_at) in self._marks.items() if got_at > self.snapshot.positions_read_at
+            symbol: mark
+            for symbol, (mark, got_at) in self._marks.items()
+            if got_at > read_at or min(got_at, mark.at) > read_at - DATED_MARK_HOLDS
         }
         tables = self._tiers.by_symbol if self._tiers else {}
         return assess(reprice(self.snapshot, newer), tables, self.venue.rule, self._now())

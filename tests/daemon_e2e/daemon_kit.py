@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -118,7 +118,7 @@ async def world(
     top: str = "",
 ) -> AsyncIterator[World]:
     """Serve everything while the block runs. `timeout_ms` is how long a request may take."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs.
     exchange = DemoExchange(MARKS)
     build(exchange)
     messages: list[dict[str, Any]] = []
@@ -261,3 +261,27 @@ async def watching(running: Daemon, name: str = "main") -> None:
         return watch is not None and watch.decision is not None and watch.is_fresh and watch.keys.block is None
 
     await until(f"{name} is watched", is_ready, of=running)
+
+
+Story = Callable[[Path], Awaitable[None]]
+
+
+class Played:
+    """Stories that were played at the same time, each in a world of its own: most of their time is waiting."""
+
+    def __init__(self, stories: Sequence[Story], folder: Path) -> None:
+        self._ends = asyncio.run(self._play(stories, folder))
+
+    def __call__(self, story: Story) -> None:
+        """Raise what the story raised."""
+        end = self._ends[story]
+        if end is not None:
+            raise end
+
+    async def _play(self, stories: Sequence[Story], folder: Path) -> dict[Story, BaseException | None]:
+        told = (story(folder / str(number)) for number, story in enumerate(stories))
+        return dict(zip(stories, await asyncio.gather(*told, return_exceptions=True), strict=True))
+
+
+def name_of(story: Story) -> str:
+    return story.__name__.replace("_", " ")

@@ -4,7 +4,8 @@ import asyncio
 import random
 from decimal import Decimal
 
-from daemon_kit import BREACHED, NEEDED, POSITIONS, SHIELD, call, guard, until, world
+import pytest
+from daemon_kit import BREACHED, NEEDED, POSITIONS, SHIELD, Played, call, guard, name_of, until, world
 
 from guard.demo.binance import Fault, FaultKind
 
@@ -14,15 +15,15 @@ async def _is_reading(here):
     await until("it reads", lambda: here.exchange.requests.get(POSITIONS, 0) > before + 1, within_s=40)
 
 
-async def test_a_lost_answer_then_kill_9_then_a_restart_is_one_movement_settled_as_applied_and_told(tmp_path):
-    async with world(tmp_path) as here:
+async def a_lost_answer_then_kill_9_then_a_restart_is_one_movement_settled_as_applied_and_told(folder):
+    async with world(folder) as here:
         # The history hangs as well, so that the process dies before it can learn how its request ended.
         here.exchange.faults.add(Fault(kind=FaultKind.LOST_AFTER, path="/positionMargin", method="POST", times=1))
         async with guard(here, "run") as process:
-            await _is_reading(here)
+            await until("it has judged, and so has read the history that it starts with", lambda: here.messages)
             here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionMargin/history", seconds=30))
             here.exchange.set_mark("BTCUSDT", BREACHED)
-            await until("the money has moved", lambda: here.moved())
+            await until("the money has moved", here.moved)
             await process.kill()
         assert here.states()[0] in {"sent", "unknown"}
         here.exchange.faults.clear()
@@ -38,11 +39,13 @@ async def test_a_lost_answer_then_kill_9_then_a_restart_is_one_movement_settled_
         assert told["title"].startswith(f"SETTLED: {NEEDED:,} USDT was added")
 
 
-async def test_however_often_it_is_killed_in_a_falling_market_the_books_agree_and_the_limit_holds(tmp_path):
+async def however_often_it_is_killed_in_a_falling_market_the_books_agree_and_the_limit_holds(folder):
     budget = Decimal(3_000)
-    rules = SHIELD.replace('max_per_position = "3000"', 'max_per_action = "150"\nmax_per_position = "3000"\ncooldown = "0s"')
-    seed = random.Random(20251010)
-    async with world(tmp_path, rules=rules) as here:
+    rules = SHIELD.replace(
+        'max_per_position = "3000"', 'max_per_action = "150"\nmax_per_position = "3000"\ncooldown = "0s"'
+    )
+    seed = random.Random(20251010)  # noqa: S311 - moments to be killed at, no secret.
+    async with world(folder, rules=rules) as here:
         # Every third answer is lost on its way back, every fourth request before it arrives.
         falling = asyncio.create_task(_fall(here))
         for _ in range(15):
@@ -75,8 +78,8 @@ async def _fall(here):
         await asyncio.sleep(0.05)
 
 
-async def test_sigterm_during_a_hanging_read_ends_it_at_once_enough_with_status_0(tmp_path):
-    async with world(tmp_path, timeout_ms=60_000) as here, guard(here, "run") as process:
+async def sigterm_during_a_hanging_read_ends_it_at_once_enough_with_status_0(folder):
+    async with world(folder, timeout_ms=60_000) as here, guard(here, "run") as process:
         await _is_reading(here)
         here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionRisk", seconds=60))
         before = here.exchange.requests[POSITIONS]
@@ -85,8 +88,8 @@ async def test_sigterm_during_a_hanging_read_ends_it_at_once_enough_with_status_
             assert await process.terminate() == 0
 
 
-async def test_sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_next_start_settles(tmp_path):
-    async with world(tmp_path, timeout_ms=60_000) as here:
+async def sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_next_start_settles(folder):
+    async with world(folder, timeout_ms=60_000) as here:
         async with guard(here, "run") as process:
             await _is_reading(here)
             here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionMargin", method="POST", seconds=60))
@@ -103,8 +106,8 @@ async def test_sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_nex
         assert here.posts() == 2
 
 
-async def test_a_second_daemon_on_one_journal_leaves_with_69_and_names_the_first(tmp_path):
-    async with world(tmp_path) as here, guard(here, "run") as first:
+async def a_second_daemon_on_one_journal_leaves_with_69_and_names_the_first(folder):
+    async with world(folder) as here, guard(here, "run") as first:
         await _is_reading(here)
         status, said = await call(here, "run")
         assert status == 69
@@ -113,8 +116,8 @@ async def test_a_second_daemon_on_one_journal_leaves_with_69_and_names_the_first
         assert await first.terminate() == 0
 
 
-async def test_once_acts_waits_for_a_lost_answer_tells_all_and_leaves_with_0(tmp_path):
-    async with world(tmp_path) as here:
+async def once_acts_waits_for_a_lost_answer_tells_all_and_leaves_with_0(folder):
+    async with world(folder) as here:
         here.exchange.set_mark("BTCUSDT", BREACHED)
         here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE, path="/positionMargin", method="POST", times=1))
         status, said = await call(here, "run", "--once")
@@ -123,3 +126,23 @@ async def test_once_acts_waits_for_a_lost_answer_tells_all_and_leaves_with_0(tmp
         assert here.kinds()[-1] != ("unknown_outcome", "fired")
         assert ("unknown_outcome", "resolved") in here.kinds()
         assert here.books_agree()
+
+
+STORIES = [
+    a_lost_answer_then_kill_9_then_a_restart_is_one_movement_settled_as_applied_and_told,
+    however_often_it_is_killed_in_a_falling_market_the_books_agree_and_the_limit_holds,
+    sigterm_during_a_hanging_read_ends_it_at_once_enough_with_status_0,
+    sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_next_start_settles,
+    a_second_daemon_on_one_journal_leaves_with_69_and_names_the_first,
+    once_acts_waits_for_a_lost_answer_tells_all_and_leaves_with_0,
+]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    return Played(STORIES, tmp_path_factory.mktemp("crash"))
+
+
+@pytest.mark.parametrize("story", STORIES, ids=name_of)
+def test_crash(played, story):
+    played(story)

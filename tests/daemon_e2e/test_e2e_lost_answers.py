@@ -58,7 +58,10 @@ CLEAR_NOES = {
 }
 CASES = {
     **{name: Case(fault=fault, ends=["applied"], told=LOST) for name, fault in APPLIED_UNSEEN.items()},
-    **{name: Case(fault=fault, ends=["not_applied", "applied"], told=SENT_AGAIN) for name, fault in NEVER_APPLIED.items()},
+    **{
+        name: Case(fault=fault, ends=["not_applied", "applied"], told=SENT_AGAIN)
+        for name, fault in NEVER_APPLIED.items()
+    },
     **{name: Case(fault=fault, ends=["refused"], told=REFUSED) for name, fault in CLEAR_NOES.items()},
 }
 

@@ -3,7 +3,20 @@
 import json
 from decimal import Decimal
 
-from daemon_kit import BREACHED, NEEDED, SHIELD, account, cycles, daemon, until, watching, world
+import pytest
+from daemon_kit import (
+    BREACHED,
+    NEEDED,
+    SHIELD,
+    Played,
+    account,
+    cycles,
+    daemon,
+    name_of,
+    until,
+    watching,
+    world,
+)
 
 TARGET = Decimal("0.12")
 
@@ -14,8 +27,8 @@ def _with_a_cross_position(exchange):
     exchange.open_position(one, "ETHUSDT", Decimal(2), leverage=10, isolated=False)
 
 
-async def test_a_crossed_trigger_is_one_request_that_restores_the_target_and_a_signed_alert(tmp_path):
-    async with world(tmp_path, build=_with_a_cross_position) as here, daemon(here) as guarded:
+async def a_crossed_trigger_is_one_request_that_restores_the_target_and_a_signed_alert(folder):
+    async with world(folder, build=_with_a_cross_position) as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("it is told", lambda: here.told("action"), of=guarded)
@@ -37,8 +50,8 @@ async def test_a_crossed_trigger_is_one_request_that_restores_the_target_and_a_s
         assert told["facts"]["after"]["isolated_wallet"] == str(6_000 + NEEDED)
 
 
-async def test_in_shadow_it_says_what_it_would_do_once_and_sends_nothing(tmp_path):
-    async with world(tmp_path, mode="shadow") as here, daemon(here) as guarded:
+async def in_shadow_it_says_what_it_would_do_once_and_sends_nothing(folder):
+    async with world(folder, mode="shadow") as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("it is told", lambda: here.told("action"), of=guarded)
@@ -49,9 +62,9 @@ async def test_in_shadow_it_says_what_it_would_do_once_and_sends_nothing(tmp_pat
         assert here.intents() == []
 
 
-async def test_what_the_budget_cannot_save_gets_nothing_and_the_alert_says_why(tmp_path):
+async def what_the_budget_cannot_save_gets_nothing_and_the_alert_says_why(folder):
     rules = SHIELD.replace('"3000"', '"300"')
-    async with world(tmp_path, rules=rules) as here, daemon(here) as guarded:
+    async with world(folder, rules=rules) as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("it is told", lambda: here.told("refused"), of=guarded)
@@ -63,10 +76,10 @@ async def test_what_the_budget_cannot_save_gets_nothing_and_the_alert_says_why(t
         assert here.intents() == []
 
 
-async def test_a_spent_budget_ends_the_top_ups_and_the_alert_says_so(tmp_path):
+async def a_spent_budget_ends_the_top_ups_and_the_alert_says_so(folder):
     # The first fall takes 1,211.53 of 1,300 to reach the target; what is left cannot bring back the second.
     rules = SHIELD.replace('"3000"', '"1300"').replace('"5000"', '"5000"\ncooldown = "0s"')
-    async with world(tmp_path, rules=rules) as here, daemon(here) as guarded:
+    async with world(folder, rules=rules) as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("the first one is told", lambda: here.told("action"), of=guarded)
@@ -84,8 +97,8 @@ def _hedged(exchange):
     exchange.open_position(one, "BTCUSDT", Decimal("-0.5"), leverage=5, isolated=True)
 
 
-async def test_of_two_hedged_legs_only_the_one_in_danger_is_topped_up_and_named_on_the_wire(tmp_path):
-    async with world(tmp_path, build=_hedged) as here, daemon(here) as guarded:
+async def of_two_hedged_legs_only_the_one_in_danger_is_topped_up_and_named_on_the_wire(folder):
+    async with world(folder, build=_hedged) as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("it is told", lambda: here.told("action"), of=guarded)
@@ -104,8 +117,8 @@ async def test_of_two_hedged_legs_only_the_one_in_danger_is_topped_up_and_named_
         assert here.books_agree()
 
 
-async def test_the_journal_keeps_the_figures_of_before_and_after(tmp_path):
-    async with world(tmp_path) as here, daemon(here) as guarded:
+async def the_journal_keeps_the_figures_of_before_and_after(folder):
+    async with world(folder) as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("it is told", lambda: here.told("action"), of=guarded)
@@ -114,3 +127,23 @@ async def test_the_journal_keeps_the_figures_of_before_and_after(tmp_path):
         assert Decimal(before["isolated_wallet"]) == 6_000
         assert Decimal(after["isolated_wallet"]) == 6_000 + NEEDED
         assert Decimal(before["distance"]) < Decimal("0.08") < Decimal(after["distance"])
+
+
+STORIES = [
+    a_crossed_trigger_is_one_request_that_restores_the_target_and_a_signed_alert,
+    in_shadow_it_says_what_it_would_do_once_and_sends_nothing,
+    what_the_budget_cannot_save_gets_nothing_and_the_alert_says_why,
+    a_spent_budget_ends_the_top_ups_and_the_alert_says_so,
+    of_two_hedged_legs_only_the_one_in_danger_is_topped_up_and_named_on_the_wire,
+    the_journal_keeps_the_figures_of_before_and_after,
+]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    return Played(STORIES, tmp_path_factory.mktemp("rescue"))
+
+
+@pytest.mark.parametrize("story", STORIES, ids=name_of)
+def test_rescue(played, story):
+    played(story)

@@ -1,0 +1,147 @@
+"""What cannot be read is a state with an alert of its own: never a big distance, never flat, never for ever."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from daemon_kit import (
+    BREACHED,
+    NEEDED,
+    POSITIONS,
+    Played,
+    account,
+    cycles,
+    daemon,
+    name_of,
+    until,
+    watching,
+    world,
+)
+
+from guard.demo.binance import Fault, FaultKind
+from guard.journal import Journal
+from guard.snapshot import PositionKey, Side
+
+BTC = PositionKey("BTC/USDT:USDT", Side.LONG)
+SHORT_AGES = 'data_age = { stale = "2s", blind = "4s" }'
+
+
+def _lives(here):
+    with Journal.open_to_read(here.journal_path) as journal:
+        return journal.open_lives("main")
+
+
+async def an_exchange_that_answers_html_is_stale_then_blind_and_its_end_is_told_once(folder):
+    async with world(folder, data_age=SHORT_AGES) as here, daemon(here) as guarded:
+        await watching(guarded)
+        here.exchange.faults.add(Fault(kind=FaultKind.BODY, body="<html>maintenance</html>", status=200))
+        await until("it is blind", lambda: here.told("blind", "escalated"), of=guarded)
+        assert [one["event"] for one in here.told("stale")] == ["fired"]
+        (row,) = guarded.service.status()["accounts"]
+        assert row["state"] == "blind"
+        assert row["level"] == "unknown"
+        assert float(row["data_age_s"]) > 4
+        here.exchange.faults.clear()
+        await until("it is over", lambda: here.told("blind", "resolved"), of=guarded)
+        await cycles(guarded, 2)
+        assert len(here.told("blind", "resolved")) == 1
+        assert here.told("stale", "resolved") == []
+        assert guarded.service.status()["accounts"][0]["state"] == "fresh"
+
+
+async def an_exchange_that_is_down_at_the_start_is_blind_at_once_and_watched_when_it_is_back(folder):
+    async with world(folder) as here:
+        here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE))
+        async with daemon(here) as guarded:
+            await until("it says that it is blind", lambda: here.told("blind", "fired"), of=guarded)
+            here.exchange.set_mark("BTCUSDT", BREACHED)
+            here.exchange.faults.clear()
+            await until("the position is saved", lambda: here.moved() == [NEEDED], of=guarded)
+
+
+async def within_retry_after_not_one_request_leaves(folder):
+    async with world(folder) as here, daemon(here) as guarded:
+        await watching(guarded)
+        fault = Fault(kind=FaultKind.RATE_LIMIT, path="/positionRisk", times=1, seconds=4)
+        here.exchange.faults.add(fault)
+        await until("the ban", lambda: fault.times == 0, of=guarded)
+        asked = sum(here.exchange.requests.values())
+        await asyncio.sleep(2.5)
+        assert sum(here.exchange.requests.values()) == asked
+        await until("it reads again", lambda: sum(here.exchange.requests.values()) > asked, of=guarded)
+
+
+async def an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads(folder):
+    async with world(folder) as here, daemon(here) as guarded:
+        await watching(guarded)
+        (life,) = _lives(here).values()
+        here.exchange.faults.add(Fault(kind=FaultKind.EMPTY, path="/positionRisk"))
+        await until("it is told", lambda: [one for one in here.told("alert") if one["level"] == "unknown"], of=guarded)
+        assert _lives(here)[BTC].life_id == life.life_id
+        assert guarded.service.status()["accounts"][0]["level"] == "unknown"
+        assert here.told("vanished") == []
+        here.exchange.faults.clear()
+        await cycles(guarded, 1)
+        assert _lives(here)[BTC].life_id == life.life_id
+        here.exchange.set_mark("BTCUSDT", Decimal(55_000))  # 12.4 % away: its end is worth a message.
+        await until("it is at warn", lambda: [m for m in here.told("alert") if m["level"] == "warn"], of=guarded)
+        one = here.account()
+        here.exchange.close_position(one, one.holdings[0])
+        await until("the first read without it", lambda: guarded.service.watches["main"].reader.is_suspect, of=guarded)
+        before = here.exchange.requests[POSITIONS]
+        await until("its end is told", lambda: here.told("vanished"), of=guarded)
+        assert here.exchange.requests[POSITIONS] - before >= 2
+        assert _lives(here) == {}
+
+
+def _two_longs(exchange):
+    one = account(exchange)
+    exchange.open_position(one, "ETHUSDT", Decimal(2), leverage=5, isolated=True)
+    exchange.open_position(one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+
+
+async def beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved(folder):
+    async with world(folder, build=_two_longs) as here, daemon(here) as guarded:
+        await watching(guarded)
+        fault = Fault(kind=FaultKind.BROKEN_ROW, path="/positionRisk", field_name="markPrice", value="NaN")
+        here.exchange.faults.add(fault)
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        await until("the good one is saved", lambda: here.moved() == [NEEDED], of=guarded)
+        await until(
+            "the bad one is told",
+            lambda: ("ETH/USDT:USDT", "unknown") in [(one["symbol"], one["level"]) for one in here.told("alert")],
+            of=guarded,
+        )
+        gaps = {gap["subject"]: gap["reason"] for gap in guarded.service.status()["accounts"][0]["gaps"]}
+        assert "markPrice" in gaps["ETH/USDT:USDT long"]
+        assert set(_lives(here)) == {BTC, PositionKey("ETH/USDT:USDT", Side.LONG)}
+
+
+async def positions_that_stand_still_while_the_market_falls_do_not_hide_the_fall(folder):
+    """The list of positions comes from a cache that stopped; mark prices, asked and streamed, go on."""
+    async with world(folder) as here, daemon(here) as guarded:
+        await watching(guarded)
+        here.exchange.faults.add(Fault(kind=FaultKind.STALE, path="/positionRisk"))
+        await cycles(guarded, 1)
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        await until("danger is told", lambda: [m for m in here.messages if m["level"] == "danger"], of=guarded)
+
+
+STORIES = [
+    an_exchange_that_answers_html_is_stale_then_blind_and_its_end_is_told_once,
+    an_exchange_that_is_down_at_the_start_is_blind_at_once_and_watched_when_it_is_back,
+    within_retry_after_not_one_request_leaves,
+    an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads,
+    beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved,
+    positions_that_stand_still_while_the_market_falls_do_not_hide_the_fall,
+]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    return Played(STORIES, tmp_path_factory.mktemp("reads"))
+
+
+@pytest.mark.parametrize("story", STORIES, ids=name_of)
+def test_reads(played, story):
+    played(story)

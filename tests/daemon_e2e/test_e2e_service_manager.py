@@ -1,0 +1,62 @@
+"""What systemd hears of the running daemon, over a real datagram socket."""
+
+import asyncio
+import socket
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon_kit import POSITIONS, cycles, daemon, until, watching, world
+
+from guard.demo.binance import Fault, FaultKind
+
+
+@contextmanager
+def _notify_socket():
+    """Give a socket's path and everything that arrives there. The path is short: the kernel takes 107 bytes."""
+    heard: list[str] = []
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        path = str(Path(folder) / "notify")
+        listener.bind(path)
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(listener, lambda: heard.append(listener.recv(4096).decode()))
+        try:
+            yield path, heard
+        finally:
+            loop.remove_reader(listener)
+
+
+def _fed(heard):
+    return sum("WATCHDOG=1" in one for one in heard)
+
+
+async def test_it_is_ready_after_the_first_cycle_fed_by_each_and_by_none_that_hangs(tmp_path):
+    with _notify_socket() as (path, heard):
+        environ = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "180000000"}
+        async with world(tmp_path, timeout_ms=60_000) as here, daemon(here, environ) as guarded:
+            await watching(guarded)
+            await until("it is ready", lambda: "READY=1" in heard, of=guarded)
+            assert heard[0] == "READY=1"
+            await until("it is fed", lambda: _fed(heard) >= 2, of=guarded)
+            assert "STATUS=1 accounts, worst level watch" in heard[-1]
+            here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionRisk", seconds=4, times=1))
+            before = here.exchange.requests[POSITIONS]
+            await until("a read hangs", lambda: here.exchange.requests[POSITIONS] > before, of=guarded)
+            fed = _fed(heard)
+            await asyncio.sleep(2.5)
+            assert _fed(heard) == fed
+            await until("it goes on", lambda: _fed(heard) > fed, of=guarded)
+            await cycles(guarded, 1)
+        await until("it said that it stops", lambda: "STOPPING=1" in heard)
+        assert heard.count("READY=1") == 1
+
+
+async def test_an_exchange_that_does_not_answer_does_not_starve_the_watchdog_but_is_named(tmp_path):
+    with _notify_socket() as (path, heard):
+        async with world(tmp_path) as here:
+            here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE))
+            async with daemon(here, {"NOTIFY_SOCKET": path}) as guarded:
+                await until("it is fed", lambda: _fed(heard) >= 2, of=guarded)
+                assert heard[0] == "READY=1"
+                assert "not read: main" in heard[-1]
