@@ -27,8 +27,13 @@ def run_disarm(config: Path | None, account: str | None, *, because: str) -> Non
 def _settings(config: Path | None, account: str | None) -> Settings:
     settings = load(config)
     if account is not None and account not in settings.accounts:
-        raise ConfigError(f"no account {account!r} in {settings.path}: there are {', '.join(settings.accounts)}")
+        raise unknown_account(account, settings)
     return settings
+
+
+def unknown_account(account: str | None, settings: Settings) -> ConfigError:
+    """Return the error that names the accounts there are."""
+    return ConfigError(f"no account {account!r} in {settings.path}: there are {', '.join(settings.accounts)}")
 
 
 def _who() -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from guard.cli.tables import money, percent, price
+from guard.cli.tables import known, liquidation, shocks
 from guard.config.account_file import WrittenAccount, read_account_file
 from guard.margin import modelled_pool, modelled_position, pool_fields, pool_name, position_fields
+from guard.notify import wording
 from guard.snapshot import MarginMode
 
 Row = Mapping[str, Any]
@@ -54,7 +56,7 @@ def _tables(answer: Mapping[str, list[dict[str, object]]]) -> list[Table]:
     positions = _table("position", "mark", "liquidation", "distance", "margin balance", "margin ratio")
     for row in answer["positions"]:
         positions.add_row(*_position_cells(row))
-    pools = _table("pool", "all prices together", "driver", "distance", "margin balance", "margin ratio")
+    pools = _table("pool", "liquidation", "driver", "distance", "margin balance", "margin ratio")
     for row in answer["pools"]:
         pools.add_row(*_pool_cells(row))
     return [table for table in (positions, pools) if table.row_count]
@@ -68,27 +70,22 @@ def _table(*columns: str) -> Table:
 
 
 def _position_cells(row: Row) -> list[str]:
-    mark = row["mark_price"]
-    found = row["liquidation"] == "at"
     return [
         f"{row['symbol']} {row['side']} {row['margin_mode']}",
-        price(mark),
-        price(row["liquidation_price"], towards=mark) if found else str(row["liquidation"]),
-        percent(row["distance"]),
-        money(row["margin_balance"], row["currency"]),
-        percent(row["margin_ratio"], up=True),
+        known(row["mark_price"], wording.price),
+        liquidation(row),
+        known(row["distance"], wording.distance),
+        known(row["margin_balance"], partial(wording.free, currency=row["currency"])),
+        known(row["margin_ratio"], wording.share),
     ]
 
 
 def _pool_cells(row: Row) -> list[str]:
-    falls, rises = row["shock_down"], row["shock_up"]
-    moves = [f"-{percent(falls.lstrip('-'))}"] if falls is not None else []
-    moves += [f"+{percent(rises)}"] if rises is not None else []
     return [
         row["pool"],
-        " / ".join(moves) or str(row["liquidation"]),
+        shocks(row),
         (row["driver"] or "").split(":")[0],
-        percent(row["distance"]),
-        money(row["margin_balance"], row["currency"]),
-        percent(row["margin_ratio"], up=True),
+        known(row["distance"], wording.distance),
+        known(row["margin_balance"], partial(wording.free, currency=row["currency"])),
+        known(row["margin_ratio"], wording.share),
     ]

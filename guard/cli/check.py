@@ -9,6 +9,7 @@ from rich.text import Text
 
 from guard import logs
 from guard.cli import EXIT_KEYS, EXIT_UNREACHABLE
+from guard.cli.lines import print_line
 from guard.config import load
 from guard.config.settings import Settings
 from guard.daemon.inspect import Finding, Verdict, inspect_accounts, inspect_channels, inspect_config
@@ -37,7 +38,7 @@ async def _print_findings(settings: Settings, console: Console, *, offline: bool
 
     def show(finding: Finding) -> None:
         sign, style = SIGNS[finding.verdict]
-        console.print(Text.assemble((sign, style), "  ", (finding.subject, "bold"), "  ", finding.text), soft_wrap=True)
+        print_line(console, Text(sign, style=style), Text.assemble((finding.subject, "bold"), "  ", finding.text))
         verdicts.add(finding.verdict)
 
     for finding in inspect_config(settings):

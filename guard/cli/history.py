@@ -3,23 +3,39 @@
 import json
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from guard.cli.arming import unknown_account
+from guard.cli.lines import print_line
 from guard.config import load
 from guard.journal import Journal
 from guard.journal.records import HistoryRow
 
+KIND_STYLES = {
+    "intent.applied": "bold green",
+    "intent.unknown": "bold magenta",
+    "intent.refused": "bold yellow",
+    "alert": "yellow",
+    "message.given_up": "bold red",
+    "arm": "cyan",
+    "disarm": "cyan",
+}
+
 
 def run_history(config: Path | None, *, account: str | None, limit: int, as_json: bool) -> None:
+    """Print the newest entries, newest last. Raises JournalError when there is no journal to read."""
     settings = load(config)
     with Journal.open_to_read(settings.journal_path) as journal:
         rows = journal.history(account=account, limit=limit)
+    if account not in {None, *settings.accounts, *(row.account for row in rows)}:
+        raise unknown_account(account, settings)
     if as_json:
         print(json.dumps([_document(row) for row in rows], indent=2))
-    else:
-        Console().print(_table(rows))
+        return
+    console = Console(highlight=False)
+    for row in rows:
+        print_line(console, Text(f"{row.at:%Y-%m-%d %H:%M:%S}Z", style="dim"), _told(row))
 
 
 def _document(row: HistoryRow) -> dict[str, object]:
@@ -33,10 +49,7 @@ def _document(row: HistoryRow) -> dict[str, object]:
     }
 
 
-def _table(rows: tuple[HistoryRow, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("at (UTC)", "account", "what", "of", "why"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(f"{row.at:%m-%d %H:%M:%S}", row.account or "all", row.kind, row.subject, row.text)
-    return table
+def _told(row: HistoryRow) -> Text:
+    style = KIND_STYLES.get(row.kind) or KIND_STYLES.get(row.kind.partition(".")[0], "")
+    subject = "" if row.subject == row.account else f" {row.subject}"
+    return Text.assemble((f"{row.kind:<17}", style), f"  {row.account or 'all'}", (subject, "bold"), f": {row.text}")

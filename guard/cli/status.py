@@ -4,14 +4,16 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.live import Live
 
 from guard import logs
-from guard.cli.tables import print_status, status_view
+from guard.cli.tables import StatusView, print_status
 from guard.config import load
 from guard.daemon.look import Look, Looker
 from guard.errors import KeysRefused, VenueUnavailable
@@ -22,11 +24,16 @@ WATCH_EVERY_S = 5.0
 
 def run_status(config: Path | None, *, as_json: bool, exit_code: bool, watch: bool) -> None:
     """Print the status. Raises VenueUnavailable or KeysRefused when no account at all could be read."""
+    if watch and (as_json or exit_code):
+        raise typer.BadParameter(
+            "--watch draws for people until it is stopped: it goes with neither --json nor --exit-code"
+        )
     settings = load(config)
     logs.configure("error", secrets=settings.secrets())
     looker = Looker(settings)
     if watch:
-        asyncio.run(_watch(looker))
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends.
+            asyncio.run(_watch(looker, Console()))
         return
     looks, document = asyncio.run(_once(looker))
     if as_json:
@@ -51,12 +58,17 @@ async def _once(looker: Looker) -> tuple[Mapping[str, Look], dict[str, object]]:
         return looks, looker.document(looks)
 
 
-async def _watch(looker: Looker) -> None:
+async def _watch(looker: Looker, console: Console) -> None:
+    """Look until interrupted: drawn in place on a terminal, one below the other elsewhere."""
     async with looker:
-        with Live(status_view(looker.document(await looker.look())), console=Console(), screen=False) as live:
+        with Live(console=console) if console.is_terminal else nullcontext() as live:
             while True:
+                document = looker.document(await looker.look())
+                if live is None:
+                    print_status(document, console)
+                else:
+                    live.update(StatusView(document), refresh=True)
                 await asyncio.sleep(WATCH_EVERY_S)
-                live.update(status_view(looker.document(await looker.look())))
 
 
 def _raise_if_all_failed(looks: Mapping[str, Look]) -> None:

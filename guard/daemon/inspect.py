@@ -1,10 +1,13 @@
 """Trying everything the daemon will need, one finding at a time: what `guard check` prints."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from asyncio import gather, timeout
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import chain
 from typing import TypeVar
 
 from guard.config.settings import AccountSettings, Settings
@@ -13,10 +16,11 @@ from guard.daemon.clock import SteadyClock
 from guard.daemon.look import Look, Looker
 from guard.daemon.tell import new_id
 from guard.errors import DeliveryFailed, KeysRefused, VenueUnavailable
+from guard.notify import wording
 from guard.notify.texts import drill_message
 from guard.policy.decision import PositionVerdict
 from guard.policy.terms import Mode
-from guard.snapshot import LiquidationKind
+from guard.snapshot import Liquidation, LiquidationKind, Mark
 from guard.venues import open_venue
 from guard.venues.protocol import KeyVerdict, Venue
 
@@ -24,6 +28,8 @@ Answer = TypeVar("Answer")
 
 SKEW_WARN = timedelta(milliseconds=500)
 MODEL_GAP_FINE = Decimal("0.001")  # Of the mark.
+SAME = Decimal("0.000001")  # Of the mark.
+STREAM_WITHIN_S = 10.0
 
 
 class Verdict(StrEnum):
@@ -57,17 +63,14 @@ def inspect_config(settings: Settings) -> Iterator[Finding]:
 
 async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
     """Ask every exchange for everything the daemon will ask for. Nothing is written there."""
-    clock = SteadyClock()
-    for account in settings.accounts.values():
-        venue = open_venue(account.venue, now=clock)
-        try:
-            async for finding in _inspect_venue(account, venue):
-                yield finding
-        finally:
-            await venue.close()
+    for findings in await gather(*(_inspect_venue(account) for account in settings.accounts.values())):
+        for finding in findings:
+            yield finding
     async with Looker(settings) as looker:
-        for look in (await looker.look()).values():
-            for finding in _judge(look):
+        looks = (await looker.look()).values()
+        marks = await gather(*(_inspect_marks(look, looker.venue(look.settings.name)) for look in looks))
+        for look, of_marks in zip(looks, marks, strict=True):
+            for finding in chain(_judge(look), of_marks):
                 yield finding
 
 
@@ -85,7 +88,16 @@ async def inspect_channels(settings: Settings) -> AsyncIterator[Finding]:
             await channel.close()
 
 
-async def _inspect_venue(account: AccountSettings, venue: Venue) -> AsyncIterator[Finding]:
+async def _inspect_venue(account: AccountSettings) -> list[Finding]:
+    clock = SteadyClock()
+    venue = open_venue(account.venue, now=clock)
+    try:
+        return [finding async for finding in _ask_everything(account, venue, since=clock() - timedelta(days=1))]
+    finally:
+        await venue.close()
+
+
+async def _ask_everything(account: AccountSettings, venue: Venue, *, since: datetime) -> AsyncIterator[Finding]:
     name = account.name
     yield Finding(subject=name, verdict=Verdict.FINE, text=f"hosts in use: {', '.join(venue.hosts())}")
     if account.terms.mode > Mode.SHADOW and not venue.write_terms.test_host:
@@ -97,13 +109,36 @@ async def _inspect_venue(account: AccountSettings, venue: Venue) -> AsyncIterato
     yield await _ask(
         name, "tier tables", venue.tiers, lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols")
     )
-    since = SteadyClock()() - timedelta(days=1)
     yield await _ask(
         name,
         "margin history",
         lambda: venue.margin_changes(None, since),
         lambda changes: (Verdict.FINE, f"{len(changes)} entries in 24 h"),
     )
+
+
+async def _inspect_marks(look: Look, venue: Venue) -> Sequence[Finding]:
+    """Read one mark price of the account's positions, and wait for one from the stream."""
+    if look.failure is not None or not look.decision.positions:
+        return ()
+    name, symbol = look.settings.name, look.decision.positions[0].key.symbol
+
+    def judge(mark: Mark) -> tuple[Verdict, str]:
+        return Verdict.FINE, f"{symbol} at {wording.price(mark.price)}"
+
+    polled = await _ask(name, "mark price", lambda: venue.mark(symbol), judge)
+    streamed = await _ask(name, "mark stream", lambda: _first_streamed(venue, symbol), judge)
+    if streamed.verdict is Verdict.UNREACHABLE:
+        streamed = replace(streamed, verdict=Verdict.WARNING, text=f"{streamed.text}; guard would only poll")
+    return polled, streamed
+
+
+async def _first_streamed(venue: Venue, symbol: str) -> Mark:
+    try:
+        async with timeout(STREAM_WITHIN_S), aclosing(venue.watch_marks((symbol,))) as marks:
+            return await anext(marks)
+    except TimeoutError:
+        raise VenueUnavailable(f"no mark price within {STREAM_WITHIN_S:.0f} s") from None
 
 
 async def _ask(
@@ -139,7 +174,7 @@ def _judge(look: Look) -> Iterator[Finding]:
         verdict = Verdict.KEYS if isinstance(look.failure, KeysRefused) else Verdict.UNREACHABLE
         yield Finding(subject=f"{name} positions", verdict=verdict, text=str(look.failure))
         return
-    yield Finding(subject=f"{name} positions", verdict=Verdict.FINE, text=f"{len(look.decision.positions)} open")
+    yield Finding(subject=f"{name} positions", verdict=Verdict.FINE, text=_what_is_open(look))
     for gap in look.decision.gaps:
         yield Finding(subject=f"{name} {gap.subject}", verdict=Verdict.WARNING, text=f"not seen: {gap.reason}")
     for position in look.decision.positions:
@@ -152,25 +187,47 @@ def _judge(look: Look) -> Iterator[Finding]:
             yield Finding(subject=f"{name} rules", verdict=Verdict.WARNING, text=text)
 
 
+def _what_is_open(look: Look) -> str:
+    """Say how many positions are open, and in which modes the account was found."""
+    positions = [row.figures.position for row in look.decision.positions]
+    words = [f"{len(positions)} open"]
+    if positions:
+        words.append("hedge mode" if any(position.hedged for position in positions) else "one-way mode")
+    if look.decision.assessment is not None:
+        words.append(f"{look.decision.assessment.snapshot.asset_mode.value}-asset mode")
+    return ", ".join(words)
+
+
 def _judge_model(account: str, verdict: PositionVerdict) -> Finding:
     figures = verdict.figures
     ours, theirs = figures.crossings.nearest, figures.position.exchange_liquidation
     subject = f"{account} {figures.key}"
     if ours.kind is LiquidationKind.UNKNOWN or theirs.kind is LiquidationKind.UNKNOWN:
         return Finding(subject=subject, verdict=Verdict.WARNING, text=f"model not compared: {verdict.reason}")
-    gap = "" if figures.model_gap is None else f", apart by {abs(figures.model_gap):.6%} of the mark"
-    prices = f"liquidation: ours {ours.price or ours.kind}, the exchange's {theirs.price or theirs.kind}{gap}"
-    agree = ours.kind is theirs.kind and (figures.model_gap is None or abs(figures.model_gap) < MODEL_GAP_FINE)
-    return Finding(subject=subject, verdict=Verdict.FINE if agree else Verdict.WARNING, text=prices)
+    mark, gap = figures.position.mark_price, figures.model_gap
+    text = f"liquidation: ours {_price(ours, mark)}, the exchange's {_price(theirs, mark)}"
+    if gap is not None:
+        text += ", the same to a millionth of the mark" if abs(gap) < SAME else f", apart by {abs(gap):.4%} of the mark"
+    agree = ours.kind is theirs.kind and (gap is None or abs(gap) < MODEL_GAP_FINE)
+    return Finding(subject=subject, verdict=Verdict.FINE if agree else Verdict.WARNING, text=text)
+
+
+def _price(liquidation: Liquidation, mark: Decimal) -> str:
+    if liquidation.price is None:
+        return liquidation.kind.value
+    return wording.liquidation_price(liquidation.price, mark=mark)
 
 
 def _judge_budget(account: str, verdict: PositionVerdict) -> Iterator[Finding]:
     if verdict.rule is None or verdict.rule.top_up is None or verdict.trigger is None:
         return
     subject = f"{account} {verdict.key}"
-    note = f" ({verdict.trigger_note})" if verdict.trigger_note else ""
-    text = f"rule {verdict.rule.name!r}, trigger in force {verdict.trigger:.2%}{note}"
-    yield Finding(subject=subject, verdict=Verdict.FINE, text=text)
-    if verdict.budget_left is not None and verdict.spendable is not None and verdict.spendable < verdict.budget_left:
-        text = f"the budget allows {verdict.budget_left:,.2f}, but only {verdict.spendable:,.2f} could be spent now"
+    trigger = verdict.trigger_note or wording.distance(verdict.trigger)
+    yield Finding(subject=subject, verdict=Verdict.FINE, text=f"rule {verdict.rule.name!r}, trigger: {trigger}")
+    budget, spendable = verdict.budget_left, verdict.spendable
+    if budget is not None and spendable is not None and spendable < budget:
+        currency = verdict.figures.position.contract.settle
+        text = (
+            f"the budget allows {wording.free(budget, currency)}, but only {wording.free(spendable, currency)} is there"
+        )
         yield Finding(subject=subject, verdict=Verdict.WARNING, text=text)

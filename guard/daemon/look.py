@@ -8,6 +8,7 @@ from typing import Self
 
 from guard.config.settings import AccountSettings, Settings
 from guard.daemon.clock import SteadyClock
+from guard.daemon.continuity import READS_TO_BELIEVE_EMPTY
 from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
@@ -16,10 +17,13 @@ from guard.outlook import without_candles
 from guard.policy.decide import decide
 from guard.policy.decision import Decision
 from guard.policy.memory import Memory
-from guard.snapshot import Gap
+from guard.policy.subjects import remembered_positions
+from guard.snapshot import Gap, PositionKey
 from guard.venues import open_venue
+from guard.venues.protocol import Venue
 
 LOOK_WITHIN_S = 20.0
+LOOK_AGAIN_AFTER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Looker:
         self.settings = settings
         self._clock = SteadyClock()
         self._readers: dict[str, AccountReader] = {}
+        self._ended: dict[str, frozenset[PositionKey]] = {}  # Seen to be gone, whatever the journal still remembers.
 
     async def __aenter__(self) -> Self:
         for account in self.settings.accounts.values():
@@ -46,6 +51,10 @@ class Looker:
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(reader.venue.close() for reader in self._readers.values()))
+
+    def venue(self, account: str) -> Venue:
+        """Return the open venue of an account, for questions beside a look."""
+        return self._readers[account].venue
 
     async def look(self) -> Mapping[str, Look]:
         """Look at every account at once; one that is dead delays the others by its own time limit at most."""
@@ -60,34 +69,39 @@ class Looker:
 
     async def _look_at(self, account: AccountSettings) -> Look:
         reader = self._readers[account.name]
+        memory, journal_gap = self._memory(account.name, self._clock())
+        if reader.snapshot is None:
+            reader.remember_open(remembered_positions(memory), at=self._clock())
         failure: VenueUnavailable | KeysRefused | None = None
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
-                await reader.read()
+                ended = self._ended.get(account.name, frozenset()) | await _read(reader)
+                self._ended[account.name] = ended - reader.sightings.keys()
         except TimeoutError:
             failure = VenueUnavailable(f"no answer within {LOOK_WITHIN_S:.0f} s")
         except (VenueUnavailable, KeysRefused) as error:
             failure = error
-        return Look(settings=account, decision=self._decide(account, reader, failure), failure=failure)
+        decision = self._decide(account, reader, memory, is_fresh=failure is None)
+        gaps = [Gap(subject=account.name, reason=str(failure))] if failure else []
+        return Look(
+            settings=account,
+            decision=replace(decision, gaps=(*decision.gaps, *gaps, *journal_gap)),
+            failure=failure,
+        )
 
-    def _decide(self, account: AccountSettings, reader: AccountReader, failure: Exception | None) -> Decision:
-        now = self._clock()
+    def _decide(self, account: AccountSettings, reader: AccountReader, memory: Memory, *, is_fresh: bool) -> Decision:
         assessment = reader.assess()
-        memory, journal_gap = self._memory(account.name, now)
-        decision = decide(
+        keys = [figures.key for figures in assessment.positions] if assessment else []
+        return decide(
             assessment,
             memory=memory,
             terms=account.terms,
             step=reader.venue.margin_step,
-            outlooks={
-                figures.key: without_candles(figures.key) for figures in (assessment.positions if assessment else ())
-            },
-            ended=frozenset(),
-            fresh_read=failure is None,
-            now=now,
+            outlooks={key: without_candles(key) for key in keys},
+            ended=self._ended.get(account.name, frozenset()),
+            fresh_read=is_fresh,
+            now=self._clock(),
         )
-        gaps = [Gap(subject=account.name, reason=str(failure))] if failure else []
-        return replace(decision, gaps=(*decision.gaps, *gaps, *journal_gap))
 
     def _memory(self, account: str, now: datetime) -> tuple[Memory, tuple[Gap, ...]]:
         """Return what the journal remembers; without one nobody knows what was spent, and the gap says so."""
@@ -97,3 +111,14 @@ class Looker:
         except JournalError as error:
             memory = Memory(armed=False, disarmed_because=str(error), spending_known=False)
             return memory, (Gap(subject="budgets", reason=str(error)),)
+
+
+async def _read(reader: AccountReader) -> frozenset[PositionKey]:
+    """Read once; again, a few times, when a position that the journal knows is not listed. Return those proven gone."""
+    ended: set[PositionKey] = set((await reader.read()).ended)
+    for _ in range(READS_TO_BELIEVE_EMPTY - 1):
+        if not reader.is_suspect:
+            break
+        await asyncio.sleep(LOOK_AGAIN_AFTER_S)
+        ended |= set((await reader.read()).ended)
+    return frozenset(ended)
