@@ -3,6 +3,7 @@
 import csv
 import gzip
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from pathlib import Path
 from guard.errors import ConfigError
 
 COLUMNS = ("symbol", "time", "open", "high", "low", "close")
+_SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT")
 BAR_DEFAULT = timedelta(minutes=1)  # When a file has a single bar.
 WINDOW = timedelta(hours=12)
 SCRIPT_START = datetime(2025, 10, 10, 20, 30, tzinfo=UTC)
@@ -111,6 +113,8 @@ def _read_bars(path: Path) -> dict[str, list[Bar]]:
             if missing:
                 raise ConfigError(f"{path}:1: no column {', '.join(missing)}; expected {','.join(COLUMNS)}")
             for number, row in enumerate(rows, start=2):
+                if not _SYMBOL.fullmatch(row["symbol"] or ""):
+                    raise ConfigError(f"{path}:{number}: symbol: found {row['symbol']!r}, expected one as BTCUSDT")
                 bars.setdefault(row["symbol"], []).append(_bar(row, f"{path}:{number}"))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: cannot be read as CSV or CSV.gz: {error}") from None

@@ -103,7 +103,8 @@ def test_a_budget_that_cannot_save_is_said_before_money_is_spent_in_vain(tmp_pat
     ("text", "said"),
     [
         ("symbol,time,open\n", ":1: no column high, low, close"),
-        ("symbol,time,open,high,low,close\nA,yesterday,1,1,1,1\n", ":2: time: found 'yesterday'"),
+        ("symbol,time,open,high,low,close\nAUSDT,yesterday,1,1,1,1\n", ":2: time: found 'yesterday'"),
+        ("symbol,time,open,high,low,close\nBTC/USD,2025-01-01T00:00:00Z,1,1,1,1\n", ":2: symbol: found 'BTC/USD'"),
         ("symbol,time,open,high,low,close\n", "no bars in it"),
     ],
 )
