@@ -55,6 +55,7 @@ class AccountWatch:
         self._now = now
         self._on_finished = on_finished
         self._actor = Actor(self, teller, now)
+        self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
         self._cycles = 0
         self._interval = timedelta(0)
@@ -158,7 +159,12 @@ class AccountWatch:
             log.critical("journal.failed", account=self.name, reason=str(error))
 
     def _record(self, decision: Decision) -> None:
-        """Commit what was decided. Without a journal the ladder is remembered here, or every cycle would tell anew."""
+        """Commit what was decided. Without a journal the ladder is remembered here, or every cycle would tell anew.
+
+        What was never read is not blind before the time that a read would be: a network may come up after us.
+        """
+        if decision.assessment is None and self._now() - self._born_at <= self.settings.terms.data_age.blind_after:
+            return
         if not self._teller.record(self.name, decision):
             self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
 

@@ -130,12 +130,15 @@ class Intents(Store):
 
     def open_intents(self, account: str | None = None) -> tuple[Intent, ...]:
         """Return what may still have moved money, oldest first."""
-        return self._intents(f"{IS_OPEN} AND (?1 IS NULL OR account = ?1) ORDER BY planned_at", (account,))
+        return self._intents(
+            f"{IS_OPEN} AND (:account IS NULL OR account = :account) ORDER BY planned_at", {"account": account}
+        )
 
     def intents(self, account: str | None = None, limit: int = 100) -> tuple[Intent, ...]:
         """Return the latest intents, newest first."""
         return self._intents(
-            "(?1 IS NULL OR account = ?1) ORDER BY counted_at DESC, planned_at DESC LIMIT ?2", (account, limit)
+            "(:account IS NULL OR account = :account) ORDER BY counted_at DESC, planned_at DESC LIMIT :limit",
+            {"account": account, "limit": limit},
         )
 
     def untold(self, account: str) -> tuple[Intent, ...]:
@@ -160,9 +163,9 @@ class Intents(Store):
     def proving_entries(self, account: str) -> frozenset[str]:
         """Return history entries that cannot prove another intent: they prove one, or are older than the journal."""
         rows = self._rows(
-            "SELECT entry_id FROM intents WHERE account = ?1 AND entry_id IS NOT NULL "
-            "UNION SELECT entry_id FROM rebuilt WHERE account = ?1",
-            (account,),
+            "SELECT entry_id FROM intents WHERE account = :account AND entry_id IS NOT NULL "
+            "UNION SELECT entry_id FROM rebuilt WHERE account = :account",
+            {"account": account},
         )
         return frozenset(row["entry_id"] for row in rows)
 
@@ -196,7 +199,7 @@ class Intents(Store):
             {**changed, "seal": _seal(changed)},
         )
 
-    def _intents(self, where: str, parameters: Sequence[object]) -> tuple[Intent, ...]:
+    def _intents(self, where: str, parameters: Sequence[object] | Mapping[str, object]) -> tuple[Intent, ...]:
         # `where` is written in this room, never made of data.
         rows = self._rows(f"SELECT * FROM intents WHERE {where}", parameters)  # noqa: S608 - see above.
         return tuple(self._unseal(row) for row in rows)

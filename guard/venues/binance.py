@@ -26,7 +26,7 @@ from typing import Any
 
 import yarl
 
-from guard.errors import VenueRefused, VenueUnavailable
+from guard.errors import ConfigError, VenueRefused, VenueUnavailable
 from guard.margin.pool import MarginRule
 from guard.snapshot import (
     DOLLAR_STABLECOINS,
@@ -322,7 +322,10 @@ def _apis_in_use(api: Mapping[str, Any]) -> dict[str, str]:
     tests = {name for name, url in apis.items() if _is_test_host(yarl.URL(url).host or "")}
     if "fapiPrivate" in tests and "sapi" not in tests:
         apis.pop("sapi", None)
-    return apis | {"stream": api["ws"]["linear"]}
+    sockets = api.get("ws")
+    if not isinstance(sockets, dict) or not isinstance(sockets.get("linear"), str):
+        raise ConfigError('ccxt.urls.api.ws: expected a table with the stream\'s address, as { linear = "wss://..." }')
+    return apis | {"stream": sockets["linear"]}
 
 
 def _error_of(answer: object) -> tuple[str, str] | None:

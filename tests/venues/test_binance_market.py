@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from aiohttp import web
-from conftest import account_at, account_of
+from venue_support import account_at, account_of
 
 from guard.errors import ConfigError, KeysRefused, VenueUnavailable
 from guard.snapshot import RiskTier

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from aiohttp import web
-from conftest import account_at, position_row
+from venue_support import account_at, position_row
 
 from guard.errors import VenueUnavailable
 from guard.snapshot import MarginRequest, Outcome, PositionKey, Side

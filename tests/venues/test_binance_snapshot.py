@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from conftest import account_of, market, position_row
+from venue_support import account_of, market, position_row
 
 from guard.errors import VenueUnavailable
 from guard.snapshot import AssetMode, Liquidation, LiquidationKind, MarginMode, PositionKey, Side

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from aiohttp import web
-from conftest import API_KEY, SECRET, account_at
+from venue_support import API_KEY, SECRET, account_at
 
 from guard.errors import OutcomeUnknown, VenueRefused, VenueUnavailable
 from guard.snapshot import MarginRequest, PositionKey, Side

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
-from conftest import API_KEY, SECRET, account_at
+from venue_support import API_KEY, SECRET, account_at
 
 from guard.errors import ConfigError, KeysRefused, VenueError, VenueUnavailable
 from guard.venues import transport
@@ -316,3 +316,16 @@ def test_an_account_shows_no_secret_when_it_is_printed():
         account="main", exchange="binanceusdm", api_key=API_KEY, secret=SECRET, password="pass-phrase-1", ccxt={}
     )
     assert not any(secret in repr(account) for secret in (API_KEY, SECRET, "pass-phrase-1"))
+
+
+def test_a_stream_address_that_is_no_table_is_a_config_error():
+    account = VenueAccount(
+        account="main",
+        exchange="binanceusdm",
+        api_key="k",
+        secret="s",
+        password=None,
+        ccxt={"urls": {"api": {"ws": "ws://127.0.0.1:1"}}},
+    )
+    with pytest.raises(ConfigError, match=r"urls\.api\.ws"):
+        BinanceUsdm(account, now=lambda: datetime.now(UTC))
