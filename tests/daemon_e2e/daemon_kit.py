@@ -232,7 +232,7 @@ async def guard(here: World, *words: str) -> AsyncIterator[Process]:
 
 async def call(here: World, *words: str) -> tuple[int, str]:
     """Run a `guard` command to its end; return its exit status and all it printed."""
-    async with guard(here, *words) as process:
+    async with guard(here, *words) as process, asyncio.timeout(30):
         return await process.ended(), await process.said()
 
 

@@ -8,6 +8,7 @@ from daemon_kit import (
     BREACHED,
     NEEDED,
     POSITIONS,
+    SHIELD,
     Played,
     account,
     cycles,
@@ -49,8 +50,8 @@ async def an_exchange_that_answers_html_is_stale_then_blind_and_its_end_is_told_
         assert guarded.service.status()["accounts"][0]["state"] == "fresh"
 
 
-async def an_exchange_that_is_down_at_the_start_is_blind_at_once_and_watched_when_it_is_back(folder):
-    async with world(folder) as here:
+async def an_exchange_that_is_down_at_the_start_is_blind_in_its_time_and_watched_when_it_is_back(folder):
+    async with world(folder, data_age=SHORT_AGES) as here:
         here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE))
         async with daemon(here) as guarded:
             await until("it says that it is blind", lambda: here.told("blind", "fired"), of=guarded)
@@ -69,6 +70,13 @@ async def within_retry_after_not_one_request_leaves(folder):
         await asyncio.sleep(2.5)
         assert sum(here.exchange.requests.values()) == asked
         await until("it reads again", lambda: sum(here.exchange.requests.values()) > asked, of=guarded)
+
+
+async def a_long_retry_after_is_told_as_blindness_long_before_it_is_over(folder):
+    async with world(folder, data_age=SHORT_AGES) as here, daemon(here) as guarded:
+        await watching(guarded)
+        here.exchange.faults.add(Fault(kind=FaultKind.RATE_LIMIT, path="/positionRisk", times=1, seconds=60))
+        await until("it is blind", lambda: "blind" in {one["kind"] for one in here.messages}, of=guarded, within_s=12)
 
 
 async def an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads(folder):
@@ -117,23 +125,30 @@ async def beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved(fold
         assert set(_lives(here)) == {BTC, PositionKey("ETH/USDT:USDT", Side.LONG)}
 
 
-async def positions_that_stand_still_while_the_market_falls_do_not_hide_the_fall(folder):
+async def positions_that_stand_still_hide_no_fall_and_draw_no_money_without_effect(folder):
     """The list of positions comes from a cache that stopped; mark prices, asked and streamed, go on."""
-    async with world(folder) as here, daemon(here) as guarded:
+    rules = SHIELD.replace("[rules.top_up]", '[rules.top_up]\ncooldown = "0s"')
+    async with world(folder, rules=rules) as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.faults.add(Fault(kind=FaultKind.STALE, path="/positionRisk"))
         await cycles(guarded, 1)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("danger is told", lambda: [m for m in here.messages if m["level"] == "danger"], of=guarded)
+        await until("it says why it stops", lambda: here.told("refused"), of=guarded)
+        assert "did not have their effect" in here.told("refused")[0]["text"]
+        await cycles(guarded, 1)
+        assert here.moved() == [NEEDED, NEEDED]
+        assert here.books_agree()
 
 
 STORIES = [
     an_exchange_that_answers_html_is_stale_then_blind_and_its_end_is_told_once,
-    an_exchange_that_is_down_at_the_start_is_blind_at_once_and_watched_when_it_is_back,
+    an_exchange_that_is_down_at_the_start_is_blind_in_its_time_and_watched_when_it_is_back,
     within_retry_after_not_one_request_leaves,
+    a_long_retry_after_is_told_as_blindness_long_before_it_is_over,
     an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads,
     beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved,
-    positions_that_stand_still_while_the_market_falls_do_not_hide_the_fall,
+    positions_that_stand_still_hide_no_fall_and_draw_no_money_without_effect,
 ]
 
 
