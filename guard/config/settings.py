@@ -18,6 +18,7 @@ class AccountSettings:
     poll_calm: timedelta
     poll_near: timedelta  # When any pool or position stands at warn or worse.
     terms: Terms
+    stale_after_near: timedelta | None = None  # While near, instead of the terms' own. None: one was written, it holds.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

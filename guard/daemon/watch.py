@@ -20,7 +20,7 @@ from guard.outlook import without_candles
 from guard.policy.decide import decide
 from guard.policy.decision import Decision
 from guard.policy.memory import Memory
-from guard.policy.terms import Level, Mode
+from guard.policy.terms import Level, Mode, Terms
 from guard.snapshot import Mark, PositionKey
 
 log = structlog.get_logger(__name__)
@@ -119,7 +119,7 @@ class AccountWatch:
         return decide(
             assessment,
             memory=self._memory(now),
-            terms=self.settings.terms,
+            terms=self._terms(),
             step=self.reader.venue.margin_step,
             outlooks={key: without_candles(key) for key in keys},
             ended=frozenset(ended or ()),
@@ -179,6 +179,13 @@ class AccountWatch:
             return replace(memory, armed=False, disarmed_because=self.keys.block)
         return memory
 
+    def _terms(self) -> Terms:
+        """Return the owner's terms, with data stale sooner while it is read more often."""
+        terms, near = self.settings.terms, self.settings.stale_after_near
+        if near is None or self.decision is None or self.decision.level < Level.WARN:
+            return terms
+        return replace(terms, data_age=replace(terms.data_age, stale_after=near))
+
     def _end_lives(self, ended: Mapping[PositionKey, str]) -> None:
         for key, reason in ended.items():
             log.info("position.ended", account=self.name, position=str(key), reason=reason)
@@ -205,9 +212,8 @@ class AccountWatch:
 
     def _next_interval(self, decision: Decision, failure: Failure | None) -> timedelta:
         near = decision.level >= Level.WARN or self.reader.is_suspect or failure is not None
+        # A ban does not make it longer: the transport keeps quiet by itself, and that data grows old must be noticed.
         wait = self.settings.poll_near if near else self.settings.poll_calm
-        if isinstance(failure, VenueUnavailable) and failure.retry_after is not None:
-            wait = max(wait, failure.retry_after)
         return wait if self.interval_max is None else min(wait, self.interval_max)
 
 
