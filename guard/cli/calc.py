@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from guard.cli.screen import Screen
 from guard.cli.tables import known, liquidation, shocks
 from guard.config.account_file import WrittenAccount, read_account_file
 from guard.margin import modelled_pool, modelled_position, pool_fields, pool_name, position_fields
@@ -31,7 +31,7 @@ def calc(file: Path, *, as_json: bool) -> None:
         document = answers if written.is_list else answers[0]
         sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
         return
-    console = Console()
+    console = Screen()
     for answer in answers:
         for table in _tables(answer):
             console.print(table)

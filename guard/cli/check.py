@@ -9,7 +9,7 @@ from rich.text import Text
 
 from guard import logs
 from guard.cli import EXIT_KEYS, EXIT_UNREACHABLE
-from guard.cli.lines import print_line
+from guard.cli.screen import Screen, print_line
 from guard.config import load
 from guard.config.settings import Settings
 from guard.daemon.inspect import Finding, Verdict, inspect_accounts, inspect_channels, inspect_config
@@ -26,7 +26,7 @@ def run_check(config: Path | None, *, offline: bool) -> None:
     """Print findings as they come; exit 77 for keys, 69 for what cannot be reached, else 0."""
     settings = load(config)
     logs.configure("error", secrets=settings.secrets())
-    verdicts = asyncio.run(_print_findings(settings, Console(highlight=False), offline=offline))
+    verdicts = asyncio.run(_print_findings(settings, Screen(), offline=offline))
     if Verdict.KEYS in verdicts:
         sys.exit(EXIT_KEYS)
     if Verdict.UNREACHABLE in verdicts:

@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from guard.cli.arming import unknown_account
-from guard.cli.lines import print_line
+from guard.cli.screen import Screen, print_line
 from guard.config import load
 from guard.journal import Journal
 from guard.journal.records import HistoryRow
@@ -33,7 +32,7 @@ def run_history(config: Path | None, *, account: str | None, limit: int, as_json
     if as_json:
         print(json.dumps([_document(row) for row in rows], indent=2))
         return
-    console = Console(highlight=False)
+    console = Screen()
     for row in rows:
         print_line(console, Text(f"{row.at:%Y-%m-%d %H:%M:%S}Z", style="dim"), _told(row))
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from guard import logs
+from guard.cli.screen import Screen
 from guard.cli.tables import StatusView, print_status
 from guard.config import load
 from guard.daemon.look import Look, Looker
@@ -33,13 +34,13 @@ def run_status(config: Path | None, *, as_json: bool, exit_code: bool, watch: bo
     looker = Looker(settings)
     if watch:
         with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends.
-            asyncio.run(_watch(looker, Console()))
+            asyncio.run(_watch(looker, Screen()))
         return
     looks, document = asyncio.run(_once(looker))
     if as_json:
         print(json.dumps(document, indent=2))
     else:
-        print_status(document, Console())
+        print_status(document, Screen())
     _raise_if_all_failed(looks)
     if exit_code:
         sys.exit(health(document))

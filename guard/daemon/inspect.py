@@ -66,7 +66,7 @@ async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
     for findings in await gather(*(_inspect_venue(account) for account in settings.accounts.values())):
         for finding in findings:
             yield finding
-    async with Looker(settings) as looker:
+    async with Looker(settings, assume_unspent=True) as looker:
         looks = (await looker.look()).values()
         marks = await gather(*(_inspect_marks(look, looker.venue(look.settings.name)) for look in looks))
         for look, of_marks in zip(looks, marks, strict=True):

@@ -36,10 +36,14 @@ class Look:
 
 
 class Looker:
-    """Keeps the venues open between looks, as `status --watch` needs it. Use as an async context manager."""
+    """Keeps the venues open between looks, as `status --watch` needs it. Use as an async context manager.
 
-    def __init__(self, settings: Settings) -> None:
+    `assume_unspent`: without a journal judge budgets as if nothing was spent, where only their size matters.
+    """
+
+    def __init__(self, settings: Settings, *, assume_unspent: bool = False) -> None:
         self.settings = settings
+        self._assume_unspent = assume_unspent
         self._clock = SteadyClock()
         self._readers: dict[str, AccountReader] = {}
         self._ended: dict[str, frozenset[PositionKey]] = {}  # Seen to be gone, whatever the journal still remembers.
@@ -109,7 +113,7 @@ class Looker:
             with Journal.open_to_read(self.settings.journal_path) as journal:
                 return journal.memory(account, now), ()
         except JournalError as error:
-            memory = Memory(armed=False, disarmed_because=str(error), spending_known=False)
+            memory = Memory(armed=False, disarmed_because=str(error), spending_known=self._assume_unspent)
             return memory, (Gap(subject="budgets", reason=str(error)),)
 
 

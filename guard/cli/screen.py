@@ -1,8 +1,23 @@
-"""Lines of a report: a lead, and a text that wraps beside it on a terminal and is one line in a pipe."""
+"""Where people read: the console of every command, and lines of a report."""
+
+import os
+import sys
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+
+class Screen(Console):
+    """Standard output for people: only what is styled has colour, and a reader that goes away ends the command."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """End quietly and well: `guard history | head` is no error."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
 
 
 def print_line(console: Console, lead: Text, body: Text) -> None:
