@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from guard.config.hosts import is_loopback
 from guard.config.models import AccountTable, ConfigTable
-from guard.config.overlay import Written, credential_name, variable_name
 from guard.config.problems import Path, Problems, dotted, shown
 from guard.config.rule_checks import check_ladders, check_rules, rule_warnings
 from guard.config.screen import screen
+from guard.config.sources import Written, credential_name, variable_name
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", re.ASCII)
 _NAME_EXPECTED = (
@@ -39,14 +39,14 @@ def data_age_limits(account: AccountTable) -> tuple[timedelta, timedelta]:
 
 def _check_names(written: Written, problems: Problems) -> None:
     for table in (("accounts",), ("notify", "telegram"), ("notify", "webhook")):
-        named = written.value(table)
+        named = written.document.value(table)
         for name in named if isinstance(named, dict) else ():
             if not _NAME.fullmatch(name):
                 problems.add((*table, name), f"found {shown((), name)}, {_NAME_EXPECTED}")
 
 
 def _check_accounts(config: ConfigTable, written: Written, problems: Problems) -> None:
-    if not written.value(("accounts",)):
+    if not written.document.value(("accounts",)):
         problems.add(("accounts",), "no account, expected at least one table [accounts.main]")
     for name, account in config.accounts.items():
         path: Path = ("accounts", name)

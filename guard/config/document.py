@@ -34,6 +34,21 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1)
 
+    def value(self, path: Path) -> Any:
+        """Return a value as the file has it. None: it has not."""
+        return value_at(self.values, path)
+
+
+def value_at(values: Any, path: Path) -> Any:
+    """Return what stands at a path through tables and lists. None: nothing."""
+    for part in path:
+        if isinstance(values, dict):
+            values = values.get(part)
+        else:
+            is_item = isinstance(values, list) and isinstance(part, int) and part < len(values)
+            values = values[part] if is_item else None
+    return values
+
 
 def find_config(explicit: FilePath | None, environ: Mapping[str, str]) -> FilePath:
     """Return the config file to use: the one that was named, else the first that exists of the usual places.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from guard.config.checks import check, warnings
 from guard.config.document import find_config, read_document
-from guard.config.overlay import merge
 from guard.config.settings import Settings
+from guard.config.sources import gather
 from guard.config.terms import settings
 from guard.config.validate import validate
 from guard.errors import ConfigError
@@ -20,7 +20,7 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -
     Values from elsewhere name that source: `env GUARD_…: dotted.key: …`. No secret is repeated.
     """
     document = read_document(find_config(path, environ))
-    written, problems = merge(document, environ)
+    written, problems = gather(document, environ)
     config = validate(written, problems)
     check(config, written, problems)
     if problems:

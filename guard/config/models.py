@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any, Self
 
 from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from guard.config.fields import (
     ChatId,
@@ -25,6 +27,7 @@ from guard.config.models_rules import LadderTable, LimitsTable, RuleTable, Table
 from guard.policy.terms import Level, Mode
 
 HEARTBEAT_INTERVAL = timedelta(seconds=60)
+PREFIX, SEPARATOR = "GUARD_", "__"  # Of environment variables: GUARD_WEB__LISTEN.
 
 
 class PollIntervalTable(Table):
@@ -91,8 +94,18 @@ class WebTable(Table):
     listen: Listen = ("127.0.0.1", 9464)
 
 
-class ConfigTable(Table):
+class ConfigTable(BaseSettings):
     """The configuration of guard."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=False,  # Defaults are values already, not foreign text.
+        env_prefix=PREFIX,
+        env_nested_delimiter=SEPARATOR,
+        enable_decoding=False,  # A variable is text, never JSON.
+    )
 
     mode: ModeWord = Field(Mode.OBSERVE, description="A ceiling: the strictest of top level, account and rule holds.")
     model_gap_alert: Percent = Field(
@@ -107,3 +120,21 @@ class ConfigTable(Table):
     heartbeat: HeartbeatTable | None = Field(None, description="Left out: nobody is called.")
     journal: JournalTable = Field(default_factory=JournalTable)
     web: WebTable | None = Field(None, description="Left out: no web server.")
+
+    @classmethod
+    def read(cls, *sources: PydanticBaseSettingsSource) -> Self:
+        """Return what these sources say together, the strongest first. Raises pydantic's ValidationError."""
+        given: dict[str, Any] = {"sources": sources}
+        return cls(**given)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  Four of these are given and not wanted.
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from what `read` was given and from nowhere else."""
+        return tuple(init_settings().get("sources", ()))

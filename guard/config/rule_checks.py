@@ -7,8 +7,8 @@ from itertools import pairwise
 from guard.config.ladders import ladder_in_force, rung_table
 from guard.config.models import ConfigTable
 from guard.config.models_rules import LadderTable, RuleTable, TopUpTable
-from guard.config.overlay import Written
 from guard.config.problems import Path, Problems, percent_text
+from guard.config.sources import Written
 from guard.policy.terms import Ladder, Mode
 from guard.snapshot import MarginMode
 

@@ -23,12 +23,12 @@ def secret_directories(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return (Path(named), CONTAINER_SECRETS) if named else (CONTAINER_SECRETS,)
 
 
-def credential_files(directory: Path) -> dict[str, Path]:
-    """Return the files of a secret directory by name; nothing where there is no such directory."""
+def credential_names(directory: Path) -> tuple[str, ...]:
+    """Return what a secret directory holds, nothing of it opened; nothing where there is no such directory."""
     try:
-        return {path.name: path for path in sorted(directory.iterdir()) if path.is_file()}
+        return tuple(sorted(path.name for path in directory.iterdir()))
     except OSError:
-        return {}
+        return ()
 
 
 def read_secret(path: Path, trusted: tuple[Path, ...]) -> str:

@@ -9,9 +9,9 @@ from guard.config.checks import data_age_limits
 from guard.config.ladders import ladder_in_force
 from guard.config.models import HEARTBEAT_INTERVAL, AccountTable, ConfigTable
 from guard.config.models_rules import RuleTable, TopUpTable
-from guard.config.overlay import resolve
 from guard.config.rule_checks import strictest
 from guard.config.settings import AccountSettings, Settings, TelegramSettings, WebhookSettings
+from guard.config.sources import resolve
 from guard.policy.terms import DataAgeLimits, Rule, Terms, TopUpTerms
 from guard.venues.protocol import VenueAccount
 
@@ -113,8 +113,8 @@ def _top_up(table: TopUpTable) -> TopUpTerms:
 
 def _journal_path(config: ConfigTable, path: Path, environ: Mapping[str, str]) -> Path:
     """Return the journal's place: written (relative to the config file), the service manager's, or the usual one."""
-    if config.journal.path:
-        return resolve(config.journal.path, path)
+    if written := resolve(config.journal.path, path):
+        return written
     state = environ.get("STATE_DIRECTORY", "").split(":")[0] or "/var/lib/guard"  # systemd may name several.
     return Path(state) / _JOURNAL_NAME
 

@@ -1,15 +1,15 @@
 """Runs the models over what was written and says in the owner's words what they refuse."""
 
-import copy
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from guard.config.document import value_at
 from guard.config.keys import known_keys
 from guard.config.models import ConfigTable
-from guard.config.overlay import Written
 from guard.config.problems import Path, Problems, did_you_mean, dotted, shown
+from guard.config.sources import Written
 
 _ROUNDS_MAX = 12  # Each round cuts one layer; the config is nowhere near this deep.
 _NAMED_TABLES: dict[Path, str] = {
@@ -27,16 +27,16 @@ _EXPECTED = {
 
 def validate(written: Written, problems: Problems) -> ConfigTable:
     """Return what could be read. What could not is noted and cut out, so that the rest can still be checked."""
-    values = copy.deepcopy(written.values)
     for _ in range(_ROUNDS_MAX):
         try:
-            return ConfigTable.model_validate(values)
+            return ConfigTable.read(*written.sources)
         except ValidationError as failure:
             errors = failure.errors(include_url=False)
         for error in errors:
             problems.add(error["loc"], _text(error))
-            _mend(values, error)
-    return ConfigTable()
+            for source in written.sources:
+                _mend(source.values, error)
+    return ConfigTable.read()
 
 
 def _text(error: ErrorDetails) -> str:
@@ -77,17 +77,13 @@ def _cut(values: dict[str, Any], path: Path) -> None:
     parent = _parent(values, path)
     if isinstance(parent, list):
         parent[int(path[-1])] = {"name": dotted(path)}  # Without it the other rules would change their numbers.
-    elif path[-1] == "name":
+    elif path[-1] == "name" and path[0] == "rules":
         parent["name"] = dotted(path[:-1])
     else:
         parent.pop(path[-1], None)
 
 
 def _parent(values: dict[str, Any], path: Path) -> Any:
-    """Return the table or list that holds a key; an empty table where an earlier cut took it away."""
-    node: Any = values
-    for part in path[:-1]:
-        if isinstance(node, dict) and part not in node:
-            return {}
-        node = node[part]
-    return node
+    """Return the table or list that holds a key; an empty table where this source or an earlier cut left none."""
+    parent = value_at(values, path[:-1])
+    return parent if isinstance(parent, dict | list) else {}

@@ -358,7 +358,7 @@ def has(node, part):
 def test_junk_anywhere_is_a_config_error_or_works_but_never_crashes(changes):
     from guard.config.checks import check, warnings  # noqa: PLC0415
     from guard.config.document import Document  # noqa: PLC0415
-    from guard.config.overlay import merge  # noqa: PLC0415
+    from guard.config.sources import gather  # noqa: PLC0415
     from guard.config.terms import settings  # noqa: PLC0415
     from guard.config.validate import validate  # noqa: PLC0415
 
@@ -366,7 +366,7 @@ def test_junk_anywhere_is_a_config_error_or_works_but_never_crashes(changes):
     for path, junk in changes:
         put(values, path, copy.deepcopy(junk))
     document = Document(path=Path(__file__), values=values, lines={})
-    written, problems = merge(document, {})
+    written, problems = gather(document, {})
     config = validate(written, problems)
     check(config, written, problems)
     if problems:
