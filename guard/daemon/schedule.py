@@ -52,6 +52,7 @@ class Schedule:
         )
         self._jobs: dict[str, Job] = {}
         self._overseer: asyncio.Task[None] | None = None
+        self._is_draining = False
         self.clock_steps = 0
 
     def add(
@@ -94,6 +95,7 @@ class Schedule:
 
     async def drain(self, within: timedelta) -> tuple[str, ...]:
         """Start nothing more, wait for what runs, and return the names of what did not end in time."""
+        self._is_draining = True
         if self._overseer is not None:
             self._overseer.cancel()
         self._scheduler.pause()
@@ -116,6 +118,10 @@ class Schedule:
                 wait = await job.run()
         except TimeoutError:
             log.warning("job.timed_out", job=job.name, deadline_s=job.deadline.total_seconds())
+        except asyncio.CancelledError:
+            if not self._is_draining:
+                raise
+            log.warning("job.cut_off", job=job.name)  # Or APScheduler would log the stop as a failure, with its trace.
         except Exception:
             # A bug in one job must not end the job: it is logged whole and the job comes again.
             log.exception("job.failed", job=job.name)

@@ -9,6 +9,8 @@ from daemon_kit import BREACHED, NEEDED, POSITIONS, SHIELD, Played, call, guard,
 
 from guard.demo.binance import Fault, FaultKind
 
+pytestmark = pytest.mark.timeout(180)  # Twenty starts of a real process, on whatever machine this is.
+
 
 async def _is_reading(here):
     before = here.exchange.requests.get(POSITIONS, 0)
@@ -86,6 +88,9 @@ async def sigterm_during_a_hanging_read_ends_it_at_once_enough_with_status_0(fol
         await until("a read hangs", lambda: here.exchange.requests[POSITIONS] > before)
         async with asyncio.timeout(10):
             assert await process.terminate() == 0
+        said = await process.said()
+        assert '"unfinished": ["main"]' in said
+        assert '"level": "error"' not in said
 
 
 async def sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_next_start_settles(folder):
