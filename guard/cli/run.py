@@ -3,15 +3,17 @@
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import cast, get_args
 
+import structlog
 import typer
 
 from guard import logs
 from guard.config import load
 from guard.daemon.service import Service
+
+log = structlog.get_logger(__name__)
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -24,7 +26,7 @@ def run_daemon(config: Path | None, *, once: bool, log_level: str, log_format: s
     settings = load(config)
     logs.configure(log_level, secrets=settings.secrets(), fmt=cast("logs.Format", log_format), environ=os.environ)
     for warning in settings.warnings:
-        print(f"guard: {warning}", file=sys.stderr)
+        log.warning("config.warned", text=warning)
     service = Service(settings)
     asyncio.run(service.once() if once else _until_signal(service))
 
