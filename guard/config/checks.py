@@ -9,6 +9,10 @@ from guard.config.problems import Path, Problems, dotted, shown
 from guard.config.rule_checks import check_ladders, check_rules, rule_warnings
 from guard.config.screen import screen
 from guard.config.sources import Written, credential_name, variable_name
+from guard.policy.terms import DataAgeLimits
+
+STALE_MIN = timedelta(seconds=15)
+BLIND_DEFAULT = timedelta(seconds=120)
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", re.ASCII)
 _NAME_EXPECTED = (
@@ -25,16 +29,17 @@ def check(config: ConfigTable, written: Written, problems: Problems) -> None:
     check_rules(config, written, problems)
 
 
-def data_age_limits(account: AccountTable) -> tuple[timedelta, timedelta]:
-    """Return when data is stale and when it is blind (design ruling on data age).
+def data_age_limits(account: AccountTable) -> DataAgeLimits:
+    """Return when data is stale and when it is blind: what is written, else design's ruling on data age.
 
-    Data that is read once a minute cannot be called blind after less: what was not written gives way to what was.
+    A read that fails is tried again at the near interval, so blind may come before three calm polls.
     """
-    stale, blind = account.data_age.stale, account.data_age.blind
-    if stale is None:
-        stale = max(3 * account.poll_interval.calm, timedelta(seconds=15))
-        stale = min(stale, blind) if blind is not None else stale
-    return stale, blind if blind is not None else max(timedelta(seconds=120), stale)
+    stale = account.data_age.stale or stale_by_default(account.poll_interval.calm)
+    return DataAgeLimits(stale_after=stale, blind_after=account.data_age.blind or BLIND_DEFAULT)
+
+
+def stale_by_default(poll_interval: timedelta) -> timedelta:
+    return max(3 * poll_interval, STALE_MIN)
 
 
 def _check_names(written: Written, problems: Problems) -> None:
@@ -64,12 +69,14 @@ def _check_data_age(account: AccountTable, path: Path, problems: Problems) -> No
     if problems.touch((*path, "data_age"), (*path, "poll_interval")):
         return
     age, calm = account.data_age, account.poll_interval.calm
-    stale, blind = data_age_limits(account)
-    if age.blind is not None and age.blind <= calm:
+    blind = age.blind or BLIND_DEFAULT
+    if blind <= calm:
+        which = "" if age.blind is not None else " (120s unless it is written)"
         problems.add(
-            (*path, "data_age", "blind"), "is not longer than poll_interval.calm: every read would come too late"
+            (*path, "data_age", "blind"),
+            f"{which} is not longer than poll_interval.calm: every read would come too late".strip(),
         )
-    elif age.stale is not None and age.blind is not None and blind <= stale:
+    elif age.stale is not None and age.blind is not None and blind <= age.stale:
         problems.add((*path, "data_age", "blind"), "is not longer than stale, expected a longer duration")
 
 

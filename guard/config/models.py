@@ -36,8 +36,8 @@ class PollIntervalTable(Table):
 
 
 class DataAgeTable(Table):
-    stale: Duration | None = Field(None, description="Default: 3 x calm, at least 15s.")
-    blind: Duration | None = Field(None, description="Default: 120s, or stale where that is longer.")
+    stale: Duration | None = Field(None, description="Default: 3 x the interval in force, at least 15s.")
+    blind: Duration | None = Field(None, description="Default: 120s.")
 
 
 class AccountTable(Table):

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from guard.config.checks import data_age_limits
+from guard.config.checks import data_age_limits, stale_by_default
 from guard.config.ladders import ladder_in_force
 from guard.config.models import HEARTBEAT_INTERVAL, AccountTable, ConfigTable
 from guard.config.models_rules import RuleTable, TopUpTable
 from guard.config.rule_checks import strictest
 from guard.config.settings import AccountSettings, Settings, TelegramSettings, WebhookSettings
 from guard.config.sources import resolve
-from guard.policy.terms import DataAgeLimits, Rule, Terms, TopUpTerms
+from guard.policy.terms import Rule, Terms, TopUpTerms
 from guard.venues.protocol import VenueAccount
 
 _JOURNAL_NAME = "journal.db"
@@ -67,18 +67,18 @@ def _account(name: str, account: AccountTable, config: ConfigTable) -> AccountSe
         poll_calm=account.poll_interval.calm,
         poll_near=account.poll_interval.near,
         terms=_terms(name, account, config),
+        stale_after_near=None if account.data_age.stale else stale_by_default(account.poll_interval.near),
     )
 
 
 def _terms(name: str, account: AccountTable, config: ConfigTable) -> Terms:
-    stale_after, blind_after = data_age_limits(account)
     return Terms(
         account=name,
         mode=strictest(config.mode, account.mode),
         ladder=ladder_in_force(config.ladder),
         rules=tuple(_rule(rule, config) for rule in config.rules),
         max_per_day_all=config.limits.max_per_day,
-        data_age=DataAgeLimits(stale_after=stale_after, blind_after=blind_after),
+        data_age=data_age_limits(account),
         model_gap_alert=config.model_gap_alert if account.model_gap_alert is None else account.model_gap_alert,
     )
 

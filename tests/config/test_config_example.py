@@ -47,7 +47,7 @@ def test_every_option_of_the_example_works_when_it_is_switched_on(full_example):
     assert set(settings.accounts) == {"main", "second"}
     assert settings.accounts["main"].venue.password == "value-of-main_password"
     assert [channel.token for channel in settings.telegram] == ["value-of-telegram_token", "123456:your-bot-token"]
-    assert settings.accounts["main"].terms.data_age.stale_after == timedelta(minutes=3)
+    assert settings.accounts["main"].terms.data_age.stale_after == timedelta(seconds=90)
 
 
 def test_what_the_example_calls_a_default_is_the_default(full_example):
@@ -63,7 +63,7 @@ def test_what_the_example_calls_a_default_is_the_default(full_example):
     assert ours.terms.rules[0].top_up == theirs.terms.rules[0].top_up
     assert (ours.poll_calm, ours.poll_near) == (theirs.poll_calm, theirs.poll_near)
     assert ours.terms.model_gap_alert == theirs.terms.model_gap_alert
-    assert ours.terms.data_age.stale_after == theirs.terms.data_age.stale_after
+    assert ours.terms.data_age.blind_after == theirs.terms.data_age.blind_after
     assert switched_on.journal_path == as_it_stands.journal_path
     assert switched_on.console_from_level == as_it_stands.console_from_level
     assert switched_on.heartbeat_interval == as_it_stands.heartbeat_interval

@@ -145,18 +145,20 @@ def test_a_rules_ladder_overlays_the_global_one_key_by_key(read):
 
 
 @pytest.mark.parametrize(
-    ("written", "stale", "blind"),
+    ("written", "stale", "near", "blind"),
     [
-        ("", 180, 180),  # 3 x the calm 60 s; blind 120 s would come before the second read.
-        ('poll_interval = { calm = "3s", near = "1s" }', 15, 120),
-        ('poll_interval = { calm = "10s" }', 30, 120),
-        ('poll_interval = { calm = "10s" }\ndata_age = { stale = "45s", blind = "2m" }', 45, 120),
-        ('data_age = { blind = "90s" }', 90, 90),
-        ('data_age = { stale = "5m" }', 300, 300),
+        ("", 180, 15, 120),  # 3 x the calm 60 s; 3 x the near 5 s.
+        ('poll_interval = { calm = "3s", near = "1s" }', 15, 15, 120),
+        ('poll_interval = { calm = "10s", near = "10s" }', 30, 30, 120),
+        ('poll_interval = { calm = "10s" }\ndata_age = { stale = "45s", blind = "2m" }', 45, None, 120),
+        ('data_age = { blind = "90s" }', 180, 15, 90),
+        ('data_age = { stale = "5m" }', 300, None, 120),
     ],
 )
-def test_data_age_limits_follow_the_poll_interval_unless_they_are_written(read, written, stale, blind):
-    limits = read(ACCOUNT + written).accounts["main"].terms.data_age
+def test_data_age_limits_follow_the_poll_interval_unless_they_are_written(read, written, stale, near, blind):
+    account = read(ACCOUNT + written).accounts["main"]
+    limits = account.terms.data_age
+    assert account.stale_after_near == (near and timedelta(seconds=near))
     assert limits == DataAgeLimits(stale_after=timedelta(seconds=stale), blind_after=timedelta(seconds=blind))
 
 
