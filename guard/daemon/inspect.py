@@ -1,5 +1,6 @@
 """Trying everything the daemon will need, one finding at a time: what `guard check` prints."""
 
+import os
 from asyncio import gather, timeout
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -22,7 +23,7 @@ from guard.policy.decision import PositionVerdict
 from guard.policy.terms import Mode
 from guard.snapshot import Liquidation, LiquidationKind, Mark
 from guard.venues import open_venue
-from guard.venues.protocol import KeyVerdict, Venue
+from guard.venues.protocol import KeyScopes, KeyVerdict, Venue
 
 Answer = TypeVar("Answer")
 
@@ -53,6 +54,10 @@ def inspect_config(settings: Settings) -> Iterator[Finding]:
     yield Finding(subject="config", verdict=Verdict.FINE, text=f"{settings.path}: {len(settings.accounts)} account(s)")
     for warning in settings.warnings:
         yield Finding(subject="config", verdict=Verdict.WARNING, text=warning)
+    folder = settings.journal_path.parent
+    if not os.access(folder, os.W_OK):
+        text = f"this user cannot write in {folder}: `guard run` needs to"
+        yield Finding(subject="journal", verdict=Verdict.WARNING, text=text)
     if not settings.telegram and not settings.webhook:
         text = "no telegram and no webhook: alerts reach only the console"
         yield Finding(subject="channels", verdict=Verdict.WARNING, text=text)
@@ -104,7 +109,7 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
         text = f"mode {account.terms.mode.word} behaves as shadow on real hosts until money safety is proven"
         yield Finding(subject=name, verdict=Verdict.WARNING, text=text)
     yield await _ask(name, "clock", venue.clock_skew, _judge_skew)
-    yield await _ask(name, "API key", venue.key_scopes, lambda scopes: (_key_verdict(scopes.verdict), scopes.text))
+    yield await _ask(name, "API key", venue.key_scopes, lambda scopes: _judge_key(scopes, account.terms.mode))
     yield await _ask(name, "markets and modes", venue.open, lambda _: (Verdict.FINE, "read"))
     yield await _ask(
         name, "tier tables", venue.tiers, lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols")
@@ -158,13 +163,16 @@ def _judge_skew(skew: timedelta) -> tuple[Verdict, str]:
     return (Verdict.WARNING, f"{text}: set the clock (NTP)") if abs(skew) > SKEW_WARN else (Verdict.FINE, text)
 
 
-def _key_verdict(verdict: KeyVerdict) -> Verdict:
-    return {
-        KeyVerdict.SAFE: Verdict.FINE,
-        KeyVerdict.READ_ONLY: Verdict.FINE,
-        KeyVerdict.UNVERIFIABLE: Verdict.WARNING,
-        KeyVerdict.TOO_POWERFUL: Verdict.KEYS,
-    }[verdict]
+def _judge_key(scopes: KeyScopes, mode: Mode) -> tuple[Verdict, str]:
+    match scopes.verdict:
+        case KeyVerdict.TOO_POWERFUL:
+            return Verdict.KEYS, scopes.text
+        case KeyVerdict.READ_ONLY if mode > Mode.SHADOW:
+            return Verdict.WARNING, f"{scopes.text}: in mode {mode.word} no top-up can be made"
+        case KeyVerdict.UNVERIFIABLE:
+            return Verdict.WARNING, scopes.text
+        case _:
+            return Verdict.FINE, scopes.text
 
 
 def _judge(look: Look) -> Iterator[Finding]:

@@ -150,3 +150,24 @@ async def test_a_config_that_is_not_there_exits_78_and_is_named(tmp_path, named_
         answer = await guard("check", home=tmp_path, GUARD_CONFIG=missing)
     assert (answer.status, answer.out) == (78, "")
     assert missing in answer.err
+
+
+async def test_a_key_that_can_only_look_is_a_note_where_money_should_move(tmp_path):
+    async with world(tmp_path, build=one_long) as here:
+        here.exchange.accounts["key-of-main-canary"].scopes["enableFutures"] = False
+        acting = await here.guard("check")
+        here.rewrite('mode = "act"', 'mode = "observe"')
+        looking = await here.guard("check")
+        assert (acting.status, looking.status) == (0, 0)
+        assert any("in mode act no top-up can be made" in line for line in lines_of(acting, "note"))
+        assert any("main API key" in line for line in lines_of(looking, "ok"))
+
+
+async def test_a_stream_that_does_not_come_is_a_note_for_guard_would_only_poll(tmp_path):
+    async with world(tmp_path, build=one_long) as here:
+        text = here.config.read_text()
+        here.config.write_text(re.sub(r"ws://127\.0\.0\.1:\d+", "ws://127.0.0.1:9", text))
+        answer = await here.guard("check")
+        assert answer.status == 0
+        note = next(line for line in lines_of(answer, "note") if line.startswith("main mark stream"))
+        assert note.endswith("guard would only poll")
