@@ -5,11 +5,12 @@ from datetime import timedelta
 
 from guard.config.hosts import is_loopback
 from guard.config.models import AccountTable, ConfigTable
-from guard.config.problems import Path, Problems, dotted, shown
+from guard.config.problems import Path, Problems, did_you_mean, dotted, shown
 from guard.config.rule_checks import check_ladders, check_rules, rule_warnings
 from guard.config.screen import screen
 from guard.config.sources import Written, credential_name, variable_name
 from guard.policy.terms import DataAgeLimits
+from guard.venues import SUPPORTED
 
 STALE_MIN = timedelta(seconds=15)
 BLIND_DEFAULT = timedelta(seconds=120)
@@ -55,6 +56,11 @@ def _check_accounts(config: ConfigTable, written: Written, problems: Problems) -
         problems.add(("accounts",), "no account, expected at least one table [accounts.main]")
     for name, account in config.accounts.items():
         path: Path = ("accounts", name)
+        if account.exchange not in SUPPORTED and not problems.touch((*path, "exchange")):
+            meant = did_you_mean(account.exchange, SUPPORTED)
+            problems.add(
+                (*path, "exchange"), f"found {account.exchange!r}, expected one of {', '.join(SUPPORTED)}{meant}"
+            )
         for key in ("api_key", "secret"):
             _require_secret(getattr(account, key), (*path, key), problems)
         poll = account.poll_interval

@@ -221,7 +221,9 @@ def test_every_key_that_reaches_ccxt_exists_there_and_a_proxy_of_ours_is_one_of_
 
 def test_warnings_name_rules_that_can_never_hold_or_match_nothing(read):
     text = (
-        'mode = "approve"\n' + ACCOUNT + '[accounts.spare]\nexchange = "okx"\napi_key_file = "k"\nsecret_file = "k"\n'
+        'mode = "approve"\n'
+        + ACCOUNT
+        + '[accounts.spare]\nexchange = "binanceusdm"\napi_key_file = "k"\nsecret_file = "k"\n'
         '[[rules]]\nname = "mine"\nmatch = { account = "main", side = "long" }\n'
         '[[rules]]\nname = "all"\n'
         '[[rules]]\nname = "late"\nmatch = { account = "spare", symbol = "ETH/*" }\n'
@@ -247,7 +249,7 @@ def test_warnings_name_rules_that_can_never_hold_or_match_nothing(read):
 
 def test_a_rule_for_one_account_does_not_hide_a_rule_for_all(read):
     one, all_ = '[[rules]]\nname = "one"\nmatch = { account = "spare" }\n', '[[rules]]\nname = "all"\n'
-    spare = '[accounts.spare]\nexchange = "okx"\n'
+    spare = '[accounts.spare]\nexchange = "binanceusdm"\n'
     keys = {"GUARD_ACCOUNTS__SPARE__API_KEY": "k", "GUARD_ACCOUNTS__SPARE__SECRET": "k"}
     assert not [warning for warning in read(ACCOUNT + spare + one + all_, **keys).warnings if "never holds" in warning]
 
@@ -375,3 +377,10 @@ def test_junk_anywhere_is_a_config_error_or_works_but_never_crashes(changes):
         assert all(line.startswith((str(Path(__file__)), "/")) for line in problems.lines())
     else:
         settings(config, document.path, {}, warnings(config, written))
+
+
+def test_an_exchange_that_nobody_can_watch_yet_is_named_with_those_that_can(read):
+    with pytest.raises(
+        ConfigError, match=r"config\.toml:\d+: accounts\.main\.exchange: found 'binance', .*binanceusdm'\?"
+    ):
+        read(ACCOUNT.replace("binanceusdm", "binance"))

@@ -8,7 +8,7 @@ import pytest
 from guard.config import load, secret_files
 from guard.errors import ConfigError
 
-ACCOUNT = '[accounts.main]\nexchange = "okx"\n'
+ACCOUNT = '[accounts.main]\nexchange = "binanceusdm"\n'
 VARIABLES = {"GUARD_ACCOUNTS__MAIN__API_KEY": "key-by-variable", "GUARD_ACCOUNTS__MAIN__SECRET": "secret-by-variable"}
 
 
@@ -119,7 +119,7 @@ def test_a_secret_file_is_found_beside_the_config_and_loses_its_line_end(tmp_pat
 def test_secret_files_that_cannot_be_used_say_why_and_where(tmp_path):
     names = ("open", "empty", "binary", "huge", "missing", "directory")
     accounts = "".join(
-        f'[accounts.{name}]\nexchange = "okx"\napi_key_file = "{name}"\nsecret = "s"\n' for name in names
+        f'[accounts.{name}]\nexchange = "binanceusdm"\napi_key_file = "{name}"\nsecret = "s"\n' for name in names
     )
     config = write(tmp_path / "config.toml", accounts)
     write(tmp_path / "open", "canary", 0o644)
