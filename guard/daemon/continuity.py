@@ -2,14 +2,15 @@
 
 Exchanges have been seen answering an empty list while positions were open (reliability study, F29), so a missing row
 is first a gap. A position has ended when it is missing from two fresh reads in a row, three when the whole list is
-empty, or when a one-way account shows the other side of its symbol.
+empty, or when a one-way account shows the other side of its symbol. A read in which a row cannot be told from another
+proves nothing gone.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from guard.snapshot import AccountSnapshot, Gap, PositionKey
+from guard.snapshot import AccountSnapshot, Gap, MarginMode, PositionKey
 
 READS_TO_BELIEVE = 2
 READS_TO_BELIEVE_EMPTY = 3
@@ -21,6 +22,7 @@ class Sighting:
 
     last_seen_at: datetime
     missing_reads: int = 0
+    may_be_cross: bool = True  # False: it was isolated when last listed.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,13 @@ def follow(before: Mapping[PositionKey, Sighting], snapshot: AccountSnapshot) ->
     unreadable = {gap.key for gap in snapshot.gaps if gap.key is not None}
     one_way = {position.key.symbol for position in snapshot.positions if not position.hedged}
     needed = READS_TO_BELIEVE if listed or unreadable else READS_TO_BELIEVE_EMPTY
-    sightings = {key: Sighting(last_seen_at=snapshot.positions_read_at) for key in listed}
+    is_hidden = any(gap.may_be_cross and gap.key is None for gap in snapshot.gaps)  # Some row, nobody knows of what.
+    sightings = {
+        position.key: Sighting(
+            last_seen_at=snapshot.positions_read_at, may_be_cross=position.margin_mode is MarginMode.CROSS
+        )
+        for position in snapshot.positions
+    }
     ended: dict[PositionKey, str] = {}
     gaps: list[Gap] = []
     for key, sighting in before.items():
@@ -52,7 +60,7 @@ def follow(before: Mapping[PositionKey, Sighting], snapshot: AccountSnapshot) ->
         if key in unreadable:
             sightings[key] = sighting
             continue
-        missing = sighting.missing_reads + 1
+        missing = sighting.missing_reads + (not is_hidden)
         if key.symbol in one_way:
             ended[key] = "its side flipped"
         elif missing >= needed:
@@ -69,4 +77,5 @@ def _missed(key: PositionKey, sighting: Sighting, missing: int, needed: int) -> 
         reason=f"listed at {sighting.last_seen_at:%H:%M:%S} UTC, missing now "
         f"(read {missing} of {needed} before it counts as gone)",
         key=key,
+        may_be_cross=sighting.may_be_cross,
     )

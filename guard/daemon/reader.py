@@ -19,6 +19,7 @@ SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows;
 # A position row does not say when its mark was true, and lists have been seen to stand still while the market fell. So
 # a mark that the exchange dated holds against an undated one that was read up to so much later.
 DATED_MARK_HOLDS = timedelta(seconds=3)
+MARK_AGE_MAX = SPEND_ON_READS_WITHIN  # By the exchange's own clock, for a mark that was just asked for.
 
 
 class AccountReader:
@@ -35,6 +36,7 @@ class AccountReader:
         self._marks: dict[str, tuple[Mark, datetime]] = {}  # With when we got it, by our own clock.
         self._read_again = True
         self.is_suspect = False  # Something is missed and not yet believed gone.
+        self.ended: Mapping[PositionKey, str] = {}  # Proven gone in any read, until `forget_ended`.
 
     def remember_open(self, keys: Iterable[PositionKey], *, at: datetime) -> None:
         """Take up positions that were open before a restart, so that an empty first answer is not believed."""
@@ -50,6 +52,7 @@ class AccountReader:
         self.sightings = continuity.sightings
         self.snapshot = continuity.snapshot
         self.is_suspect = continuity.is_suspect
+        self.ended = {**self.ended, **continuity.ended}
         self._read_again = False
         return continuity
 
@@ -62,13 +65,23 @@ class AccountReader:
         """Note that a write of ours may have changed what was read."""
         self._read_again = True
 
+    def forget_ended(self, keys: Iterable[PositionKey]) -> None:
+        """Note that these ends are written down."""
+        self.ended = {key: reason for key, reason in self.ended.items() if key not in set(keys)}
+
     async def read_mark(self, symbol: str) -> None:
-        """Read one mark price now."""
-        self.note_mark(await self.venue.mark(symbol))
+        """Read one mark price now, to spend on. Raises VenueUnavailable also when the exchange dates it back."""
+        mark = await self.venue.mark(symbol)
+        self.note_mark(mark)
+        age = self._now() + (self.venue.skew or timedelta(0)) - mark.at
+        if abs(age) > MARK_AGE_MAX:
+            raise VenueUnavailable(f"mark price of {symbol}: the exchange dates it {age.total_seconds():.1f} s back")
 
     def note_mark(self, mark: Mark) -> None:
-        """Take up a mark price that came in now."""
-        self._marks[mark.symbol] = (mark, self._now())
+        """Take up a mark price that came in now, unless a newer one is known."""
+        known = self._marks.get(mark.symbol)
+        if known is None or known[0].at <= mark.at:
+            self._marks[mark.symbol] = (mark, self._now())
 
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols of the positions last read, in order."""

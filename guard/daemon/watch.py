@@ -142,13 +142,13 @@ class AccountWatch:
             async with asyncio.timeout(READ_WITHIN_S):
                 with self._despite_the_journal():
                     await self._actor.settle()
-                continuity = await self.reader.read()
+                await self.reader.read()
                 with self._despite_the_journal():
                     await rebuild_if_needed(self.reader, self._journal, self.settings.terms, self._now())
                     self._journal.set_reconciled(self.name)
         except TimeoutError:
             raise VenueUnavailable(f"no complete answer within {READ_WITHIN_S:.0f} s") from None
-        return continuity.ended
+        return self.reader.ended
 
     @contextmanager
     def _despite_the_journal(self) -> Iterator[None]:
@@ -191,6 +191,7 @@ class AccountWatch:
             log.info("position.ended", account=self.name, position=str(key), reason=reason)
             with self._despite_the_journal():
                 self._journal.end_life(self.name, key, at=self._now(), reason=reason)
+        self.reader.forget_ended(ended)
 
     def _finish(self, started: float, failure: Failure | None) -> None:
         assert self.decision is not None

@@ -20,8 +20,8 @@ Tiers = Mapping[str, tuple[RiskTier, ...]]  # By unified symbol.
 def assess(snapshot: AccountSnapshot, tiers: Tiers, rule: MarginRule, now: datetime) -> AccountAssessment:
     """Return every figure of an account. What cannot be modelled has a Gap, and the exchange's own figures.
 
-    A cross pool is not modelled at all when one of its positions cannot be. A position whose own numbers make no sense
-    has a Gap and no row.
+    A cross pool is not modelled at all when one of its positions cannot be, or may be hidden behind a gap. A position
+    whose own numbers make no sense has a Gap and no row.
     """
     desk = _Desk(snapshot=snapshot, tiers=tiers, rule=rule)
     unfit = {position.key: reason for position in snapshot.positions if (reason := _unfit(position))}
@@ -30,7 +30,9 @@ def assess(snapshot: AccountSnapshot, tiers: Tiers, rule: MarginRule, now: datet
     for currency in _currencies(snapshot):
         leaning = [position for position in snapshot.positions if _leans_on(position, currency)]
         members = [position for position in leaning if position.key not in unfit]
-        parts.append(_cross(desk, currency, members, [str(p.key) for p in leaning if p.key in unfit]))
+        lost = [str(p.key) for p in leaning if p.key in unfit]
+        lost += [gap.subject for gap in snapshot.unseen_in_cross(currency)]
+        parts.append(_cross(desk, currency, members, lost))
     place = {position.key: index for index, position in enumerate(snapshot.positions)}
     rows = chain.from_iterable(part.positions for part in parts)
     return AccountAssessment(

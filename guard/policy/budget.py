@@ -203,11 +203,13 @@ def _cross_room(case: Case, desk: Desk) -> Room | None:
 
 
 def _leaning(case: Case, desk: Desk) -> bool:
-    """Say whether a cross position leans on the wallet that pays: in multi-assets mode every one does."""
+    """Say whether a cross position leans on the wallet that pays, or may: in multi-assets mode every one does."""
     snapshot = desk.assessment.snapshot
+    is_multi = snapshot.asset_mode is AssetMode.MULTI
+    if snapshot.unseen_in_cross(None if is_multi else case.settle):
+        return True
     return any(
-        position.margin_mode is MarginMode.CROSS
-        and (snapshot.asset_mode is AssetMode.MULTI or position.contract.settle == case.settle)
+        position.margin_mode is MarginMode.CROSS and (is_multi or position.contract.settle == case.settle)
         for position in snapshot.positions
     )
 

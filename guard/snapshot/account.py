@@ -36,6 +36,7 @@ class Gap:
     subject: str  # For people: "ETH/USDT:USDT long", "tiers", "wallet USDT".
     reason: str  # "markPrice is 'NaN'", "timed out after 8 s".
     key: PositionKey | None = None
+    may_be_cross: bool = False  # Behind it may stand a position that leans on the cross wallet.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +112,14 @@ class AccountSnapshot:
     def wallet(self, currency: str) -> Wallet | None:
         """Return the wallet of a settle currency; None when the exchange listed none."""
         return next((wallet for wallet in self.wallets if wallet.currency == currency), None)
+
+    def unseen_in_cross(self, currency: str | None) -> tuple[Gap, ...]:
+        """Return the gaps behind which a position may lean on a currency's cross wallet. None: on any wallet."""
+        listed = {position.key for position in self.positions}
+        return tuple(
+            gap
+            for gap in self.gaps
+            if gap.may_be_cross
+            and gap.key not in listed
+            and (gap.key is None or currency is None or gap.key.symbol.endswith(f":{currency}"))
+        )

@@ -102,6 +102,10 @@ class BinanceUsdm:
         self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
         self._skew: timedelta | None = None  # The exchange's clock minus ours, as last measured.
 
+    @property
+    def skew(self) -> timedelta | None:
+        return self._skew
+
     async def open(self) -> None:
         await self._load_markets(reload=False)
         await self._read_choices()

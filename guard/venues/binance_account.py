@@ -230,9 +230,10 @@ def _gap(raw: object, reason: str, terms: Terms) -> Gap:
     contract = terms.contracts.get(str(fields.get("symbol")))
     side = _side(fields)
     if contract is None or side is None:
-        return Gap(subject=f"position row {str(fields.get('symbol', '?'))[:32]}", reason=reason)
-    key = PositionKey(contract.symbol, side)
-    return Gap(subject=str(key), reason=reason, key=key)
+        return Gap(subject=f"position row {str(fields.get('symbol', '?'))[:32]}", reason=reason, may_be_cross=True)
+    key, config = PositionKey(contract.symbol, side), terms.configs.get(str(fields.get("symbol")))
+    may_be_cross = config is None or config.margin_type == "CROSSED"
+    return Gap(subject=str(key), reason=reason, key=key, may_be_cross=may_be_cross)
 
 
 def _side(fields: Mapping[str, object]) -> Side | None:
@@ -307,7 +308,8 @@ def hidden_positions(totals: AccountTotals, positions: tuple[Position, ...], gap
     held = max(totals.total_maint_margin, totals.total_position_initial_margin)
     if positions or gaps or held == 0:
         return ()
-    return (Gap(subject="positions", reason=f"none is listed, but the account holds {held:f} of margin for some"),)
+    reason = f"none is listed, but the account holds {held:f} of margin for some"
+    return (Gap(subject="positions", reason=reason, may_be_cross=True),)
 
 
 def read_brackets(raw: object) -> tuple[RiskTier, ...]:

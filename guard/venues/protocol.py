@@ -85,6 +85,11 @@ class Venue(Protocol):
     rule: MarginRule
     write_terms: WriteTerms
 
+    @property
+    def skew(self) -> timedelta | None:
+        """The exchange's clock minus ours as last measured. None: not measured, for no request was refused for it."""
+        ...
+
     async def open(self) -> None:
         """Load markets, asset mode and position mode: the lean start. May be called again after a failure."""
         ...
