@@ -63,7 +63,9 @@ def demo(
         ),
     ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Only run the exchange, and write a config for it.")] = False,
-    config: Annotated[Path | None, typer.Option("--config", help="With --serve: where to write that config.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="With --serve: where to write that config.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Watch a crash on an embedded exchange: no keys, no config."""
@@ -91,7 +93,10 @@ def status(
     as_json: Json = False,
     exit_code: Annotated[
         bool,
-        typer.Option("--exit-code", help="0 ok or watch, 1 warn, 2 danger or critical, 3 stale, blind or unknown."),
+        typer.Option(
+            "--exit-code",
+            help="Exit with 0 ok or watch, 1 warn, 2 danger or critical, 3 stale, blind or unknown; 2 wins over 3.",
+        ),
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every few seconds until stopped.")] = False,
 ) -> None:
@@ -119,7 +124,7 @@ def run(
 def calc(
     file: Annotated[Path, typer.Argument(help="An account written by hand, TOML or JSON.")], *, as_json: Json = False
 ) -> None:
-    """Apply the same model to an account written by hand; no exchange, no config."""
+    """Judge an account written by hand: no exchange, no config."""
     from guard.cli.calc import calc as run_calc  # noqa: PLC0415
 
     run_calc(file, as_json=as_json)

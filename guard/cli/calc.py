@@ -1,17 +1,16 @@
 """`guard calc FILE`: the model on an account written by hand. It asks no exchange and reads no config."""
 
-import sys
+import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich import box
 from rich.table import Table
 
 from guard.cli.screen import Screen
-from guard.cli.tables import known, liquidation, shocks
+from guard.cli.tables import known, liquidation, shocks, short_row_name
 from guard.config.account_file import WrittenAccount, read_account_file
 from guard.margin import modelled_pool, modelled_position, pool_fields, pool_name, position_fields
 from guard.notify import wording
@@ -29,7 +28,7 @@ def calc(file: Path, *, as_json: bool) -> None:
     answers = [figures(account) for account in written.accounts]
     if as_json:
         document = answers if written.is_list else answers[0]
-        sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+        print(json.dumps(document, indent=2))
         return
     console = Screen()
     for answer in answers:
@@ -53,10 +52,10 @@ def figures(account: WrittenAccount) -> dict[str, list[dict[str, object]]]:
 
 def _tables(answer: Mapping[str, list[dict[str, object]]]) -> list[Table]:
     """Return what fits a narrow terminal, rounded against ourselves; the JSON has every figure."""
-    positions = _table("position", "mark", "liquidation", "distance", "margin balance", "margin ratio")
+    positions = _table("position", "mark", "liquidation", "distance", "balance", "ratio")
     for row in answer["positions"]:
         positions.add_row(*_position_cells(row))
-    pools = _table("pool", "liquidation", "driver", "distance", "margin balance", "margin ratio")
+    pools = _table("pool", "liquidation", "driver", "distance", "balance", "ratio")
     for row in answer["pools"]:
         pools.add_row(*_pool_cells(row))
     return [table for table in (positions, pools) if table.row_count]
@@ -71,7 +70,7 @@ def _table(*columns: str) -> Table:
 
 def _position_cells(row: Row) -> list[str]:
     return [
-        f"{row['symbol']} {row['side']} {row['margin_mode']}",
+        f"{short_row_name(row)} {row['margin_mode']}",
         known(row["mark_price"], wording.price),
         liquidation(row),
         known(row["distance"], wording.distance),

@@ -1,8 +1,5 @@
 """Where people read: the console of every command, and lines of a report."""
 
-import os
-import sys
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,9 +12,8 @@ class Screen(Console):
         super().__init__(highlight=False)
 
     def on_broken_pipe(self) -> None:
-        """End quietly and well: `guard history | head` is no error."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0)
+        """Leave it to the command line's last door: rich itself would exit with 1."""
+        raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError.
 
 
 def print_line(console: Console, lead: Text, body: Text) -> None:

@@ -37,13 +37,18 @@ def run_status(config: Path | None, *, as_json: bool, exit_code: bool, watch: bo
             asyncio.run(_watch(looker, Screen()))
         return
     looks, document = asyncio.run(_once(looker))
-    if as_json:
-        print(json.dumps(document, indent=2))
-    else:
-        print_status(document, Screen())
+    with suppress(BrokenPipeError) if exit_code else nullcontext():  # How it stands counts, whoever still listens.
+        _print(document, as_json=as_json)
     _raise_if_all_failed(looks)
     if exit_code:
         sys.exit(health(document))
+
+
+def _print(document: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(document, indent=2), flush=True)
+    else:
+        print_status(document, Screen())
 
 
 def health(document: Mapping[str, Any]) -> int:
