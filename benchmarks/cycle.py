@@ -69,11 +69,11 @@ def main() -> None:
         *asyncio.run(_cycle(asked.cycles)),
         *asyncio.run(_crossings(asked.crossings)),
     ]
-    print(f"{'Python ' + sys.version.split()[0]}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
-    width = max(len(name) for name, _, _ in rows)
-    print(f"{'what':<{width}}  {'guard':>24}  baseline")
-    for name, ours, baseline in rows:
-        print(f"{name:<{width}}  {ours:>24}  {baseline}")
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
+    table: list[Row] = [("what", "guard", "baseline"), *rows]
+    first, second = (max(len(row[column]) for row in table) for column in (0, 1))
+    for name, ours, baseline in table:
+        print(f"{name:<{first}}  {ours:>{second}}  {baseline}")
 
 
 # --- The exchange ----------------------------------------------------------------------------------------------------

@@ -95,6 +95,11 @@ def level_text(level: str) -> Text:
     return Text(f" {level} ", style=LEVEL_STYLES[level])
 
 
+def short_row_name(row: Row) -> str:
+    """Name a position as traders do: `BTC long`."""
+    return short_name(PositionKey(row["symbol"], Side[row["side"].upper()]))
+
+
 def known(text: str | None, word: Callable[[Decimal], str]) -> str:
     """Word a figure of the document; one that is not known is a dash."""
     return NOT_KNOWN if text is None else word(Decimal(text))
@@ -150,9 +155,9 @@ def _table(rows: Sequence[Cells], columns: Sequence[str]) -> Table:
 def _unit_cells(unit: Sequence[Row]) -> Iterator[Cells]:
     if "driver" in unit[0]:
         yield _pool_cells(unit[0])
-        yield from (_position_cells(row, f"  {_name(row)}") for row in unit[1:])
+        yield from (_position_cells(row, f"  {short_row_name(row)}") for row in unit[1:])
     else:
-        yield _position_cells(unit[0], f"{_name(unit[0])} isolated")
+        yield _position_cells(unit[0], f"{short_row_name(unit[0])} isolated")
 
 
 def _position_cells(row: Row, name: str) -> Cells:
@@ -179,17 +184,13 @@ def _shared_cells(row: Row) -> dict[str, Text | str]:
     }
 
 
-def _name(row: Row) -> str:
-    return short_name(PositionKey(row["symbol"], Side[row["side"].upper()]))
-
-
 def _notes(account: Row) -> Iterator[RenderableType]:
     """Yield what the table does not say: why no money comes, why a level is unknown, and what may be spent."""
     for row in account["positions"]:
         if row["withheld"] is not None and row["margin_mode"] == "isolated":
-            yield _note(f"{_name(row)}: no top-up: {row['withheld']}", "yellow")
+            yield _note(f"{short_row_name(row)}: no top-up: {row['withheld']}", "yellow")
         if row["level"] == "unknown" and row["pool"] is None:
-            yield _note(f"{_name(row)}: {row['reason']}", UNSEEN)
+            yield _note(f"{short_row_name(row)}: {row['reason']}", UNSEEN)
     for row in account["pools"]:
         if row["level"] == "unknown":
             yield _note(f"{row['pool']}: {row['reason']}", UNSEEN)
