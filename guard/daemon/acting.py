@@ -59,6 +59,7 @@ class Actor:
         self._teller = teller
         self._journal = teller.journal
         self._now = now
+        self.is_writing = False
         self._refused: dict[PositionKey, _Refusals] = {}
         self._said: dict[PositionKey, datetime] = {}  # When a top-up that is only said was last said.
 
@@ -119,16 +120,20 @@ class Actor:
             return
         before = position_row(verdict)
         life = self._journal.memory(self._judge.name, self._now()).lives[key]
-        intent = await top_up(
-            verdict.top_up,
-            venue=self._judge.reader.venue,
-            journal=self._journal,
-            account=self._judge.name,
-            life_id=life.life_id,
-            hedged=verdict.figures.position.hedged,
-            facts_before=json.dumps(before),
-            now=self._now,
-        )
+        self.is_writing = True
+        try:
+            intent = await top_up(
+                verdict.top_up,
+                venue=self._judge.reader.venue,
+                journal=self._journal,
+                account=self._judge.name,
+                life_id=life.life_id,
+                hedged=verdict.figures.position.hedged,
+                facts_before=json.dumps(before),
+                now=self._now,
+            )
+        finally:
+            self.is_writing = False
         self._judge.reader.must_read_again()
         log.info("top_up.made", intent=intent.intent_id, state=intent.state.value, amount=f"{intent.amount:f}")
         self._note_refusal(intent)

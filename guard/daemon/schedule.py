@@ -14,7 +14,7 @@ Traps of APScheduler 3.11 that are handled here (docs/ARCHITECTURE.md, "Time"; e
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 BACKSTOP = timedelta(hours=1)
 OVERSEE_EVERY_S = 0.5
 CLOCK_STEP_S = 2.0
+DRAIN_READS_S = 1.0
+DRAIN_LOOK_S = 0.05
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +41,6 @@ class Job:
     due_at: float = 0.0  # Loop time.
     started_at: float | None = None  # Loop time; None: not running.
     wanted: bool = False  # Asked for while running.
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Schedule:
@@ -66,7 +67,6 @@ class Schedule:
     ) -> None:
         """Add a job before `start`. Its first run comes `first_after` the start."""
         job = Job(name=name, run=run, deadline=deadline, retry_after=retry_after)
-        job.idle.set()
         job.due_at = asyncio.get_running_loop().time() + first_after.total_seconds()
         self._jobs[name] = job
         self._scheduler.add_job(
@@ -93,17 +93,22 @@ class Schedule:
         """Return the names of the jobs that are running now."""
         return tuple(name for name, job in self._jobs.items() if job.started_at is not None)
 
-    async def drain(self, within: timedelta) -> tuple[str, ...]:
-        """Start nothing more, wait for what runs, and return the names of what did not end in time."""
+    async def drain(self, within: timedelta, *, is_worth_it: Callable[[], bool] = lambda: True) -> tuple[str, ...]:
+        """Start nothing more, wait for what runs, and return the names of what did not end in time.
+
+        After the first second it goes on waiting only while `is_worth_it`: a read may be cut off, a write should not.
+        """
         self._is_draining = True
         if self._overseer is not None:
             self._overseer.cancel()
         self._scheduler.pause()
-        try:
-            async with asyncio.timeout(within.total_seconds()):
-                await asyncio.gather(*(job.idle.wait() for job in self._jobs.values()))
-        except TimeoutError:
-            pass
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        while self.running():
+            waited_s = loop.time() - started
+            if waited_s >= within.total_seconds() or (waited_s >= DRAIN_READS_S and not is_worth_it()):
+                break
+            await asyncio.sleep(DRAIN_LOOK_S)
         unfinished = self.running()
         self._scheduler.shutdown(wait=False)  # Cancels what is still running.
         return unfinished
@@ -111,7 +116,6 @@ class Schedule:
     async def _run_once(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
         job.started_at, job.wanted = loop.time(), False
-        job.idle.clear()
         wait = job.retry_after
         try:
             async with asyncio.timeout(job.deadline.total_seconds()):
@@ -127,7 +131,6 @@ class Schedule:
             log.exception("job.failed", job=job.name)
         finally:
             job.started_at = None
-            job.idle.set()
             self._set_next(job, timedelta(0) if job.wanted else wait)
 
     def _set_next(self, job: Job, wait: timedelta) -> None:

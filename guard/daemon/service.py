@@ -68,7 +68,7 @@ class Service:
             log.info("stop.asked")
             for task in streams:
                 task.cancel()
-            unfinished = await schedule.drain(STOP_WITHIN)
+            unfinished = await schedule.drain(STOP_WITHIN, is_worth_it=self._is_writing)
             stop_delivery.set()
             await asyncio.gather(delivery, *streams, return_exceptions=True)
             log.info("daemon.stopped", unfinished=list(unfinished))
@@ -94,6 +94,9 @@ class Service:
     def fresh(self) -> Mapping[str, bool]:
         """Say of each account whether its last cycle read everything afresh, and not too long ago."""
         return {name: watch.is_fresh for name, watch in self.watches.items()}
+
+    def _is_writing(self) -> bool:
+        return any(watch.is_writing for watch in self.watches.values())
 
     @asynccontextmanager
     async def _parts(self) -> AsyncIterator[Teller]:

@@ -77,6 +77,11 @@ class AccountWatch:
         return asyncio.get_running_loop().time() - self._finished_s < allowance
 
     @property
+    def is_writing(self) -> bool:
+        """Say whether a margin request is on its way, its answer not yet written down."""
+        return self._actor.is_writing
+
+    @property
     def is_fresh(self) -> bool:
         """Say whether the last cycle read everything afresh, not long ago."""
         return self.is_alive and self._is_fresh
@@ -163,7 +168,8 @@ class AccountWatch:
 
         What was never read is not blind before the time that a read would be: a network may come up after us.
         """
-        if decision.assessment is None and self._now() - self._born_at <= self.settings.terms.data_age.blind_after:
+        is_young = self._now() - self._born_at <= self.settings.terms.data_age.blind_after
+        if decision.assessment is None and is_young and not self._known.alerts:
             return
         if not self._teller.record(self.name, decision):
             self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
