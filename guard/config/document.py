@@ -1,7 +1,9 @@
 """The config file itself: where it is looked for, its values, and the line of every key."""
 
 import re
+import stat
 import tomllib
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -18,6 +20,8 @@ _TOML_PLACE = re.compile(
     r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
 )
 _UNQUOTED = "Invalid value"
+_SIZE_MAX = 250_000  # Bytes: twenty times the example.
+_DEPTH_MAX = 50  # Tables in tables: more is a slip or an attack.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ def find_config(explicit: FilePath | None, environ: Mapping[str, str]) -> FilePa
     if explicit is not None:
         return _named(explicit, "-c")
     if named := environ.get(CONFIG_VARIABLE):
-        return _named(FilePath(named).expanduser(), f"${CONFIG_VARIABLE}")
+        return _named(expanded(named), f"${CONFIG_VARIABLE}")
     places = [FilePath("config.toml")]
     if home := environ.get("HOME"):
         places.append(FilePath(home) / ".config" / "guard" / "config.toml")
@@ -76,22 +80,44 @@ def find_config(explicit: FilePath | None, environ: Mapping[str, str]) -> FilePa
 def read_document(path: FilePath) -> Document:
     """Read a TOML file. Raises ConfigError with line and column where it is not TOML."""
     try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")  # Windows editors write a byte order mark.
+        with path.open("rb") as file:
+            content = file.read(_SIZE_MAX + 1)
+        if len(content) > _SIZE_MAX:
+            raise ConfigError(f"{path}: is larger than {_SIZE_MAX:,} bytes, expected a guard config")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")  # Windows editors write a byte order mark.
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8 text, expected a TOML file") from None
+        raise ConfigError(
+            f"{path}: byte {error.start} is not UTF-8 text, expected a TOML file saved as UTF-8"
+        ) from None
     try:
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, or a number without end.
+        return Document(path=path, values=tomllib.loads(text), lines=_lines(text))
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax_problem(path, str(error), text)) from None
-    return Document(path=path, values=values, lines=_lines(text))
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path}: tables nested too deeply, or a number too long, expected a guard config") from None
+
+
+def expanded(name: str) -> FilePath:
+    """Return a path with `~` resolved."""
+    try:
+        return FilePath(name).expanduser()
+    except RuntimeError:  # "~somebody" who does not exist: then it is a name like any other.
+        return FilePath(name)
 
 
 def _named(path: FilePath, by: str) -> FilePath:
-    if _exists(path):
-        return path
-    raise ConfigError(f"{path}: no such file (named by {by}); `guard init` writes one")
+    what = "no such file"
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return path
+        what = "that is no file"
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        what = f"cannot be opened: {error.strerror}"
+    raise ConfigError(f"{path}: {what} (named by {by}); `guard init` writes one")
 
 
 def _exists(path: FilePath) -> bool:
@@ -113,23 +139,26 @@ def _syntax_problem(path: FilePath, error: str, text: str) -> str:
 def _lines(text: str) -> dict[Path, int]:
     """Return where each key stands. A second parser, used for positions only: values come from tomllib."""
     lines: dict[Path, int] = {}
+    ends = [match.start() for match in re.finditer("\n", text)]
 
-    def line_of(offset: int) -> int:
-        return text.count("\n", 0, offset) + 1
-
-    def walk(node: Any, path: Path) -> None:
-        inner = node.inner()
+    def walk(node: Any, path: Path, line: int) -> int:
+        """Note the lines of all that is inside; return the first of them, or the line of the key itself."""
+        if len(path) > _DEPTH_MAX:
+            raise RecursionError
+        inner, first = node.inner(), line
         if isinstance(inner, dict):
+            starts = []
             for key, child in inner.items():
                 inside = (*path, key.inner())
-                lines[inside] = line_of(key.span().start)
-                walk(child, inside)
+                lines[inside] = bisect_left(ends, key.span().start) + 1
+                starts += [lines[inside], walk(child, inside, lines[inside])]
+            first = min(starts, default=line)
         elif isinstance(inner, list):
             for index, child in enumerate(inner):
                 inside = (*path, index)
-                walk(child, inside)
-                below = [line for known, line in lines.items() if known[: len(inside)] == inside]
-                lines[inside] = min([line_of(child.span().start)] if child.span().stop else below, default=lines[path])
+                below = walk(child, inside, line)
+                lines[inside] = bisect_left(ends, child.span().start) + 1 if child.span().stop else below
+        return first
 
-    walk(spanned_toml.loads(text), ())
+    walk(spanned_toml.loads(text), (), 1)
     return lines

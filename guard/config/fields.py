@@ -18,6 +18,7 @@ from guard.snapshot import MarginMode, Side
 _EXCHANGE = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _CHANNEL_NAME = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,}", re.ASCII)
 _CHAT_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
+_NAME_LENGTH_MAX = 80
 _SECRET_BYTES = range(24, 65)  # Standard Webhooks: 24 to 64 bytes.
 
 
@@ -32,7 +33,25 @@ def _secret(value: object) -> SecretStr:
         raise ValueError("expected text in quotes")  # noqa: TRY004  pydantic turns only ValueError into a problem.
     if not value.strip():
         raise ValueError("is empty, expected the secret itself")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # Bytes of a variable that are not UTF-8.
+        raise ValueError("is not text, expected the secret itself") from None
     return SecretStr(value.strip())
+
+
+def _one_line_secret(value: object) -> SecretStr:
+    secret = _secret(value)
+    if not secret.get_secret_value().isprintable():
+        raise ValueError("holds a line end or a control character, expected the secret alone on one line")
+    return secret
+
+
+def _name(value: object) -> str:
+    name = _text(value)
+    if len(name) > _NAME_LENGTH_MAX:
+        raise ValueError(f"expected at most {_NAME_LENGTH_MAX} letters")  # Every alert begins with it.
+    return name
 
 
 def _webhook_secret(value: object) -> SecretStr:
@@ -61,7 +80,7 @@ def _exchange(value: object) -> str:
 
 
 def _chat_id(value: object) -> int | str:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < abs(value) < 10**18:
         return value
     if isinstance(value, str) and _CHAT_NUMBER.fullmatch(value):
         return int(value)
@@ -96,11 +115,13 @@ def _whole(value: object) -> int:
     return value
 
 
-def _longer_than(least: timedelta, written: str) -> PlainValidator:
+def _between(least: str, most: str) -> PlainValidator:
     def parse(value: object) -> timedelta:
         length = quantities.duration(value)
-        if length < least:
-            raise ValueError(f"expected at least '{written}'")
+        if length < quantities.duration(least):
+            raise ValueError(f"expected at least '{least}'")
+        if length > quantities.duration(most):
+            raise ValueError(f"expected at most '{most}'")
         return length
 
     return PlainValidator(parse)
@@ -138,7 +159,9 @@ _WORD_TEXT = PlainSerializer(lambda value: value.word, return_type=str)
 _SECRET_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "writeOnly": True}
 
 Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
-Secret = Annotated[SecretStr, PlainValidator(_secret), WithJsonSchema(_SECRET_SCHEMA)]
+Name = Annotated[str, PlainValidator(_name), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 80})]
+Secret = Annotated[SecretStr, PlainValidator(_secret), WithJsonSchema(_SECRET_SCHEMA)]  # May be a key in PEM.
+OneLineSecret = Annotated[SecretStr, PlainValidator(_one_line_secret), WithJsonSchema(_SECRET_SCHEMA)]
 WebhookSecret = Annotated[
     SecretStr, PlainValidator(_webhook_secret), WithJsonSchema(_SECRET_SCHEMA | {"pattern": "^whsec_"})
 ]
@@ -160,8 +183,8 @@ Switch = Annotated[bool, PlainValidator(_switch), WithJsonSchema({"type": "boole
 Whole = Annotated[int, PlainValidator(_whole), WithJsonSchema({"type": "integer"})]
 
 Duration = Annotated[timedelta, PlainValidator(quantities.duration), _DURATION_SCHEMA, _DURATION_TEXT]
-PollDuration = Annotated[timedelta, _longer_than(timedelta(seconds=1), "1s"), _DURATION_SCHEMA, _DURATION_TEXT]
-HeartbeatDuration = Annotated[timedelta, _longer_than(timedelta(seconds=10), "10s"), _DURATION_SCHEMA, _DURATION_TEXT]
+PollDuration = Annotated[timedelta, _between("1s", "1h"), _DURATION_SCHEMA, _DURATION_TEXT]
+HeartbeatDuration = Annotated[timedelta, _between("10s", "1d"), _DURATION_SCHEMA, _DURATION_TEXT]
 Repeat = Annotated[
     timedelta | Literal["never"],
     PlainValidator(quantities.repeat),

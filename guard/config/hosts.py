@@ -1,10 +1,13 @@
 """Which addresses the guard may talk to: TLS everywhere, plain text only on this machine."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 _SECURE = {"https", "wss"}
 _PLAIN = {"http", "ws"}
+_PORT = re.compile(r"\d{1,5}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._:-]+", re.ASCII)
 
 
 def is_loopback(host: str) -> bool:
@@ -36,6 +39,6 @@ def listen_address(value: object) -> tuple[str, int]:
     """Return "127.0.0.1:9464" or "[::1]:9464" as host and port; port 0 takes any free one."""
     host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     host = host.removeprefix("[").removesuffix("]")
-    if not (host and colon and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
+    if not (_HOST.fullmatch(host) and colon and _PORT.fullmatch(port) and int(port) <= 65535):
         raise ValueError("expected an address such as '127.0.0.1:9464'")
     return host, int(port)

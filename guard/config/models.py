@@ -15,6 +15,7 @@ from guard.config.fields import (
     LevelWord,
     Listen,
     ModeWord,
+    OneLineSecret,
     Percent,
     PollDuration,
     Secret,
@@ -43,11 +44,11 @@ class DataAgeTable(Table):
 class AccountTable(Table):
     exchange: ExchangeId = Field(description="A ccxt id.")
     mode: ModeWord | None = Field(None, description="May only be stricter than the top level's.")
-    api_key: Secret | None = Field(None, description="Better: api_key_file, a credential or the environment.")
+    api_key: OneLineSecret | None = Field(None, description="Better: api_key_file, a credential or the environment.")
     api_key_file: Text | None = Field(None, description="A file only its owner can read.")
     secret: Secret | None = None
     secret_file: Text | None = None
-    password: Secret | None = Field(None, description="Where the exchange has a passphrase (OKX, KuCoin, Bitget).")
+    password: OneLineSecret | None = Field(None, description="Where there is a passphrase (OKX, KuCoin, Bitget).")
     password_file: Text | None = None
     poll_interval: PollIntervalTable = Field(default_factory=PollIntervalTable)
     data_age: DataAgeTable = Field(default_factory=DataAgeTable)
@@ -56,7 +57,7 @@ class AccountTable(Table):
 
 
 class TelegramTable(Table):
-    token: Secret | None = Field(None, description="Better: token_file, a credential or the environment.")
+    token: OneLineSecret | None = Field(None, description="Better: token_file, a credential or the environment.")
     token_file: Text | None = None
     chat_id: ChatId
     api_url: Url = Field("https://api.telegram.org", description="For a Bot API server of your own.")

@@ -11,6 +11,7 @@ from guard.config.fields import (
     MarginModeWord,
     ModeWord,
     Money,
+    Name,
     Percent,
     Repeat,
     Reserve,
@@ -87,7 +88,7 @@ class TopUpTable(Table):
 class RuleTable(Table):
     """The first rule that matches a position holds for it."""
 
-    name: Text = Field(description="Unique; alerts and the journal name the rule by it.")
+    name: Name = Field(description="Unique; alerts and the journal name the rule by it.")
     match: MatchTable = Field(default_factory=MatchTable)
     mode: ModeWord | None = Field(None, description="May only be stricter than the account's and the top level's.")
     ladder: LadderTable = Field(default_factory=LadderTable, description="Overlays the global ladder key by key.")
@@ -95,4 +96,4 @@ class RuleTable(Table):
 
 
 class LimitsTable(Table):
-    max_per_day: Money | None = Field(None, description="Everything together in 24 h, for each account.")
+    max_per_day: Money | None = Field(None, description="Everything together in 24 h, on all accounts.")

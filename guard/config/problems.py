@@ -12,6 +12,7 @@ _NEVER_SHOWN = (
     SECRET_KEYS | {f"{key}_file" for key in SECRET_KEYS} | {"url"}
 )  # A key pasted one line too low is one too.
 _SHOWN_MAX = 60  # Characters of a value that an error repeats.
+_WORD_MAX = 200  # Characters of a key or variable that is worth a guess.
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,7 +50,8 @@ class Problems:
         """Return `place: dotted.key: text`, sorted by place."""
         ordered = sorted(self._found.items(), key=lambda item: (item[0][0], dotted(item[0][1])))
         return tuple(
-            ": ".join(part for part in (str(place), dotted(path), text) if part) for (place, path), text in ordered
+            printable(": ".join(part for part in (str(place), dotted(path), text) if part))
+            for (place, path), text in ordered
         )
 
 
@@ -57,8 +59,17 @@ def dotted(path: Path) -> str:
     """Return a path as people write it: rules[0].top_up.trigger."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        text += f"[{part}]" if isinstance(part, int) else f".{shortened(part)}"
     return text.removeprefix(".")
+
+
+def printable(text: str) -> str:
+    """Return text that does nothing to a terminal: a key or a file name may hold anything."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX // 2]}…"
 
 
 def shown(path: Path, value: object) -> str:
@@ -73,12 +84,13 @@ def shown(path: Path, value: object) -> str:
         return str(value).lower()
     endless = isinstance(value, int) and value.bit_length() > _SHOWN_MAX  # Python refuses to print the longest.
     text = "a very long number" if endless else str(value)
-    text = text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX // 2]}…"
-    return repr(text) if isinstance(value, str) else text
+    return repr(shortened(text)) if isinstance(value, str) else shortened(text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `, did you mean 'x'?`, or nothing where no known word comes near."""
+    if len(word) > _WORD_MAX:
+        return ""
     near = difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.6)
     return f", did you mean '{near[0]}'?" if near else ""
 

@@ -3,7 +3,9 @@
 Facts: ccxt 4.5.90, base/exchange.py (constructor: every key becomes an attribute) and docs/ARCHITECTURE.md.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from guard.config.hosts import require_safe
 from guard.config.problems import Path, did_you_mean, shown
@@ -12,6 +14,8 @@ _PROXIES = frozenset({"httpProxy", "httpsProxy", "socksProxy", "wsProxy", "wssPr
 ALLOWED = frozenset({"urls", "hostname", "options", "timeout", "rateLimit", "enableRateLimit", "userAgent"}) | _PROXIES
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})  # TLS to the exchange goes through them.
 _URL_SCHEMES = frozenset({"https", "http", "wss", "ws"})
+_HOSTNAME = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?", re.ASCII)
+_EXCLUSIVE = (("httpProxy", "httpsProxy", "socksProxy"), ("wsProxy", "wssProxy", "wsSocksProxy"))  # ccxt: one of them.
 _TIMEOUT_MS = range(1_000, 60_001)
 _RATE_LIMIT_MS = range(10_001)
 
@@ -51,6 +55,9 @@ def screen(table: Mapping[str, object], path: Path) -> Iterator[tuple[Path, str]
         else:
             yield from _figures(key, value, here)
             yield from _deep(value, here)
+    for rivals in _EXCLUSIVE:
+        for second in [key for key in rivals if key in table][1:]:
+            yield (*path, second), f"found a second proxy, expected one of {', '.join(rivals)}"
 
 
 def _denied(key: str) -> str | None:
@@ -89,8 +96,12 @@ def _urls(value: object, path: Path, schemes: frozenset[str]) -> Iterator[tuple[
 
 
 def _require_proxy(url: str) -> None:
-    scheme, separator, host = url.partition("://")
-    if not (separator and host and scheme in _PROXY_SCHEMES):
+    try:
+        parts = urlsplit(url)
+        is_proxy = parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:
+        is_proxy = False
+    if not is_proxy:
         raise ValueError(
             f"expected a proxy that starts with {', '.join(f'{name}://' for name in sorted(_PROXY_SCHEMES))}"
         )
@@ -102,7 +113,9 @@ def _figures(key: str, value: object, path: Path) -> Iterator[tuple[Path, str]]:
     bounds = {"timeout": _TIMEOUT_MS, "rateLimit": _RATE_LIMIT_MS}.get(key)
     if bounds and (isinstance(value, bool) or value not in bounds):
         yield path, f"found {shown(path, value)}, expected milliseconds from {bounds.start} to {bounds.stop - 1}"
-    if key in {"hostname", "userAgent"} and not isinstance(value, str):
+    if key == "userAgent" and not (isinstance(value, str) and value.isprintable()):
         yield path, f"found {shown(path, value)}, expected text in quotes"
+    if key == "hostname" and not (isinstance(value, str) and _HOSTNAME.fullmatch(value)):
+        yield path, f"found {shown(path, value)}, expected a host name such as 'binance.com'"
     if key == "options" and not isinstance(value, dict):
         yield path, f"found {shown(path, value)}, expected a table"

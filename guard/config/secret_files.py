@@ -27,7 +27,7 @@ def credential_names(directory: Path) -> tuple[str, ...]:
     """Return what a secret directory holds, nothing of it opened; nothing where there is no such directory."""
     try:
         return tuple(sorted(path.name for path in directory.iterdir()))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: the environment named no path.
         return ()
 
 

@@ -1,9 +1,10 @@
 """The frozen settings that every other room gets: no foreign text is left in here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 from guard.policy.terms import Level, Mode, Terms
 from guard.venues.protocol import VenueAccount
@@ -59,7 +60,29 @@ class Settings:
         values: set[str] = set()
         for account in self.accounts.values():
             values |= {account.venue.api_key, account.venue.secret, account.venue.password or ""}
+            values |= {password for url in _texts(account.venue.ccxt) for password in _passwords(url)}
         values |= {channel.token for channel in self.telegram}
         values |= {channel.secret or "" for channel in self.webhook} | {channel.url for channel in self.webhook}
         values |= {self.heartbeat_url or ""}
+        values |= {password for channel in self.telegram for password in _passwords(channel.api_url)}
         return frozenset(values - {""})
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text of nested tables and lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for child in value.values():
+            yield from _texts(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _texts(child)
+
+
+def _passwords(url: str) -> Iterator[str]:
+    """Yield the password of `http://user:password@host`, as written and as sent."""
+    _, separator, rest = url.partition("://")
+    password = rest.rpartition("@")[0].partition(":")[2]
+    if separator:
+        yield from (password, unquote(password))

@@ -16,10 +16,10 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource, PydanticBaseSettingsSource
 
-from guard.config.document import CONFIG_VARIABLE, Document, value_at
+from guard.config.document import CONFIG_VARIABLE, Document, expanded, value_at
 from guard.config.keys import ANY_NAME, leaves
 from guard.config.models import PREFIX, SEPARATOR, ConfigTable
-from guard.config.problems import SECRET_KEYS, Path, Place, Problems, did_you_mean, dotted
+from guard.config.problems import SECRET_KEYS, Path, Place, Problems, did_you_mean, dotted, shortened
 from guard.config.secret_files import (
     SecretFileError,
     credential_names,
@@ -138,8 +138,8 @@ def _environment(environ: Mapping[str, str], written: Written, problems: Problem
     for name in sorted(environ):
         if not name.upper().startswith(PREFIX) or name == CONFIG_VARIABLE:
             continue
-        place = Place(_ENVIRONMENT, f"env {name}")
         path = known.get(name.upper())
+        place = Place(_ENVIRONMENT, f"env {name if path else shortened(name)}")
         if path is None:
             hint = did_you_mean(name.upper(), known) or did_you_mean(name.upper(), possible)
             problems.add((), f"unknown variable, expected {PREFIX} and a key with its tables{hint}", place=place)
@@ -209,7 +209,4 @@ def resolve(name: object, config: FilePath) -> FilePath | None:
     """Return a path of the config file: relative ones start at the file's own directory. None: it is no path."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         return None
-    try:
-        return config.parent / FilePath(name).expanduser()
-    except RuntimeError:  # "~somebody" who does not exist: then it is a name like any other.
-        return config.parent / name
+    return config.parent / expanded(name)

@@ -12,6 +12,7 @@ from guard.config.problems import Path, Problems, did_you_mean, dotted, shown
 from guard.config.sources import Written
 
 _ROUNDS_MAX = 12  # Each round cuts one layer; the config is nowhere near this deep.
+_LISTED_MAX = 100  # Of one round: whoever reads this reads no more.
 _NAMED_TABLES: dict[Path, str] = {
     ("accounts",): "[accounts.main]",
     ("notify", "telegram"): "[notify.telegram.me]",
@@ -32,8 +33,11 @@ def validate(written: Written, problems: Problems) -> ConfigTable:
             return ConfigTable.read(*written.sources)
         except ValidationError as failure:
             errors = failure.errors(include_url=False)
-        for error in errors:
-            problems.add(error["loc"], _text(error))
+        if len(errors) > _LISTED_MAX:
+            problems.add((), f"{len(errors) - _LISTED_MAX} more problems than are listed here")
+        for number, error in enumerate(errors):
+            if number < _LISTED_MAX:
+                problems.add(error["loc"], _text(error))
             for source in written.sources:
                 _mend(source.values, error)
     return ConfigTable.read()

@@ -229,3 +229,21 @@ def test_a_config_path_is_shown_as_it_was_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "mine.toml", "mode = 1\n")
     assert problems(Path("mine.toml"))[0].startswith("mine.toml:1: ")
+
+
+def test_passwords_inside_urls_are_known_to_the_log(tmp_path):
+    text = (
+        ACCOUNT
+        + '[accounts.main.ccxt]\nhttpsProxy = "http://me:pass%2Fword@proxy:3128"\n'
+        + '[accounts.main.ccxt.urls.api]\nx = "https://you:deep-word@example.org/y"\n'
+        + '[notify.telegram.me]\nchat_id = 1\ntoken = "t"\napi_url = "https://bot:api-word@example.org"\n'
+    )
+    settings = load(write(tmp_path / "config.toml", text), environ=VARIABLES)
+    assert settings.secrets() >= {"pass%2Fword", "pass/word", "deep-word", "api-word"}
+
+
+def test_pydantic_settings_logs_no_source(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("PYDANTIC_SETTINGS_DEBUG", "1")
+    caplog.set_level("DEBUG")
+    load(write(tmp_path / "config.toml", ACCOUNT), environ=VARIABLES)
+    assert not any(secret in caplog.text for secret in VARIABLES.values())
