@@ -12,17 +12,18 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from guard.config import load
 from guard.daemon.service import Service
-from guard.demo.binance import DemoAccount, DemoExchange, serve
+from guard.demo.exchange import DemoAccount, DemoExchange, Fault, serve, too_many_requests
 from guard.demo.receiver import SECRET, receive_webhooks
 from guard.demo.stage import ccxt_table
 from guard.journal import Intent, IntentState, Journal
+from guard.snapshot import MarginMode, Side
 
 MARKS = {"BTCUSDT": Decimal(60_000), "ETHUSDT": Decimal(3_000), "SOLUSDT": Decimal(150)}
 BREACHED = Decimal(52_000)  # 7.3 % from liquidation.
@@ -67,7 +68,8 @@ class World:
 
     def moved(self, name: str = "main") -> list[Decimal]:
         """Return what was added to positions at the exchange, in order."""
-        return [change.amount for change in self.account(name).changes if change.kind == "USER_ADJUST"]
+        changes = self.account(name).margin_changes
+        return [change.amount for change in changes if change.delta_type == "USER_ADJUST"]
 
     def posts(self) -> int:
         return self.exchange.requests.get(POST, 0)
@@ -96,13 +98,38 @@ class World:
 
 def account(exchange: DemoExchange, name: str = "main", **fields: Any) -> DemoAccount:
     return exchange.add_account(
-        DemoAccount(name=name, api_key=f"key-of-{name}-1", secret=f"secret-of-{name}", wallet=Decimal(20_000), **fields)
+        DemoAccount(
+            name=name,
+            api_key=f"key-of-{name}-1",
+            secret=f"secret-of-{name}",
+            balances={"USDT": Decimal(20_000)},
+            **fields,
+        )
     )
+
+
+def hold(
+    exchange: DemoExchange, one: DemoAccount, symbol: str, amount: Decimal, *, leverage: int, isolated: bool
+) -> None:
+    """Open a position at the mark; a negative amount is a short."""
+    exchange.open_position(
+        one,
+        symbol=symbol,
+        side=Side.LONG if amount > 0 else Side.SHORT,
+        quantity=abs(amount),
+        leverage=leverage,
+        margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
+    )
+
+
+def rate_limit(seconds: int, *, path: str) -> Fault:
+    """Return HTTP 429 with Retry-After, once."""
+    return replace(too_many_requests(retry_after_s=seconds), path=path)
 
 
 def one_long(exchange: DemoExchange) -> None:
     """Open the position that the numbers above are about."""
-    exchange.open_position(account(exchange), "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+    hold(exchange, account(exchange), "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from daemon_kit import BREACHED, NEEDED, POSITIONS, SHIELD, Played, call, guard, name_of, until, world
 
-from guard.demo.binance import Fault, FaultKind
+from guard.demo.exchange import Fault, FaultKind
 
 BUDGET = Decimal(1_500)  # Ten acts of 150.
 pytestmark = pytest.mark.timeout(180)  # Twenty starts of a real process, on whatever machine this is.
@@ -21,10 +21,10 @@ async def _is_reading(here):
 async def a_lost_answer_then_kill_9_then_a_restart_is_one_movement_settled_as_applied_and_told(folder):
     async with world(folder) as here:
         # The history hangs as well, so that the process dies before it can learn how its request ended.
-        here.exchange.faults.add(Fault(kind=FaultKind.LOST_AFTER, path="/positionMargin", method="POST", times=1))
+        here.exchange.faults.add(Fault(kind=FaultKind.LOSE_AFTER, path="/positionMargin", method="POST", times=1))
         async with guard(here, "run") as process:
             await until("it has judged, and so has read the history that it starts with", lambda: here.messages)
-            here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionMargin/history", seconds=30))
+            here.exchange.faults.add(Fault(kind=FaultKind.SLOW, path="/positionMargin/history", seconds=30))
             here.exchange.set_mark("BTCUSDT", BREACHED)
             await until("the money has moved", here.moved)
             await process.kill()
@@ -49,11 +49,11 @@ async def however_often_it_is_killed_in_a_falling_market_the_books_agree_and_the
         falling = asyncio.create_task(_fall(here))
         left_open = 0
         for kind in (
-            FaultKind.HANG,
-            FaultKind.LOST_AFTER,
-            FaultKind.HANG,
-            FaultKind.LOST_AFTER,
-            FaultKind.LOST_BEFORE,
+            FaultKind.SLOW,
+            FaultKind.LOSE_AFTER,
+            FaultKind.SLOW,
+            FaultKind.LOSE_AFTER,
+            FaultKind.LOSE_BEFORE,
         ) * 3:
             here.exchange.faults.clear()
             here.exchange.faults.add(Fault(kind=kind, path="/positionMargin", method="POST", seconds=0.1))
@@ -87,7 +87,7 @@ async def _run_until(here, after_s):
 async def _fall(here):
     """Fall so that 8 % is breached again and again, and the position is never lost."""
     while True:
-        (held,) = here.account().holdings
+        (held,) = here.account().positions.values()
         liquidation = (30_000 - held.isolated_wallet) / Decimal("0.498")
         here.exchange.set_mark("BTCUSDT", round(liquidation / Decimal("0.93"), 2))
         await asyncio.sleep(0.05)
@@ -96,7 +96,7 @@ async def _fall(here):
 async def sigterm_during_a_hanging_read_ends_it_at_once_enough_with_status_0(folder):
     async with world(folder, timeout_ms=60_000) as here, guard(here, "run") as process:
         await _is_reading(here)
-        here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionRisk", seconds=60))
+        here.exchange.faults.add(Fault(kind=FaultKind.SLOW, path="/positionRisk", seconds=60))
         before = here.exchange.requests[POSITIONS]
         await until("a read hangs", lambda: here.exchange.requests[POSITIONS] > before)
         async with asyncio.timeout(10):
@@ -110,7 +110,7 @@ async def sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_next_sta
     async with world(folder, timeout_ms=60_000) as here:
         async with guard(here, "run") as process:
             await _is_reading(here)
-            here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionMargin", method="POST", seconds=60))
+            here.exchange.faults.add(Fault(kind=FaultKind.SLOW, path="/positionMargin", method="POST", seconds=60))
             here.exchange.set_mark("BTCUSDT", BREACHED)
             await until("the write hangs", lambda: here.posts() == 1)
             async with asyncio.timeout(10):
@@ -137,7 +137,7 @@ async def a_second_daemon_on_one_journal_leaves_with_69_and_names_the_first(fold
 async def once_acts_waits_for_a_lost_answer_tells_all_and_leaves_with_0(folder):
     async with world(folder) as here:
         here.exchange.set_mark("BTCUSDT", BREACHED)
-        here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE, path="/positionMargin", method="POST", times=1))
+        here.exchange.faults.add(Fault(kind=FaultKind.LOSE_BEFORE, path="/positionMargin", method="POST", times=1))
         status, said = await call(here, "run", "--once")
         assert status == 0, said
         assert here.states()[0] == "not_applied"

@@ -13,13 +13,14 @@ from daemon_kit import (
     call,
     cycles,
     daemon,
+    hold,
     name_of,
     until,
     watching,
     world,
 )
 
-from guard.demo.binance import Fault, FaultKind
+from guard.demo.exchange import Fault, FaultKind, KeyPermissions
 
 DEEPER = Decimal(49_000)  # After NEEDED: 6.6 % from liquidation at 45,760.
 
@@ -44,8 +45,8 @@ async def a_disarm_holds_from_the_next_cycle_over_a_restart_until_arm(folder):
 
 
 def _key_that_can_withdraw(exchange):
-    one = account(exchange, scopes={"enableWithdrawals": True})
-    exchange.open_position(one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+    one = account(exchange, permissions=KeyPermissions(withdrawals=True))
+    hold(exchange, one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
 
 
 async def a_key_that_can_withdraw_is_a_critical_alert_no_money_and_still_a_watch(folder):
@@ -83,7 +84,7 @@ async def a_journal_that_was_lost_learns_from_the_exchange_what_was_spent_and_th
 
 async def where_the_history_does_not_show_the_opening_it_only_watches_until_arm(folder):
     async with world(folder) as here:
-        here.account().changes.clear()
+        here.account().margin_changes.clear()
         async with daemon(here) as guarded:
             await watching(guarded)
             here.exchange.set_mark("BTCUSDT", BREACHED)
@@ -97,7 +98,7 @@ async def where_the_history_does_not_show_the_opening_it_only_watches_until_arm(
 
 def _two_accounts(exchange):
     for name in ("calm", "stuck"):
-        exchange.open_position(account(exchange, name), "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+        hold(exchange, account(exchange, name), "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
 
 
 async def an_account_that_hangs_delays_no_other(folder):
@@ -105,7 +106,7 @@ async def an_account_that_hangs_delays_no_other(folder):
         await watching(guarded, "calm")
         await watching(guarded, "stuck")
         stuck, calm = here.account("stuck"), guarded.service.watches["calm"]
-        here.exchange.faults.add(Fault(kind=FaultKind.HANG, api_key=stuck.api_key, seconds=30))
+        here.exchange.faults.add(Fault(kind=FaultKind.SLOW, api_key=stuck.api_key, seconds=30))
         await asyncio.sleep(1.5)
         hanging, before = guarded.service.watches["stuck"]._cycles, calm._cycles
         here.exchange.set_mark("BTCUSDT", BREACHED)

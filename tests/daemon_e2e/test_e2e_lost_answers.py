@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 from daemon_kit import BREACHED, NEEDED, World, cycles, daemon, until, watching, world
 
-from guard.demo.binance import Fault, FaultKind
+from guard.demo.exchange import Fault, FaultKind
 
 FENCE = timedelta(seconds=2)  # Of loopback hosts: half a second for its turn, a second of recvWindow, some slack.
 LOST = [("unknown_outcome", "fired"), ("unknown_outcome", "resolved")]
@@ -32,17 +32,17 @@ def _on_write(kind: FaultKind, **fields) -> Fault:
 
 
 def _body(body: str, status: int = 200) -> Fault:
-    return _on_write(FaultKind.BODY, body=body, status=status)
+    return _on_write(FaultKind.ANSWER, body=body, status=status, content_type="text/html")
 
 
 APPLIED_UNSEEN = {
-    "lost after": _on_write(FaultKind.LOST_AFTER),
-    "late": _on_write(FaultKind.LATE, seconds=0.4),
+    "lost after": _on_write(FaultKind.LOSE_AFTER),
+    "late": _on_write(FaultKind.APPLY_LATE, seconds=0.4),
     "truncated": _on_write(FaultKind.TRUNCATED),
 }
 NEVER_APPLIED = {
-    "lost before": _on_write(FaultKind.LOST_BEFORE),
-    "hangs beyond its window": _on_write(FaultKind.HANG, seconds=1.6),
+    "lost before": _on_write(FaultKind.LOSE_BEFORE),
+    "hangs and is never done": _on_write(FaultKind.HANG, seconds=1.6),
     "HTML with 200": _body("<html>welcome</html>"),
     "an empty body with 200": _body(""),
     "null with 200": _body("null"),
@@ -55,7 +55,9 @@ NEVER_APPLIED = {
 }
 CLEAR_NOES = {
     "-4051": _on_write(FaultKind.REJECT, code=-4051, message="Isolated balance insufficient."),
-    "429": _on_write(FaultKind.RATE_LIMIT, seconds=1),
+    "429": _on_write(
+        FaultKind.ANSWER, status=429, body='{"code": -1003, "msg": "Too many requests."}', retry_after_s=1
+    ),
 }
 CASES = {
     **{name: Case(fault=fault, ends=["applied"], told=LOST) for name, fault in APPLIED_UNSEEN.items()},

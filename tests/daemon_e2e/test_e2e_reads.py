@@ -13,13 +13,15 @@ from daemon_kit import (
     account,
     cycles,
     daemon,
+    hold,
     name_of,
+    rate_limit,
     until,
     watching,
     world,
 )
 
-from guard.demo.binance import Fault, FaultKind
+from guard.demo.exchange import Fault, FaultKind
 from guard.journal import Journal
 from guard.snapshot import PositionKey, Side
 
@@ -35,7 +37,9 @@ def _lives(here):
 async def an_exchange_that_answers_html_is_stale_then_blind_and_its_end_is_told_once(folder):
     async with world(folder, data_age=SHORT_AGES) as here, daemon(here) as guarded:
         await watching(guarded)
-        here.exchange.faults.add(Fault(kind=FaultKind.BODY, body="<html>maintenance</html>", status=200))
+        here.exchange.faults.add(
+            Fault(kind=FaultKind.ANSWER, body="<html>maintenance</html>", status=200, content_type="text/html")
+        )
         await until("it is blind", lambda: here.told("blind", "escalated"), of=guarded)
         assert [one["event"] for one in here.told("stale")] == ["fired"]
         (row,) = guarded.service.status()["accounts"]
@@ -52,7 +56,7 @@ async def an_exchange_that_answers_html_is_stale_then_blind_and_its_end_is_told_
 
 async def an_exchange_that_is_down_at_the_start_is_blind_in_its_time_and_watched_when_it_is_back(folder):
     async with world(folder, data_age=SHORT_AGES) as here:
-        here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE))
+        here.exchange.faults.add(Fault(kind=FaultKind.LOSE_BEFORE))
         async with daemon(here) as guarded:
             await until("it says that it is blind", lambda: here.told("blind", "fired"), of=guarded)
             here.exchange.set_mark("BTCUSDT", BREACHED)
@@ -63,9 +67,9 @@ async def an_exchange_that_is_down_at_the_start_is_blind_in_its_time_and_watched
 async def within_retry_after_not_one_request_leaves(folder):
     async with world(folder) as here, daemon(here) as guarded:
         await watching(guarded)
-        fault = Fault(kind=FaultKind.RATE_LIMIT, path="/positionRisk", times=1, seconds=4)
+        fault = rate_limit(4, path="/positionRisk")
         here.exchange.faults.add(fault)
-        await until("the ban", lambda: fault.times == 0, of=guarded)
+        await until("the ban", lambda: here.exchange.faults.states()[0].struck, of=guarded)
         asked = sum(here.exchange.requests.values())
         await asyncio.sleep(2.5)
         assert sum(here.exchange.requests.values()) == asked
@@ -75,7 +79,7 @@ async def within_retry_after_not_one_request_leaves(folder):
 async def a_long_retry_after_is_told_as_blindness_long_before_it_is_over(folder):
     async with world(folder, data_age=SHORT_AGES) as here, daemon(here) as guarded:
         await watching(guarded)
-        here.exchange.faults.add(Fault(kind=FaultKind.RATE_LIMIT, path="/positionRisk", times=1, seconds=60))
+        here.exchange.faults.add(rate_limit(60, path="/positionRisk"))
         await until("it is blind", lambda: "blind" in {one["kind"] for one in here.messages}, of=guarded, within_s=12)
 
 
@@ -83,7 +87,7 @@ async def an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three
     async with world(folder) as here, daemon(here) as guarded:
         await watching(guarded)
         (life,) = _lives(here).values()
-        here.exchange.faults.add(Fault(kind=FaultKind.EMPTY, path="/positionRisk"))
+        here.exchange.faults.add(Fault(kind=FaultKind.EMPTY_LIST, path="/positionRisk"))
         await until("it is told", lambda: [one for one in here.told("alert") if one["level"] == "unknown"], of=guarded)
         assert _lives(here)[BTC].life_id == life.life_id
         assert guarded.service.status()["accounts"][0]["level"] == "unknown"
@@ -94,7 +98,7 @@ async def an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three
         here.exchange.set_mark("BTCUSDT", Decimal(55_000))  # 12.4 % away: its end is worth a message.
         await until("it is at warn", lambda: [m for m in here.told("alert") if m["level"] == "warn"], of=guarded)
         one = here.account()
-        here.exchange.close_position(one, one.holdings[0])
+        here.exchange.close_position(one, "BTCUSDT", Side.LONG)
         await until("the first read without it", lambda: guarded.service.watches["main"].reader.is_suspect, of=guarded)
         before = here.exchange.requests[POSITIONS]
         await until("its end is told", lambda: here.told("vanished"), of=guarded)
@@ -104,14 +108,14 @@ async def an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three
 
 def _two_longs(exchange):
     one = account(exchange)
-    exchange.open_position(one, "ETHUSDT", Decimal(2), leverage=5, isolated=True)
-    exchange.open_position(one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+    hold(exchange, one, "ETHUSDT", Decimal(2), leverage=5, isolated=True)
+    hold(exchange, one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
 
 
 async def beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved(folder):
     async with world(folder, build=_two_longs) as here, daemon(here) as guarded:
         await watching(guarded)
-        fault = Fault(kind=FaultKind.BROKEN_ROW, path="/positionRisk", field_name="markPrice", value="NaN")
+        fault = Fault(kind=FaultKind.BROKEN_ROW, path="/positionRisk", name="markPrice", value="NaN")
         here.exchange.faults.add(fault)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("the good one is saved", lambda: here.moved() == [NEEDED], of=guarded)
@@ -130,7 +134,7 @@ async def positions_that_stand_still_hide_no_fall_and_draw_no_money_without_effe
     rules = SHIELD.replace("[rules.top_up]", '[rules.top_up]\ncooldown = "0s"')
     async with world(folder, rules=rules) as here, daemon(here) as guarded:
         await watching(guarded)
-        here.exchange.faults.add(Fault(kind=FaultKind.STALE, path="/positionRisk"))
+        here.exchange.faults.add(Fault(kind=FaultKind.FROZEN, path="/positionRisk"))
         await cycles(guarded, 1)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("danger is told", lambda: [m for m in here.messages if m["level"] == "danger"], of=guarded)

@@ -4,27 +4,15 @@ import json
 from decimal import Decimal
 
 import pytest
-from daemon_kit import (
-    BREACHED,
-    NEEDED,
-    SHIELD,
-    Played,
-    account,
-    cycles,
-    daemon,
-    name_of,
-    until,
-    watching,
-    world,
-)
+from daemon_kit import BREACHED, NEEDED, SHIELD, Played, account, cycles, daemon, hold, name_of, until, watching, world
 
 TARGET = Decimal("0.12")
 
 
 def _with_a_cross_position(exchange):
     one = account(exchange)
-    exchange.open_position(one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
-    exchange.open_position(one, "ETHUSDT", Decimal(2), leverage=10, isolated=False)
+    hold(exchange, one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+    hold(exchange, one, "ETHUSDT", Decimal(2), leverage=10, isolated=False)
 
 
 async def a_crossed_trigger_is_one_request_that_restores_the_target_and_a_signed_alert(folder):
@@ -33,7 +21,7 @@ async def a_crossed_trigger_is_one_request_that_restores_the_target_and_a_signed
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("it is told", lambda: here.told("action"), of=guarded)
         await cycles(guarded, 1)
-        (sent,) = here.exchange.margin_posts
+        (sent,) = (post.fields for post in here.exchange.margin_posts)
         (intent,) = here.intents()
         assert intent.state.value == "applied"
         assert Decimal(sent["amount"]) == intent.amount == NEEDED
@@ -93,8 +81,8 @@ async def a_spent_budget_ends_the_top_ups_and_the_alert_says_so(folder):
 
 def _hedged(exchange):
     one = account(exchange, hedge_mode=True)
-    exchange.open_position(one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
-    exchange.open_position(one, "BTCUSDT", Decimal("-0.5"), leverage=5, isolated=True)
+    hold(exchange, one, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+    hold(exchange, one, "BTCUSDT", Decimal("-0.5"), leverage=5, isolated=True)
 
 
 async def of_two_hedged_legs_only_the_one_in_danger_is_topped_up_and_named_on_the_wire(folder):
@@ -103,17 +91,17 @@ async def of_two_hedged_legs_only_the_one_in_danger_is_topped_up_and_named_on_th
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("it is told", lambda: here.told("action"), of=guarded)
         await cycles(guarded, 1)
-        (sent,) = here.exchange.margin_posts
+        (sent,) = (post.fields for post in here.exchange.margin_posts)
         assert sent["positionSide"] == "LONG"
-        assert here.account().find("BTCUSDT", "LONG").isolated_wallet == 6_000 + NEEDED
-        assert here.account().find("BTCUSDT", "SHORT").isolated_wallet == 6_000
+        assert here.account().positions["BTCUSDT", "LONG"].isolated_wallet == 6_000 + NEEDED
+        assert here.account().positions["BTCUSDT", "SHORT"].isolated_wallet == 6_000
         levels = {str(one.key): one.level.word for one in guarded.service.watches["main"].decision.positions}
         assert levels["BTC/USDT:USDT short"] == "ok"
         assert levels["BTC/USDT:USDT long"] != "ok"
         # And the other way: the short's turn, at (30,000 + 6,000) / (0.5 * 1.004) = 71,713.15.
         here.exchange.set_mark("BTCUSDT", Decimal(67_000))
         await until("the short is told", lambda: len(here.told("action")) == 2, of=guarded)
-        assert here.exchange.margin_posts[-1]["positionSide"] == "SHORT"
+        assert here.exchange.margin_posts[-1].fields["positionSide"] == "SHORT"
         assert here.books_agree()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon_kit import POSITIONS, cycles, daemon, until, watching, world
 
-from guard.demo.binance import Fault, FaultKind
+from guard.demo.exchange import Fault, FaultKind
 
 
 @contextmanager
@@ -40,7 +40,7 @@ async def test_it_is_ready_after_the_first_cycle_fed_by_each_and_by_none_that_ha
             assert heard[0] == "READY=1"
             await until("it is fed", lambda: _fed(heard) >= 2, of=guarded)
             assert "STATUS=1 accounts, worst level watch" in heard[-1]
-            here.exchange.faults.add(Fault(kind=FaultKind.HANG, path="/positionRisk", seconds=4, times=1))
+            here.exchange.faults.add(Fault(kind=FaultKind.SLOW, path="/positionRisk", seconds=4, times=1))
             before = here.exchange.requests[POSITIONS]
             await until("a read hangs", lambda: here.exchange.requests[POSITIONS] > before, of=guarded)
             fed = _fed(heard)
@@ -55,7 +55,7 @@ async def test_it_is_ready_after_the_first_cycle_fed_by_each_and_by_none_that_ha
 async def test_an_exchange_that_does_not_answer_does_not_starve_the_watchdog_but_is_named(tmp_path):
     with _notify_socket() as (path, heard):
         async with world(tmp_path) as here:
-            here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE))
+            here.exchange.faults.add(Fault(kind=FaultKind.LOSE_BEFORE))
             async with daemon(here, {"NOTIFY_SOCKET": path}) as guarded:
                 await until("it is fed", lambda: _fed(heard) >= 2, of=guarded)
                 assert heard[0] == "READY=1"
