@@ -122,6 +122,8 @@ def rule_warnings(config: ConfigTable, written: Written) -> Iterator[str]:
                 break
         if any(mode is Mode.APPROVE for mode, _ in _modes(config, rule)) and rule.top_up is not None:
             yield f"{place}: rule '{rule.name}': 'approve' cannot ask yet, it only says what it would do"
+        if rule.match.margin_mode is MarginMode.CROSS and rule.ladder.model_fields_set:
+            yield f"{place}: rule '{rule.name}': its ladder is not used, a cross pool goes by [ladder]"
         if rule.top_up is not None and _action_above_position(rule.top_up):
             yield f"{place}: rule '{rule.name}': max_per_action is above max_per_position, which holds anyway"
 

@@ -384,3 +384,12 @@ def test_an_exchange_that_nobody_can_watch_yet_is_named_with_those_that_can(read
         ConfigError, match=r"config\.toml:\d+: accounts\.main\.exchange: found 'binance', .*binanceusdm'\?"
     ):
         read(ACCOUNT.replace("binanceusdm", "binance"))
+
+
+def test_a_ladder_that_no_pool_goes_by_is_said_to_be_unused(read):
+    rule = '[[rules]]\nname = "a"\nmatch = { margin_mode = "cross" }\n'
+    unused = "rule 'a': its ladder is not used, a cross pool goes by [ladder]"
+    assert not any(unused in warning for warning in read(ACCOUNT + rule).warnings)
+    assert any(
+        unused in warning for warning in read(ACCOUNT + rule + '[rules.ladder]\nwarn = { clear = "30%" }').warnings
+    )
