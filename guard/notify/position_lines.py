@@ -60,9 +60,17 @@ def how_far(verdict: PositionVerdict) -> Iterator[str]:
     mark = figures.position.mark_price
     ours, theirs = figures.crossings.nearest, figures.position.exchange_liquidation
     yield f"Mark {wording.price(mark)}, {where(verdict)}."
-    said = f"Our model: {_answer(ours, mark)}; the exchange: {_answer(theirs, mark)}."
-    yield f"{said} The exchange's is nearer and counts." if figures.distance_basis == "exchange" else said
+    yield _both_say(ours, theirs, mark, is_theirs_nearer=figures.distance_basis == "exchange")
     yield from _how_fast(verdict)
+
+
+def _both_say(ours: Liquidation, theirs: Liquidation, mark: Decimal, *, is_theirs_nearer: bool) -> str:
+    """Compare as a person reads: what no figure shows is no difference."""
+    own, other = _answer(ours, mark), _answer(theirs, mark)
+    if own == other and ours.price is not None:
+        return f"Our model and the exchange say the same: {own}."
+    said = f"Our model: {own}; the exchange: {other}."
+    return f"{said} The exchange's is nearer and counts." if is_theirs_nearer else said
 
 
 def _answer(liquidation: Liquidation, mark: Decimal) -> str:
@@ -97,14 +105,15 @@ def what_it_costs(verdict: PositionVerdict) -> Iterator[str]:
             f"required {wording.required(figures.requirement, currency)}."
         )
     terms = verdict.rule.top_up if verdict.rule is not None else None
-    if terms is not None and verdict.money_to_target is not None:
+    if terms is not None and verdict.money_to_target:  # Nothing to say where it is beyond its target already.
         yield f"Back to {wording.distance(terms.target)} costs {wording.required(verdict.money_to_target, currency)}."
     if terms is not None:
         left, now = _known(verdict.budget_left, currency), _known(verdict.spendable, currency)
         yield f"Budget left: {left}; to spend now: {now}."
-    if verdict.guarded_liquidation_price is not None:
-        at = wording.liquidation_price(verdict.guarded_liquidation_price, mark=position.mark_price)
-        yield f"With all of its budget: liquidated at {at}."
+    guarded = verdict.guarded_liquidation_price
+    if guarded is not None and guarded != figures.crossings.nearest.price:  # The same: no budget moves it.
+        at = wording.liquidation_price(guarded, mark=position.mark_price)
+        yield f"With all of its budget added: liquidated at {at}."
 
 
 def _known(amount: Decimal | None, currency: str) -> str:
@@ -118,7 +127,7 @@ def what_guard_does(verdict: PositionVerdict) -> str:
         return f"guard adds no money: {verdict.withheld.text}"
     if verdict.trigger is not None:
         note = f" ({verdict.trigger_note})" if verdict.trigger_note else ""
-        return f"guard looks into adding margin at {wording.distance(verdict.trigger)} and nearer{note}."
+        return f"The trigger for adding margin is at {wording.distance(verdict.trigger)}{note}."
     return "guard only watches it: no budget is written for it."
 
 

@@ -66,13 +66,13 @@ def test_a_danger_says_all_that_a_locked_phone_needs_in_its_title_and_the_rest_i
     assert read.text.splitlines() == [
         "Mark 58,700, 7.8 % from liquidation (54,101).",
         "Our model: 54,101; the exchange: 54,091.",
-        "guard looks into adding margin at 8 % and nearer.",
+        "The trigger for adding margin is at 8 %.",
         "To do: add margin at the exchange, make the position smaller, or close it.",
         "At stake: its margin, 3,050.13 USDT.",
         "Margin balance 2,400.32 USDT, required 132.08 USDT.",
         "Back to 16 % costs 2,561.13 USDT.",
         "Budget left: 500 USDT; to spend now: 250 USDT.",
-        "With all of its budget: liquidated at 53,089.",
+        "With all of its budget added: liquidated at 53,089.",
         "BTC/USDT:USDT long, isolated, account main.",
         "Why: distance 7.8 % is at or below danger 8 %.",
         "Data: 2 s old (read at 04:12:05 UTC).",
@@ -114,6 +114,20 @@ def test_the_exchanges_price_counts_and_is_named_where_it_is_nearer():
     read = told(alert(position=position_verdict(figures=figures)))
     assert read.title.startswith("DANGER BTC long 7 % from liquidation (54,592)")
     assert "Our model: 54,101; the exchange: 54,592. The exchange's is nearer and counts." in read.text
+
+
+def test_two_prices_that_read_the_same_are_not_compared():
+    figures = position_figures(distance_basis="exchange", exchange_liquidation=at("54100.3800001"))
+    read = told(alert(position=position_verdict(figures=figures)))
+    assert "Our model and the exchange say the same: 54,101." in read.text
+    assert "nearer" not in read.text
+
+
+def test_what_no_money_changes_is_no_line():
+    own = position_figures().crossings.nearest.price
+    read = told(alert(position=position_verdict(money_to_target=Decimal(0), guarded_liquidation_price=own)))
+    assert "costs" not in read.text
+    assert "With all of its budget" not in read.text
 
 
 def test_how_fast_is_told_where_it_is_known():
