@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,11 @@ from guard.daemon.keys import KeyGuard
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller
 from guard.daemon.watch import AccountWatch
-from guard.demo.binance import DemoAccount, DemoExchange, serve
+from guard.demo.exchange import DemoAccount, DemoExchange, MarginPost, serve
 from guard.demo.receiver import SECRET, receive_webhooks
 from guard.demo.stage import ccxt_table
 from guard.journal import Journal
+from guard.snapshot import Side
 from guard.venues import open_venue
 
 COINS = (
@@ -83,9 +85,9 @@ def _exchange(positions: int) -> tuple[DemoExchange, DemoAccount]:
     """Open isolated longs of 30,000 at 5x; the first is 0.5 BTC at 60,000, liquidated at 48,192.77."""
     marks = {f"{coin}USDT": Decimal(60_000) if coin == "BTC" else Decimal(100) for coin in COINS[:positions]}
     exchange = DemoExchange(marks)
-    account = exchange.add_account(DemoAccount(name="bench", api_key=KEY, secret=API_SECRET, wallet=WALLET))
+    account = exchange.add_account(DemoAccount(name="bench", api_key=KEY, secret=API_SECRET, balances={"USDT": WALLET}))
     for symbol, mark in marks.items():
-        exchange.open_position(account, symbol, 30_000 / mark, leverage=5, isolated=True)
+        exchange.open_position(account, symbol=symbol, side=Side.LONG, quantity=30_000 / mark, leverage=5)
     return exchange, account
 
 
@@ -301,7 +303,7 @@ async def _requests(session: aiohttp.ClientSession, url: str) -> dict[str, int]:
 # --- From a crossing to the request ----------------------------------------------------------------------------------
 
 
-class _Arrivals(list[dict[str, str]]):
+class _Arrivals(list[MarginPost]):
     """The exchange's list of margin requests, that notes when each arrived."""
 
     def __init__(self) -> None:
@@ -309,7 +311,7 @@ class _Arrivals(list[dict[str, str]]):
         self.at: list[float] = []
         self.came = asyncio.Event()
 
-    def append(self, request: dict[str, str]) -> None:
+    def append(self, request: MarginPost) -> None:
         self.at.append(time.perf_counter())
         super().append(request)
         self.came.set()
@@ -340,7 +342,9 @@ async def _crossings(count: int) -> list[Row]:
                     took.append((arrivals.at[-1] - started) * 1000)
                     await _until(lambda number=number: len(acts) >= number)
                     exchange.set_mark("BTCUSDT", Decimal(60_000))
-                    account.holdings[0].isolated_wallet, account.wallet = Decimal(6_000), WALLET
+                    leg, held = next(iter(account.positions.items()))
+                    account.positions[leg] = replace(held, isolated_wallet=Decimal(6_000))
+                    account.balances["USDT"] = WALLET
                     await _reads(exchange, 2)
     assert len(arrivals) == count
     reaction_s = statistics.median(took) / 1000

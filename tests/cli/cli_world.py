@@ -12,9 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from guard.demo.binance import DemoAccount, DemoExchange, serve
+from guard.demo.exchange import DemoAccount, DemoExchange, serve
 from guard.demo.receiver import SECRET, receive_webhooks
 from guard.demo.stage import ccxt_table
+from guard.snapshot import MarginMode, Side
 
 MARKS = {
     "BTCUSDT": Decimal(60_000),
@@ -155,31 +156,45 @@ def add_account(exchange: DemoExchange, name: str = "main", wallet: int = 20_000
             name=name,
             api_key=f"key-of-{name}-canary",
             secret=f"secret-of-{name}-canary",
-            wallet=Decimal(wallet),
+            balances={"USDT": Decimal(wallet)},
             **fields,
         )
     )
 
 
+def hold(
+    exchange: DemoExchange, one: DemoAccount, symbol: str, amount: Decimal, *, leverage: int, isolated: bool
+) -> None:
+    """Open a position at the mark; a negative amount is a short."""
+    exchange.open_position(
+        one,
+        symbol=symbol,
+        side=Side.LONG if amount > 0 else Side.SHORT,
+        quantity=abs(amount),
+        leverage=leverage,
+        margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
+    )
+
+
 def one_long(exchange: DemoExchange) -> None:
     """Add the account "main" with 0.5 BTC at 5x: it is liquidated at (30,000 - 6,000) / 0.498 = 48,192.77."""
-    exchange.open_position(add_account(exchange), "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+    hold(exchange, add_account(exchange), "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
 
 
 def every_kind(exchange: DemoExchange) -> None:
     """Add an isolated long and short (one-way), hedged pairs in both margin modes, and a cross pool of two coins."""
     one_way = add_account(exchange, "oneway")
-    exchange.open_position(one_way, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
-    exchange.open_position(one_way, "ETHUSDT", Decimal("-7.5"), leverage=8, isolated=True)
-    exchange.open_position(one_way, "DOGEUSDT", Decimal(90_000), leverage=10, isolated=True)
+    hold(exchange, one_way, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+    hold(exchange, one_way, "ETHUSDT", Decimal("-7.5"), leverage=8, isolated=True)
+    hold(exchange, one_way, "DOGEUSDT", Decimal(90_000), leverage=10, isolated=True)
     hedged = add_account(exchange, "hedged", hedge_mode=True)
-    exchange.open_position(hedged, "BTCUSDT", Decimal("0.4"), leverage=10, isolated=True)
-    exchange.open_position(hedged, "BTCUSDT", Decimal("-0.25"), leverage=10, isolated=True)
-    exchange.open_position(hedged, "ETHUSDT", Decimal(40), leverage=10, isolated=False)
-    exchange.open_position(hedged, "ETHUSDT", Decimal(-15), leverage=10, isolated=False)
+    hold(exchange, hedged, "BTCUSDT", Decimal("0.4"), leverage=10, isolated=True)
+    hold(exchange, hedged, "BTCUSDT", Decimal("-0.25"), leverage=10, isolated=True)
+    hold(exchange, hedged, "ETHUSDT", Decimal(40), leverage=10, isolated=False)
+    hold(exchange, hedged, "ETHUSDT", Decimal(-15), leverage=10, isolated=False)
     pool = add_account(exchange, "pool", wallet=9_000)
-    exchange.open_position(pool, "BTCUSDT", Decimal("0.9"), leverage=10, isolated=False)
-    exchange.open_position(pool, "SOLUSDT", Decimal(-200), leverage=10, isolated=False)
+    hold(exchange, pool, "BTCUSDT", Decimal("0.9"), leverage=10, isolated=False)
+    hold(exchange, pool, "SOLUSDT", Decimal(-200), leverage=10, isolated=False)
     for symbol, price in (("BTCUSDT", 58_700), ("ETHUSDT", 3_060), ("SOLUSDT", 152)):
         exchange.set_mark(symbol, Decimal(price))
 

@@ -5,9 +5,9 @@ import re
 from decimal import Decimal
 
 import pytest
-from cli_world import SHIELD, add_account, every_kind, guard, one_long, world
+from cli_world import SHIELD, add_account, every_kind, guard, hold, one_long, world
 
-from guard.demo.binance import Fault, FaultKind
+from guard.demo.exchange import Fault, FaultKind, KeyPermissions
 from guard.demo.receiver import SECRET
 
 DEAD_HOOK = f'[notify.webhook.ops]\nurl = "http://127.0.0.1:9/alerts"\nsecret = "{SECRET}"\n'  # Port 9 discards.
@@ -61,7 +61,7 @@ async def test_offline_judges_the_config_and_asks_nobody(tmp_path):
 
 async def test_a_key_that_may_withdraw_exits_77_and_the_rest_is_still_checked(tmp_path):
     async with world(tmp_path, build=one_long) as here:
-        here.exchange.accounts["key-of-main-canary"].scopes["enableWithdrawals"] = True
+        here.exchange.accounts["key-of-main-canary"].permissions = KeyPermissions(withdrawals=True)
         answer = await here.guard("check")
         assert answer.status == 77
         assert lines_of(answer, "KEYS") == [
@@ -80,7 +80,9 @@ async def test_keys_that_are_refused_exit_77_and_are_never_printed(tmp_path):
 
 async def test_an_exchange_that_cannot_be_reached_exits_69_and_says_at_what(tmp_path):
     async with world(tmp_path, build=one_long) as here:
-        here.exchange.faults.add(Fault(kind=FaultKind.BODY, status=503, body="<html>maintenance</html>"))
+        here.exchange.faults.add(
+            Fault(kind=FaultKind.ANSWER, status=503, body="<html>maintenance</html>", content_type="text/html")
+        )
         answer = await here.guard("check")
         assert answer.status == 69
         assert {"main clock", "main markets and modes", "main positions"} <= {
@@ -98,11 +100,11 @@ async def test_a_channel_that_is_down_exits_69(tmp_path):
 async def test_what_works_but_should_be_known_is_a_note_and_exits_0(tmp_path):
     def build(exchange):
         account = add_account(exchange, wallet=6_900)
-        exchange.open_position(account, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
+        hold(exchange, account, "BTCUSDT", Decimal("0.5"), leverage=5, isolated=True)
 
     cross = '[[rules]]\nname = "nothing"\nmatch = { symbol = "LUNA/*" }\n'
     async with world(tmp_path, build=build, rules=SHIELD + cross, notify="") as here:
-        here.exchange.clock_skew_ms = 900
+        here.exchange.faults.add(Fault(kind=FaultKind.CLOCK_SKEW, seconds=0.9))
         answer = await here.guard("check", GUARD_ACCOUNTS__MAIN__SECRET="secret-of-main-canary")
         assert answer.status == 0
         notes = "\n".join(lines_of(answer, "note"))
@@ -123,7 +125,7 @@ async def test_one_dead_account_does_not_keep_the_others_from_being_checked(tmp_
         add_account(exchange, "other")
 
     async with world(tmp_path, build=build) as here:
-        here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE, api_key="key-of-other-canary"))
+        here.exchange.faults.add(Fault(kind=FaultKind.LOSE_BEFORE, api_key="key-of-other-canary"))
         answer = await here.guard("check")
         assert answer.status == 69
         assert "main BTC/USDT:USDT long  liquidation" in answer.out
@@ -155,7 +157,7 @@ async def test_a_config_that_is_not_there_exits_78_and_is_named(tmp_path, named_
 
 async def test_a_key_that_can_only_look_is_a_note_where_money_should_move(tmp_path):
     async with world(tmp_path, build=one_long) as here:
-        here.exchange.accounts["key-of-main-canary"].scopes["enableFutures"] = False
+        here.exchange.accounts["key-of-main-canary"].permissions = KeyPermissions(futures=False)
         acting = await here.guard("check")
         here.rewrite('mode = "act"', 'mode = "observe"')
         looking = await here.guard("check")

@@ -6,18 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from cli_world import (
-    POSITIONS,
-    add_account,
-    every_kind,
-    one_long,
-    rows_of,
-    started,
-    until,
-    world,
-)
+from cli_world import POSITIONS, add_account, every_kind, hold, one_long, rows_of, started, until, world
 
-from guard.demo.binance import Fault, FaultKind
+from guard.demo.exchange import Fault, FaultKind
+from guard.snapshot import Side
 
 # Source: the contract of `status --json` (docs and README); scripts may rely on the order as they read it.
 ACCOUNT_KEYS = ["account", "exchange", "mode", "state", "data_age_s", "level", "pools", "positions", "gaps"]
@@ -230,13 +222,15 @@ async def test_the_exit_status_tells_the_level_when_asked_to(tmp_path, mark, lev
 
 def two_longs(exchange):
     one_long(exchange)
-    exchange.open_position(add_account(exchange, "other"), "ETHUSDT", Decimal(1), leverage=2, isolated=True)
+    hold(exchange, add_account(exchange, "other"), "ETHUSDT", Decimal(1), leverage=2, isolated=True)
 
 
 async def test_a_row_that_cannot_be_read_is_unknown_and_exits_3_and_danger_wins_over_it(tmp_path):
     async with world(tmp_path, build=two_longs) as here:
         here.exchange.faults.add(
-            Fault(kind=FaultKind.BROKEN_ROW, path=POSITIONS, api_key="key-of-other-canary", field_name="positionAmt")
+            Fault(
+                kind=FaultKind.BROKEN_ROW, path=POSITIONS, api_key="key-of-other-canary", name="positionAmt", value=None
+            )
         )
         calm = await here.guard("status", "--json", "--exit-code")
         other = calm.document["accounts"][1]
@@ -248,7 +242,7 @@ async def test_a_row_that_cannot_be_read_is_unknown_and_exits_3_and_danger_wins_
 
 async def test_one_dead_account_leaves_the_others_on_the_screen(tmp_path):
     async with world(tmp_path, build=two_longs) as here:
-        here.exchange.faults.add(Fault(kind=FaultKind.LOST_BEFORE, api_key="key-of-other-canary"))
+        here.exchange.faults.add(Fault(kind=FaultKind.LOSE_BEFORE, api_key="key-of-other-canary"))
         answer, told, shown = await asyncio.gather(
             here.guard("status", "--json"), here.guard("status", "--exit-code"), here.guard("status")
         )
@@ -263,7 +257,9 @@ async def test_one_dead_account_leaves_the_others_on_the_screen(tmp_path):
 
 async def test_when_no_account_can_be_read_it_exits_69_and_the_document_still_says_so(tmp_path):
     async with world(tmp_path, build=two_longs) as here:
-        here.exchange.faults.add(Fault(kind=FaultKind.BODY, status=502, body="<html>bad gateway</html>"))
+        here.exchange.faults.add(
+            Fault(kind=FaultKind.ANSWER, status=502, body="<html>bad gateway</html>", content_type="text/html")
+        )
         answer = await here.guard("status", "--json")
         assert answer.status == 69
         assert {account["state"] for account in answer.document["accounts"]} == {"blind"}
@@ -314,13 +310,13 @@ async def test_a_position_that_the_journal_knows_is_not_forgotten_by_one_empty_l
         here.exchange.set_mark("BTCUSDT", Decimal(52_000))
         here.rewrite('mode = "act"', 'mode = "observe"')
         await here.guard("run", "--once")
-        here.exchange.faults.add(Fault(kind=FaultKind.EMPTY, path=POSITIONS, api_key="key-of-main-canary"))
+        here.exchange.faults.add(Fault(kind=FaultKind.EMPTY_LIST, path=POSITIONS, api_key="key-of-main-canary"))
         missed = (await here.guard("status", "--json")).document["accounts"][0]
         assert (missed["level"], missed["positions"]) == ("danger", [])
         assert any(gap["subject"] == "BTC/USDT:USDT long" for gap in missed["gaps"])
         here.exchange.faults.clear()
         main = here.exchange.accounts["key-of-main-canary"]
-        here.exchange.close_position(main, main.holdings[0])
+        here.exchange.close_position(main, "BTCUSDT", Side.LONG)
         closed = (await here.guard("status", "--json")).document["accounts"][0]
         assert (closed["level"], closed["positions"]) == ("ok", [])
 
@@ -328,7 +324,7 @@ async def test_a_position_that_the_journal_knows_is_not_forgotten_by_one_empty_l
 async def test_a_multi_assets_account_is_watched_by_the_exchanges_own_ratio_and_says_so(tmp_path):
     def build(exchange):
         account = add_account(exchange, multi_assets=True)
-        exchange.open_position(account, "BTCUSDT", Decimal("0.5"), leverage=10, isolated=False)
+        hold(exchange, account, "BTCUSDT", Decimal("0.5"), leverage=10, isolated=False)
 
     async with world(tmp_path, build=build) as here:
         answer, shown = await asyncio.gather(here.guard("status", "--json"), here.guard("status"))

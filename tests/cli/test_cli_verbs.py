@@ -5,7 +5,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from cli_world import add_account, guard, one_long, started, world
+from cli_world import add_account, guard, hold, one_long, started, world
 
 CALC = """
 [[collateral]]
@@ -39,7 +39,7 @@ COMMANDS = ("demo", "check", "status", "run", "calc", "history", "arm", "disarm"
 
 def two_accounts(exchange):
     one_long(exchange)
-    exchange.open_position(add_account(exchange, "other"), "ETHUSDT", Decimal(1), leverage=2, isolated=True)
+    hold(exchange, add_account(exchange, "other"), "ETHUSDT", Decimal(1), leverage=2, isolated=True)
 
 
 async def test_history_tells_the_rescue_in_order_with_its_reasons(tmp_path):
