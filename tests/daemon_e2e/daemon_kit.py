@@ -299,11 +299,12 @@ class Played:
     def __init__(self, stories: Sequence[Story], folder: Path) -> None:
         self._ends = asyncio.run(self._play(stories, folder))
 
-    def __call__(self, story: Story) -> None:
-        """Raise what the story raised."""
+    def __call__(self, story: Story) -> bool:
+        """Return that the story came to its end; raise what it raised."""
         end = self._ends[story]
         if end is not None:
             raise end
+        return True
 
     async def _play(self, stories: Sequence[Story], folder: Path) -> dict[Story, BaseException | None]:
         told = (story(folder / str(number)) for number, story in enumerate(stories))

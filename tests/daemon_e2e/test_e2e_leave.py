@@ -135,5 +135,5 @@ def played(tmp_path_factory):
 
 
 @pytest.mark.parametrize("story", STORIES, ids=name_of)
-def test_leave(played, story):
-    played(story)
+def test_money_moves_only_by_leave(played, story):
+    assert played(story)

@@ -133,5 +133,5 @@ def played(tmp_path_factory):
 
 
 @pytest.mark.parametrize("story", STORIES, ids=name_of)
-def test_rescue(played, story):
-    played(story)
+def test_a_rescue_is_exact_and_stays_inside_its_terms(played, story):
+    assert played(story)
