@@ -61,14 +61,25 @@ class Actor:
         self._now = now
         self.is_writing = False
         self._refused: dict[PositionKey, _Refusals] = {}
+        self._told_unwritten: set[tuple[str, IntentState]] = set()  # Told, and the journal could not note it.
         self._said: dict[PositionKey, datetime] = {}  # When a top-up that is only said was last said.
 
     async def settle(self) -> None:
-        """Settle open intents from the exchange's own records, and tell every outcome that was not told yet."""
+        """Settle open intents from the exchange's own records."""
         for intent in await settle_open(self._journal, self._judge.reader.venue, self._judge.name, self._now):
             log.info("intent.settled", intent=intent.intent_id, state=intent.state.value, evidence=intent.evidence)
+
+    def tell_outcomes(self) -> None:
+        """Tell every outcome, or lack of one, that was not told yet. While the journal is broken, each only once."""
+        if self._journal.broken is None:
+            self._told_unwritten.clear()
         for intent in self._journal.untold(self._judge.name):
-            self._teller.tell(self._message_of_untold(intent))
+            if (intent.intent_id, intent.state) not in self._told_unwritten:
+                self._tell(intent, self._message_of_untold(intent))
+
+    def _tell(self, intent: Intent, message: "Message") -> None:
+        if not self._teller.tell(message):
+            self._told_unwritten.add((intent.intent_id, intent.state))
 
     async def act(self, decision: Decision) -> None:
         """Make the top-ups of a decision that was just recorded. A failure of one leaves the others their turn."""
@@ -151,6 +162,7 @@ class Actor:
         """Return the verdict on a mark read just now, and on wallets that no write of ours has touched since."""
         await self._judge.reader.read_again_if_needed()
         await self._judge.reader.read_mark(key.symbol)
+        self._judge.reader.check_fit_to_spend()
         return _verdict(self._judge.decide(fresh=True), key)
 
     async def _follow_up(self, intent: Intent, before: PositionVerdict) -> None:
@@ -169,7 +181,7 @@ class Actor:
             )
             if missed:
                 log.error("effect.missed", intent=intent.intent_id, reason=missed)
-        self._teller.tell(self._message(intent, before, after))
+        self._tell(intent, self._message(intent, before, after))
 
     def _message(self, intent: Intent, before: PositionVerdict, after: PositionVerdict | None) -> "Message":
         act = self._act_of(intent, after=after, level=before.level)
@@ -182,7 +194,7 @@ class Actor:
     def _message_of_untold(self, intent: Intent) -> "Message":
         """Return what is told of an outcome that a crash or a lost answer kept from being told at once."""
         act = self._act_of(intent, after=None)
-        if intent.state is IntentState.UNKNOWN:
+        if intent.state.is_open:
             return unknown_message(act, settled_by=self._settled_by(intent), new_id=new_id)
         if intent.state is IntentState.REFUSED:
             return refused_message(act, answer=intent.evidence or "no text", new_id=new_id)

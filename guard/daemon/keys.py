@@ -30,6 +30,7 @@ class KeyGuard:
         """Ask once; return the wait until the next time. What was known stays while the exchange does not answer."""
         try:
             scopes = await self._venue.key_scopes()
+            await self._venue.clock_skew()  # Known before anything is spent: a write bears less of it than a read.
         except (VenueUnavailable, KeysRefused) as error:
             log.warning("keys.not_checked", account=self._venue.account, reason=str(error))
             return CHECK_AGAIN

@@ -62,8 +62,13 @@ class AccountReader:
             await self.read()
 
     def must_read_again(self) -> None:
-        """Note that a write of ours may have changed what was read."""
+        """Note that a write of ours may have changed what was read, or that a clock step hides how old it is."""
         self._read_again = True
+
+    def check_fit_to_spend(self) -> None:
+        """Raise VenueUnavailable when the last read grew too old meanwhile; a write may still wait for its turn."""
+        if self._read_again or self.snapshot is None or self.snapshot.age(self._now()) > SPEND_ON_READS_WITHIN:
+            raise VenueUnavailable("the look before sending took too long")
 
     def forget_ended(self, keys: Iterable[PositionKey]) -> None:
         """Note that these ends are written down."""

@@ -53,7 +53,7 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Guard until `stop` is set, then end within ten seconds."""
         async with self._parts() as teller, self._web():
-            schedule = Schedule(on_clock_step=self._clock.follow_wall)
+            schedule = Schedule(on_clock_step=self._follow_clock)
             self._add_jobs(schedule)
             stop_delivery = asyncio.Event()
             delivery = asyncio.create_task(self._deliver(teller, stop_delivery), name="delivery")
@@ -124,6 +124,12 @@ class Service:
         if self._watchdog is not None:
             watch.interval_max = self._watchdog / 3  # A calm poll must not starve the watchdog.
         return watch
+
+    def _follow_clock(self) -> None:
+        """Take over the stepped wall clock; how old things are that were read before it cannot be told by it."""
+        self._clock.follow_wall()
+        for watch in self.watches.values():
+            watch.reader.must_read_again()
 
     def _add_jobs(self, schedule: Schedule) -> None:
         for watch in self.watches.values():

@@ -18,6 +18,8 @@ from guard.policy.terms import Level
 
 log = structlog.get_logger(__name__)
 
+EMERGENCY_WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)  # Between attempts without an outbox.
+
 
 def new_id() -> str:
     return f"msg_{uuid.uuid4().hex}"
@@ -65,8 +67,8 @@ class Teller:
             self.wake.set()
         return True
 
-    def tell(self, message: Message, *, only: Sequence[str] | None = None) -> None:
-        """Commit one message for the channels whose level it reaches, or only for those named."""
+    def tell(self, message: Message, *, only: Sequence[str] | None = None) -> bool:
+        """Commit one message for the channels whose level it reaches, or only those named; return if it is on disk."""
         wanted = [
             name for name, from_level in self.routes.items() if (name in only if only else message.level >= from_level)
         ]
@@ -75,22 +77,32 @@ class Teller:
         except JournalError as error:
             log.critical("journal.unwritable", reason=str(error))
             self._send_without_journal([message])
+            return False
         self.wake.set()
+        return True
 
     def tell_channel_news(self, news: ChannelNews) -> None:
         self.tell(channel_message(news, new_id=new_id), only=news.others)
 
     def _send_without_journal(self, messages: Sequence[Message]) -> None:
-        """Try every channel once: with no outbox this is all there is, and better than silence."""
+        """Send from memory: with no outbox this is all there is, and better than silence."""
         for message in messages:
             for channel in self.channels:
                 if message.level >= channel.from_level:
-                    task = asyncio.create_task(self._send_once(channel, message))
+                    task = asyncio.create_task(_send_from_memory(channel, message))
                     self._emergencies.add(task)
                     task.add_done_callback(self._emergencies.discard)
 
-    async def _send_once(self, channel: Channel, message: Message) -> None:
+
+async def _send_from_memory(channel: Channel, message: Message) -> None:
+    for attempt, wait_s in enumerate((*EMERGENCY_WAITS_S, None), 1):
         try:
-            await channel.send(message, attempt=1)
-        except DeliveryFailed as error:
-            log.error("message.lost", channel=channel.name, message=message.id, reason=str(error))
+            await channel.send(message, attempt=attempt)
+        except DeliveryFailed as failure:
+            log.error("message.undelivered", channel=channel.name, id=message.id, reason=str(failure), attempt=attempt)
+            if wait_s is None or failure.permanent:
+                break
+            await asyncio.sleep(max(wait_s, failure.retry_after.total_seconds() if failure.retry_after else 0.0))
+        else:
+            return
+    log.critical("message.lost", channel=channel.name, id=message.id)

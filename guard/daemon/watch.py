@@ -25,6 +25,8 @@ from guard.snapshot import Mark, PositionKey
 
 log = structlog.get_logger(__name__)
 
+SETTLE_WITHIN_S = 10.0
+CLOCK_OFF_MAX = timedelta(seconds=5)  # A clock that is further from the exchange's cannot count a rolling day.
 READ_WITHIN_S = 25.0  # Settling and reading together; the schedule's deadline is only for what hangs beyond that.
 WAKES_PER_NEAR_POLL = 5  # A stream may call cycles so often at most; what lies below a line all the time calls none.
 ALIVE_SLACK_S = 100.0  # Beyond the interval: a cycle's own deadline and a little.
@@ -146,7 +148,8 @@ class AccountWatch:
         try:
             async with asyncio.timeout(READ_WITHIN_S):
                 with self._despite_the_journal():
-                    await self._actor.settle()
+                    await self._settle()
+                    self._actor.tell_outcomes()
                 await self.reader.read()
                 with self._despite_the_journal():
                     await rebuild_if_needed(self.reader, self._journal, self.settings.terms, self._now())
@@ -154,6 +157,14 @@ class AccountWatch:
         except TimeoutError:
             raise VenueUnavailable(f"no complete answer within {READ_WITHIN_S:.0f} s") from None
         return self.reader.ended
+
+    async def _settle(self) -> None:
+        """Settle for a while: records that hang lock their positions only, and the account is read all the same."""
+        try:
+            async with asyncio.timeout(SETTLE_WITHIN_S):
+                await self._actor.settle()
+        except TimeoutError:
+            log.warning("settling.cut_off", account=self.name, after_s=SETTLE_WITHIN_S)
 
     @contextmanager
     def _despite_the_journal(self) -> Iterator[None]:
@@ -175,15 +186,25 @@ class AccountWatch:
             self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
 
     def _memory(self, now: datetime) -> Memory:
-        if self._journal.broken is None:
-            with self._despite_the_journal():
+        unread = self._journal.broken
+        if unread is None:
+            try:
                 self._known = self._journal.memory(self.name, now)
-        memory = self._known
-        if self._journal.broken is not None:
-            return replace(memory, armed=False, disarmed_because=self._journal.broken, spending_known=False)
-        if memory.armed and self.keys.block is not None:
-            return replace(memory, armed=False, disarmed_because=self.keys.block)
-        return memory
+            except JournalError as error:
+                unread = str(error)
+                log.critical("journal.failed", account=self.name, reason=unread)
+        if unread is not None:  # What is remembered here may lack what was spent since.
+            return replace(self._known, armed=False, disarmed_because=unread, spending_known=False)
+        block = self.keys.block or self._clock_block()
+        if self._known.armed and block is not None:
+            return replace(self._known, armed=False, disarmed_because=block)
+        return self._known
+
+    def _clock_block(self) -> str | None:
+        skew = self.reader.venue.skew
+        if skew is None or abs(skew) <= CLOCK_OFF_MAX:
+            return None
+        return f"this machine's clock is {-skew.total_seconds():+.0f} s off the exchange's: set it (NTP)"
 
     def _terms(self) -> Terms:
         """Return the owner's terms, with data stale sooner while it is read more often."""

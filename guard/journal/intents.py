@@ -145,10 +145,12 @@ class Intents(Store):
         """Return intents whose outcome, or whose lack of one, no message was enqueued about yet, oldest first.
 
         A message is about an intent when its `alert` is the intent's id. A crash between an outcome and its message
-        leaves the intent in here, so that the next cycle can tell it.
+        leaves the intent in here, so that the next cycle can tell it; so does one during the request. Ask between
+        requests only.
         """
         return self._intents(
-            "account = ? AND told_state IS NOT state AND state NOT IN ('planned', 'sent') ORDER BY planned_at",
+            "account = ? AND told_state IS NOT state "
+            "AND NOT (state = 'unknown' AND coalesce(told_state, '') IN ('planned', 'sent')) ORDER BY planned_at",
             (account,),
         )
 

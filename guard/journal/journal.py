@@ -24,11 +24,15 @@ class Journal(Past, Alerts, OutboxShelf, History):
     """Durable memory in one SQLite file. Each base class is one shelf of it; `Store` says how it fails."""
 
     def memory(self, account: str, now: datetime) -> Memory:
-        """Return everything remembered of an account. The 24 h go by the latest clock the journal has seen."""
+        """Return everything remembered of an account.
+
+        The 24 h reach back from `now`, not from the latest clock the journal has seen, by which spending is dated: so
+        a clock that stepped back, or forth and back again, frees nothing.
+        """
         armed, because = self.arming(account)
         by_rule: defaultdict[str, Decimal] = defaultdict(Decimal)
         everything = Decimal(0)
-        for spender, rule, dollars in self.spent_since(self.clock(now) - DAY):
+        for spender, rule, dollars in self.spent_since(now - DAY):
             everything += dollars
             if spender == account and rule is not None:
                 by_rule[rule] += dollars
@@ -57,7 +61,7 @@ class Journal(Past, Alerts, OutboxShelf, History):
             return
         with self._write(now) as connection:
             replace_states(connection, account, states.values())
-            add_lives(connection, account, decision.new_lives, self.clock(now))
+            add_lives(connection, account, decision.new_lives, now)
             add_alerts(connection, decision.alerts, now)
             for message in messages:
                 put_message(connection, message, _channels_for(connection, message, routes), now)

@@ -35,7 +35,7 @@ class Past(Lives, Arming):
         """
         if not self.needs_rebuild(account):
             return
-        day_ago = self.clock(now) - INHERITS_WITHIN
+        day_ago = now - INHERITS_WITHIN
         counted = [change for change in changes if _counts(change, opened, day_ago)]
         unpriced = [change for change in counted if change.at > day_ago and dollars_of(change) is None]
         with self._write(now) as connection:

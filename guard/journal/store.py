@@ -37,6 +37,7 @@ class Store:
         self._connection = connection
         self._lock = lock
         self._read_only = read_only
+        self._place = _place_of(path)
         self._clock_written = self._read_clock()
         self._clock = self._clock_written
 
@@ -126,6 +127,10 @@ class Store:
             raise JournalError(f"{self.path} was opened to read")
         if self.broken is not None:
             raise JournalError(self.broken)
+        if self._place is None or _place_of(self.path) != self._place:
+            # SQLite would go on writing into a file that the next start cannot find.
+            self.broken = f"the journal {self.path} was taken away; nothing is spent until it is back or guard restarts"
+            raise JournalError(self.broken)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
@@ -157,6 +162,15 @@ class Store:
 
     def _failed(self, what: str, error: sqlite3.Error) -> JournalError:
         return JournalError(f"cannot {what} the journal {self.path}: {error}; nothing is spent until it works again")
+
+
+def _place_of(path: Path) -> tuple[int, int] | None:
+    """Return which file stands there. None: none, or none that can be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_folder(folder: Path) -> None:

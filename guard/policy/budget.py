@@ -143,7 +143,9 @@ def _rule_day_room(case: Case, desk: Desk) -> Room | Withheld | None:
     if isinstance(limit, Withheld):
         return limit
     planned = sum((plan.dollars for plan in desk.planned_for(case.mode) if plan.rule == case.rule.name), ZERO)
-    spent = desk.memory.spent_today_by_rule.get(case.rule.name, ZERO) + planned
+    # What was spent under a name that no rule bears any more counts for each: a new name is no new budget.
+    others = {rule.name for rule in desk.terms.rules} - {case.rule.name}
+    spent = planned + sum((d for name, d in desk.memory.spent_today_by_rule.items() if name not in others), ZERO)
     return _spent_room(
         WithheldReason.RULE_DAY_BUDGET_SPENT,
         f"max_per_day of rule {case.rule.name}",

@@ -68,8 +68,8 @@ CHOICES_KEPT = timedelta(minutes=10)  # How long margin modes, leverages and ass
 HISTORY_KEPT = timedelta(days=30)
 CLOCK_IS_OFF = "-1021"
 
-# A write waits at most 8 s for its turn, is valid for recvWindow, and the backend may take 10 s more (spot docs,
-# general information, 2026-07); 1 s for a clock that differs: 24 s.
+# A write waits at most half a second for its turn, is valid for recvWindow, and the backend may take 10 s more (spot
+# docs, general information, 2026-07); 8.5 s for what nobody documents: 24 s.
 RECV_WINDOW = timedelta(seconds=5)
 FENCE = timedelta(seconds=8) + RECV_WINDOW + timedelta(seconds=10) + timedelta(seconds=1)
 LOOPBACK_RECV_WINDOW = timedelta(seconds=1)
@@ -101,6 +101,7 @@ class BinanceUsdm:
         self._open_legs: frozenset[Leg] | None = None  # As of the last snapshot. None: there was none yet.
         self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
         self._skew: timedelta | None = None  # The exchange's clock minus ours, as last measured.
+        self._is_clock_off = False  # A write was refused for it since.
 
     @property
     def skew(self) -> timedelta | None:
@@ -201,6 +202,8 @@ class BinanceUsdm:
 
     async def _read(self, endpoint: str, *arguments: object) -> Any:
         """Ask once; once more, stamped by the exchange's clock, when it says that ours is off."""
+        if self._is_clock_off:
+            await self.clock_skew()
         try:
             return await ask(self._client, endpoint, *arguments)
         except Answered as error:
@@ -248,7 +251,11 @@ class BinanceUsdm:
         market_id = self._market_ids.get(request.key.symbol)
         if market_id is None:
             raise VenueRefused(f"{request.key}: not sent, {self.exchange} has no such market", code="not_sent")
-        return await binance_margin.add_margin(self._client, request, market_id, self._recv_window)
+        try:
+            return await binance_margin.add_margin(self._client, request, market_id, self._recv_window)
+        except VenueRefused as refusal:
+            self._is_clock_off = refusal.code == CLOCK_IS_OFF  # It is measured before the next read.
+            raise
 
     async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:
         end = self._now() + (self._skew or timedelta(0)) + timedelta(minutes=1)
@@ -296,6 +303,7 @@ class BinanceUsdm:
         """Measure it, half a round trip allowed for, and stamp later requests by the exchange's clock."""
         asked_at = self._now()
         theirs = await binance_margin.server_time(self._client)
+        self._is_clock_off = False
         self._skew = theirs - (asked_at + (self._now() - asked_at) / 2)
         self._client.options["timeDifference"] = -round(self._skew / timedelta(milliseconds=1))
         return self._skew

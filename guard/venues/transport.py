@@ -34,7 +34,7 @@ from guard.venues.lazy_ccxt import exchange_class
 from guard.venues.protocol import VenueAccount
 
 DEADLINE_S = 8.0
-LOOPBACK_WRITE_WAIT_S = 0.5
+WRITE_WAIT_S = 0.5  # What is written rests on facts that grow old.
 BURST_S = 1.0  # So much of the pace may be saved up: a re-read and the write after it do not wait.
 ANSWER_BYTES_MAX = 8 * 2**20
 RETRY_AFTER_MAX_S = 3 * 86400.0  # The longest ban that Binance documents.
@@ -152,8 +152,7 @@ class Gate:
         self.origins = frozenset(origins)
         self.secrets = tuple(value for value in (account.api_key, account.secret, account.password) if value)
         self.is_loopback = all(is_loopback(origin.host or "") for origin in origins)
-        # A write that waits longer is not sent: a venue's fence counts on it.
-        self.write_wait_s = LOOPBACK_WRITE_WAIT_S if self.is_loopback else DEADLINE_S
+        self.write_wait_s = WRITE_WAIT_S  # A write that waits longer is not sent: a venue's fence counts on it.
         self._writes = writes
         self._one_at_a_time = asyncio.Lock()
         self._quiet_until = 0.0  # Event loop time.
@@ -166,15 +165,18 @@ class Gate:
 
     @asynccontextmanager
     async def turn(self, what: str, *, wait_s: float, pace_s: float) -> AsyncIterator[None]:
-        """Hold the line for one request. Raises NotSent when the turn does not come within `wait_s`."""
+        """Hold the line for one request. Raises NotSent when its turn, by line and pace, does not come in `wait_s`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
         try:
             async with asyncio.timeout(wait_s):
                 await self._one_at_a_time.acquire()
         except TimeoutError:
             raise NotSent(f"{what}: not sent, an earlier request held the line for {wait_s:g} s") from None
         try:
-            loop = asyncio.get_running_loop()
             self._free_at = max(self._free_at, loop.time() - BURST_S)
+            if self._free_at > until:
+                raise NotSent(f"{what}: not sent, the pace of requests allows it only in more than {wait_s:g} s")
             await asyncio.sleep(max(0.0, self._free_at - loop.time()))
             self._free_at += pace_s
             yield

@@ -5,7 +5,6 @@ The numbers: 0.5 BTC bought at 60,000 with 5x holds 6,000 USDT. Its first bracke
 4 % of critical.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -132,6 +131,8 @@ class World:
             reader = AccountReader(open_venue(account.venue, now=self.clock), self.clock)
             memory = journal.memory(account.name, self.clock())
             reader.remember_open(remembered_positions(memory), at=self.clock())
+            # One machine, one wall clock: ccxt stamps its requests by the clock that a test may step.
+            reader.venue._client.milliseconds = lambda: int(self.clock().timestamp() * 1000)
             keys = KeyGuard(reader.venue, teller, self.clock)
             watch = AccountWatch(account, reader, teller, keys, self.clock)
             try:
@@ -156,7 +157,6 @@ async def world(
     timeout_ms: int = 1_000,
     **account: object,
 ) -> AsyncIterator[World]:
-    folder.mkdir(parents=True, exist_ok=True)
     exchange = DemoExchange()
     one = exchange.add_account(
         DemoAccount(
@@ -185,7 +185,3 @@ enabled = false
 path = "journal.db"
 """)
         yield World(exchange=exchange, account=one, config=config, clock=Clock())
-
-
-async def settled_in(seconds: float = 0.0) -> None:
-    await asyncio.sleep(seconds)

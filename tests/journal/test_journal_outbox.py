@@ -182,8 +182,8 @@ def test_an_outcome_is_untold_until_a_message_about_it_is_on_disk(journal):
     live(journal)
     planned = intent()
     journal.plan(planned)
-    journal.sent(planned.intent_id, NOON)
-    assert journal.untold("main") == ()  # On its way: there is nothing to tell yet.
+    cut_off = journal.sent(planned.intent_id, NOON)
+    assert journal.untold("main") == (cut_off,)  # Found so between two requests: its process died.
 
     def tell(message_id):
         journal.enqueue(message(message_id, alert=planned.intent_id), [PHONE], NOON)
