@@ -113,7 +113,7 @@ def what_it_costs(verdict: PositionVerdict) -> Iterator[str]:
     guarded = verdict.guarded_liquidation_price
     if guarded is not None and guarded != figures.crossings.nearest.price:  # The same: no budget moves it.
         at = wording.liquidation_price(guarded, mark=position.mark_price)
-        yield f"With all of its budget added: liquidated at {at}."
+        yield f"With all that its budget and the wallet allow: liquidated at {at}."
 
 
 def _known(amount: Decimal | None, currency: str) -> str:

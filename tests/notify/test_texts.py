@@ -72,7 +72,7 @@ def test_a_danger_says_all_that_a_locked_phone_needs_in_its_title_and_the_rest_i
         "Margin balance 2,400.32 USDT, required 132.08 USDT.",
         "Back to 16 % costs 2,561.13 USDT.",
         "Budget left: 500 USDT; to spend now: 250 USDT.",
-        "With all of its budget added: liquidated at 53,089.",
+        "With all that its budget and the wallet allow: liquidated at 53,089.",
         "BTC/USDT:USDT long, isolated, account main.",
         "Why: distance 7.8 % is at or below danger 8 %.",
         "Data: 2 s old (read at 04:12:05 UTC).",
@@ -127,7 +127,7 @@ def test_what_no_money_changes_is_no_line():
     own = position_figures().crossings.nearest.price
     read = told(alert(position=position_verdict(money_to_target=Decimal(0), guarded_liquidation_price=own)))
     assert "costs" not in read.text
-    assert "With all of its budget" not in read.text
+    assert "With all that" not in read.text
 
 
 def test_how_fast_is_told_where_it_is_known():
