@@ -30,7 +30,6 @@ class KeyGuard:
         """Ask once; return the wait until the next time. What was known stays while the exchange does not answer."""
         try:
             scopes = await self._venue.key_scopes()
-            await self._venue.clock_skew()  # Known before anything is spent: a write bears less of it than a read.
         except (VenueUnavailable, KeysRefused) as error:
             log.warning("keys.not_checked", account=self._venue.account, reason=str(error))
             return CHECK_AGAIN
@@ -39,6 +38,15 @@ class KeyGuard:
         if scopes.verdict is KeyVerdict.TOO_POWERFUL and self._told is not scopes.verdict:
             self._teller.tell(keys_message(self._venue.account, scopes.text, now=self._now(), new_id=new_id))
         self._told = scopes.verdict
+        return await self._measure_clock()
+
+    async def _measure_clock(self) -> timedelta:
+        """Know how far the clocks are apart before anything is sent: a write bears less of it than a read."""
+        try:
+            await self._venue.clock_skew()
+        except (VenueUnavailable, KeysRefused) as error:
+            log.warning("clock.not_measured", account=self._venue.account, reason=str(error))
+            return CHECK_AGAIN
         return CHECK_EVERY
 
     def _why_not(self, scopes: KeyScopes) -> str | None:
