@@ -11,7 +11,7 @@ from guard.errors import DeliveryFailed, JournalError
 from guard.journal import Journal
 from guard.notify.channel import Channel
 from guard.notify.delivery import ChannelNews
-from guard.notify.texts import channel_message, journal_message, message_for
+from guard.notify.texts import bug_message, channel_message, journal_message, message_for
 from guard.policy.decision import Decision
 from guard.policy.message import Message
 from guard.policy.terms import Level
@@ -35,6 +35,7 @@ class Teller:
         self._now = now
         self._emergencies: set[asyncio.Task[None]] = set()
         self._is_journal_told = False
+        self._bugs: dict[str, str] = {}  # By account: the fault of our own that was told and is not over.
 
     @property
     def routes(self) -> Mapping[str, Level]:
@@ -80,6 +81,15 @@ class Teller:
             return False
         self.wake.set()
         return True
+
+    def tell_bug(self, account: str, bug: str | None) -> None:
+        """Tell once that a fault of our own stops an account's cycles, and once that it is over (None)."""
+        told = self._bugs.pop(account, None)
+        if bug is not None:
+            self._bugs[account] = bug
+        if bug != told:
+            text = bug or told or ""
+            self.tell(bug_message(account, text, over=bug is None, now=self._now(), new_id=new_id))
 
     def tell_channel_news(self, news: ChannelNews) -> None:
         self.tell(channel_message(news, new_id=new_id), only=news.others)

@@ -89,7 +89,16 @@ class AccountWatch:
         return self.is_alive and self._is_fresh
 
     async def cycle(self) -> timedelta:
-        """Run one cycle. Whatever the exchange does is a state; what it raises is a bug of ours."""
+        """Run one cycle. Whatever the exchange does is a state; what it raises is a bug of ours, and told."""
+        try:
+            wait = await self._cycle()
+        except Exception as bug:
+            self._teller.tell_bug(self.name, type(bug).__name__)
+            raise
+        self._teller.tell_bug(self.name, None)
+        return wait
+
+    async def _cycle(self) -> timedelta:
         self._cycles += 1
         self._teller.tend_journal()
         started = asyncio.get_running_loop().time()

@@ -310,6 +310,30 @@ def journal_message(reason: str, *, works: bool, now: datetime, new_id: Callable
     )
 
 
+def bug_message(account: str, bug: str, *, over: bool, now: datetime, new_id: Callable[[], str]) -> Message:
+    """Return that a fault of our own keeps an account from being judged, or no longer does. `bug` is its class."""
+    if over:
+        title, lines = f"Watched again: guard judges the account — {account}", [f"The fault ({bug}) is over."]
+    else:
+        title = f"GUARD FAILED: this account is not watched — {account}"
+        lines = [
+            f"A fault of guard's own ({bug}) stops its cycles: no level is known and no margin is added.",
+            "To do: look at the exchange yourself; send the log of guard (`job.failed`) to its makers.",
+        ]
+    return _of_guard(
+        AlertKind.BLIND,
+        alert=f"bug {account}",
+        title=title,
+        lines=lines,
+        level=Level.CRITICAL,
+        happened_at=now,
+        facts={"reason": bug},
+        new_id=new_id,
+        event=AlertEvent.RESOLVED if over else AlertEvent.FIRED,
+        account=account,
+    )
+
+
 def _of_guard(
     kind: AlertKind,
     *,

@@ -91,6 +91,9 @@ class Run:
     def row(self, symbol: str = "BTC/USDT:USDT"):
         return next(one for one in self.watch.decision.positions if one.key.symbol == symbol)
 
+    def row_or_none(self, symbol: str = "BTC/USDT:USDT"):
+        return next((one for one in self.watch.decision.positions if one.key.symbol == symbol), None)
+
     def told(self, kind: str, event: str | None = None) -> list[Message]:
         """Return what was put into the outbox or sent without it."""
         rows = self.journal.due("phone", datetime.max.replace(tzinfo=UTC), 1000)

@@ -135,3 +135,21 @@ async def test_records_that_hang_do_not_keep_the_account_from_being_read(tmp_pat
         here.exchange.faults.add(Fault(kind=FaultKind.HANG, path=HISTORY, seconds=30))
         await run.watch.cycle()
         assert run.watch.is_fresh
+
+
+async def test_a_fault_of_our_own_is_told_once_and_so_is_its_end(tmp_path):
+    async with world(tmp_path) as here, here.run() as run:
+        await run.watch.cycle()
+        real = run.watch.decide
+
+        def broken(**_):
+            raise ZeroDivisionError("in judging")
+
+        run.watch.decide = broken
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await run.watch.cycle()
+        assert [one.alert for one in run.told("blind", "fired")] == ["bug main"]
+        run.watch.decide = real
+        await run.watch.cycle()
+        assert [one.alert for one in run.told("blind", "resolved")] == ["bug main"]
