@@ -42,9 +42,10 @@ async def rebuild_if_needed(reader: AccountReader, journal: Journal, terms: Term
 def _opened_at(position: Position, changes: Sequence[MarginChange]) -> datetime | None:
     """Return from when on the history shows the whole position; None when it does not reach back to its opening.
 
-    It does when the margin that trades moved in covers the initial margin of the present size.
+    It does when the margin that trades moved in, less what they moved out, covers the initial margin of the present
+    size. What goes out and in again of a position that is older than the history shows no opening.
     """
-    traded = [change for change in changes if change.key == position.key and not change.by_user and change.amount > 0]
+    traded = [change for change in changes if change.key == position.key and not change.by_user]
     if not traded or not position.leverage:
         return None
     contract = position.contract

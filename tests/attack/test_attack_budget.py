@@ -7,6 +7,7 @@ import pytest
 from attack_kit import BREACHED, RULES, one_long, world
 
 from guard.demo.exchange import Fault, FaultKind
+from guard.demo.exchange.ledger import MarginChangeRow
 from guard.errors import JournalError
 from guard.snapshot import Side
 
@@ -113,3 +114,29 @@ async def test_a_write_that_is_refused_for_our_clock_is_made_at_the_next_try(tmp
         await run.watch.cycle()
         assert len(here.moved()) == 1
         assert here.posts() == 2
+
+
+async def test_a_position_older_than_the_history_is_not_taken_for_a_new_one_because_it_was_traded_in(tmp_path):
+    """Half of it went out and came back twice: 6,000 of margin came in through trades, 6,000 is its initial margin."""
+
+    def old(exchange, account):
+        one_long(exchange, account)
+        account.margin_changes.clear()
+        for days, change_type in ((9, 2), (8, 1), (7, 2), (6, 1)):
+            account.margin_changes.append(
+                MarginChangeRow(
+                    symbol="BTCUSDT",
+                    position_side="BOTH",
+                    change_type=change_type,
+                    delta_type="TRADE",
+                    amount=Decimal(3_000),
+                    at=exchange.now() - timedelta(days=days),
+                )
+            )
+
+    async with world(tmp_path, build=old) as here, here.run() as run:
+        await run.watch.cycle()
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        await run.watch.cycle()
+        assert here.posts() == 0
+        assert "watching only" in run.row().withheld.text

@@ -1,5 +1,6 @@
 """What is read between two cycles: lists, marks and rows that are late, old or missing."""
 
+import asyncio
 from decimal import Decimal
 
 from attack_kit import BREACHED, one_long, world
@@ -77,3 +78,58 @@ async def test_a_cross_position_whose_row_is_broken_keeps_its_wallet_from_being_
         (pool,) = run.watch.decision.pools
         assert pool.figures.pool is None, "a pool without one of its positions is no pool"
         assert here.posts() == 0
+
+
+async def test_a_write_does_not_wait_for_a_slow_read_until_its_facts_are_old(tmp_path):
+    async with world(tmp_path, timeout_ms=10_000) as here, here.run() as run:
+        await run.watch.cycle()
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        here.exchange.faults.add(Fault(kind=FaultKind.SLOW, path="/leverageBracket", seconds=2.0))
+        look = run.watch._actor._look_again
+
+        async def look_and_let_another_read_in(key):
+            verdict = await look(key)
+            reading.append(asyncio.create_task(run.watch.reader.venue.tiers()))
+            await asyncio.sleep(0.05)
+            return verdict
+
+        reading = []
+        run.watch._actor._look_again = look_and_let_another_read_in
+        await run.watch.cycle()
+        await asyncio.gather(*reading)
+        assert here.posts() == 0
+        assert "held the line for 0.5 s" in run.journal.intents()[0].evidence
+
+
+async def test_a_pace_that_would_make_a_write_wait_too_long_keeps_it_from_being_sent(tmp_path):
+    async with world(tmp_path) as here, here.run() as run:
+        await run.watch.cycle()
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        look = run.watch._actor._look_again
+
+        async def look_and_use_up_the_pace(key):
+            verdict = await look(key)
+            run.watch.reader.venue._client.gate._free_at = asyncio.get_running_loop().time() + 3
+            return verdict
+
+        run.watch._actor._look_again = look_and_use_up_the_pace
+        await run.watch.cycle()
+        assert here.posts() == 0
+
+
+async def test_facts_read_before_a_clock_step_are_not_spent_on(tmp_path):
+    async with world(tmp_path) as here, here.run() as run:
+        await run.watch.cycle()
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        mark = run.watch.reader.venue.mark
+
+        async def mark_while_the_clock_steps(symbol):
+            run.watch.reader.must_read_again()  # What the service does at a step.
+            return await mark(symbol)
+
+        run.watch.reader.venue.mark = mark_while_the_clock_steps
+        await run.watch.cycle()
+        assert here.posts() == 0
+        run.watch.reader.venue.mark = mark
+        await run.watch.cycle()
+        assert here.posts() == 1
