@@ -39,8 +39,11 @@ class Continuity:
         return any(sighting.missing_reads for sighting in self.sightings.values())
 
 
-def follow(before: Mapping[PositionKey, Sighting], snapshot: AccountSnapshot) -> Continuity:
-    """Hold a fresh read against the positions known to be open."""
+def follow(before: Mapping[PositionKey, Sighting], snapshot: AccountSnapshot, *, counts: bool = True) -> Continuity:
+    """Hold a fresh read against the positions known to be open.
+
+    Without `counts` it follows another read so closely that what is missing again proves nothing more.
+    """
     listed = {position.key for position in snapshot.positions}
     unreadable = {gap.key for gap in snapshot.gaps if gap.key is not None}
     one_way = {position.key.symbol for position in snapshot.positions if not position.hedged}
@@ -60,7 +63,7 @@ def follow(before: Mapping[PositionKey, Sighting], snapshot: AccountSnapshot) ->
         if key in unreadable:
             sightings[key] = sighting
             continue
-        missing = sighting.missing_reads + (not is_hidden)
+        missing = sighting.missing_reads + (counts and not is_hidden)
         if key.symbol in one_way:
             ended[key] = "its side flipped"
         elif missing >= needed:

@@ -9,7 +9,7 @@ from guard.daemon.continuity import Continuity, Sighting, follow
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.margin import assess, reprice
 from guard.margin.figures import AccountAssessment
-from guard.snapshot import AccountSnapshot, Gap, Mark, PositionKey
+from guard.snapshot import AccountSnapshot, Mark, PositionKey
 from guard.venues.protocol import TierTables, Venue
 
 log = structlog.get_logger(__name__)
@@ -42,13 +42,13 @@ class AccountReader:
         """Take up positions that were open before a restart, so that an empty first answer is not believed."""
         self.sightings = {key: Sighting(last_seen_at=at) for key in keys}
 
-    async def read(self) -> Continuity:
-        """Read the account afresh and hold it against what was open before."""
+    async def read(self, *, counts: bool = True) -> Continuity:
+        """Read the account afresh and hold it against what was open before. `counts`: see `follow`."""
         if not self._opened:
             await self.venue.open()
             self._opened = True
         await self._refresh_tiers_if_due()
-        continuity = follow(self.sightings, await self.venue.snapshot())
+        continuity = follow(self.sightings, await self.venue.snapshot(), counts=counts)
         self.sightings = continuity.sightings
         self.snapshot = continuity.snapshot
         self.is_suspect = continuity.is_suspect
@@ -59,7 +59,7 @@ class AccountReader:
     async def read_again_if_needed(self) -> None:
         """Read afresh if a write of ours went out since, or the last read is too old to spend on."""
         if self._read_again or self.snapshot is None or self.snapshot.age(self._now()) > SPEND_ON_READS_WITHIN:
-            await self.read()
+            await self.read(counts=False)
 
     def must_read_again(self) -> None:
         """Note that a write of ours may have changed what was read, or that a clock step hides how old it is."""
@@ -122,7 +122,3 @@ class AccountReader:
             log.warning(
                 "tiers.not_read", account=self.venue.account, reason=str(error), kept_old=self._tiers is not None
             )
-
-    @property
-    def tier_gaps(self) -> tuple[Gap, ...]:
-        return self._tiers.gaps if self._tiers else (Gap(subject="tiers", reason="the tier tables were not read yet"),)
