@@ -73,7 +73,7 @@ def find_config(explicit: FilePath | None, environ: Mapping[str, str]) -> FilePa
     looked = ", ".join(f"./{place}" if not place.is_absolute() else str(place) for place in places)
     raise ConfigError(
         f"no config file: looked at {looked} (${CONFIG_VARIABLE} is not set); "
-        "`guard init` writes one, `-c FILE` names one, `guard demo` needs none"
+        "start from config.example.toml, name another file with `-c FILE`; `guard demo` needs none"
     )
 
 
@@ -117,7 +117,7 @@ def _named(path: FilePath, by: str) -> FilePath:
         pass
     except OSError as error:
         what = f"cannot be opened: {error.strerror}"
-    raise ConfigError(f"{path}: {what} (named by {by}); `guard init` writes one")
+    raise ConfigError(f"{path}: {what} (named by {by}); start from config.example.toml")
 
 
 def _exists(path: FilePath) -> bool:

@@ -9,6 +9,7 @@ from typing import Self
 from guard.config.settings import AccountSettings, Settings
 from guard.daemon.clock import SteadyClock
 from guard.daemon.continuity import READS_TO_BELIEVE_EMPTY
+from guard.daemon.held import held_to_test_hosts
 from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
@@ -45,12 +46,15 @@ class Looker:
         self.settings = settings
         self._assume_unspent = assume_unspent
         self._clock = SteadyClock()
+        self._accounts: dict[str, AccountSettings] = {}  # As they are in force.
         self._readers: dict[str, AccountReader] = {}
         self._ended: dict[str, frozenset[PositionKey]] = {}  # Seen to be gone, whatever the journal still remembers.
 
     async def __aenter__(self) -> Self:
         for account in self.settings.accounts.values():
-            self._readers[account.name] = AccountReader(open_venue(account.venue, now=self._clock), self._clock)
+            venue = open_venue(account.venue, now=self._clock)
+            self._accounts[account.name] = held_to_test_hosts(account, venue)
+            self._readers[account.name] = AccountReader(venue, self._clock)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,7 +66,7 @@ class Looker:
 
     async def look(self) -> Mapping[str, Look]:
         """Look at every account at once; one that is dead delays the others by its own time limit at most."""
-        looks = await asyncio.gather(*(self._look_at(account) for account in self.settings.accounts.values()))
+        looks = await asyncio.gather(*(self._look_at(account) for account in self._accounts.values()))
         return {look.settings.name: look for look in looks}
 
     def document(self, looks: Mapping[str, Look]) -> dict[str, object]:

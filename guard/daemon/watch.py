@@ -10,6 +10,7 @@ import structlog
 
 from guard.config.settings import AccountSettings
 from guard.daemon.acting import Actor
+from guard.daemon.held import held_to_test_hosts
 from guard.daemon.keys import KeyGuard
 from guard.daemon.past import rebuild_if_needed
 from guard.daemon.reader import AccountReader
@@ -47,7 +48,9 @@ class AccountWatch:
         *,
         on_finished: Callable[[], None] = lambda: None,
     ) -> None:
-        self.settings = _held_to_test_hosts(settings, is_test_host=reader.venue.write_terms.test_host)
+        self.settings = held_to_test_hosts(settings, reader.venue)
+        if self.settings is not settings:
+            log.warning("mode.held", account=settings.name, wanted=settings.terms.mode.word, held_to=Mode.SHADOW.word)
         self.reader = reader
         self.keys = keys
         self.decision: Decision | None = None
@@ -252,11 +255,3 @@ class AccountWatch:
         # A ban does not make it longer: the transport keeps quiet by itself, and that data grows old must be noticed.
         wait = self.settings.poll_near if near else self.settings.poll_calm
         return wait if self.interval_max is None else min(wait, self.interval_max)
-
-
-def _held_to_test_hosts(settings: AccountSettings, *, is_test_host: bool) -> AccountSettings:
-    """Hold `act` and `approve` to loopback, testnet and demo hosts until money safety is proven (law 11)."""
-    if is_test_host or settings.terms.mode <= Mode.SHADOW:
-        return settings
-    log.warning("mode.held", account=settings.name, wanted=settings.terms.mode.word, held_to=Mode.SHADOW.word)
-    return replace(settings, terms=replace(settings.terms, mode=Mode.SHADOW))

@@ -300,7 +300,7 @@ def test_the_config_is_looked_for_in_four_places_in_turn(tmp_path, monkeypatch):
     assert refused.value.problems == (
         (
             f"no config file: looked at ./config.toml, {home}/.config/guard/config.toml, /etc/guard/config.toml "
-            "($GUARD_CONFIG is not set); `guard init` writes one, `-c FILE` names one, `guard demo` needs none"
+            "($GUARD_CONFIG is not set); start from config.example.toml, name another file with `-c FILE`; `guard demo` needs none"
         ),
     )
     (home / ".config" / "guard" / "config.toml").touch()
