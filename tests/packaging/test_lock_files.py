@@ -1,15 +1,19 @@
 """The locks: every dependency, each by version and hash, from nowhere in particular."""
 
+import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("runtime", "build", "dev")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_ENTRY = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ;]+)(?P<marker> ;.*?)?(?: --hash=sha256:[0-9a-f]{64})+")
+_ENTRY = re.compile(
+    r"(?P<name>[a-z0-9-]+)(?P<extras>\[[a-z0-9,-]+\])?==(?P<version>[^ ;]+)(?P<marker> ;.*?)?(?: --hash=sha256:[0-9a-f]{64})+"
+)
 
 
 def lock_text(name: str) -> str:
@@ -62,6 +66,29 @@ def test_every_line_of_a_lock_is_one_version_with_its_hashes(lock):
 )
 def test_a_line_without_a_hash_or_with_an_address_is_noticed(line):
     assert faults(line + "\n") == [line]
+
+
+def test_a_package_that_is_asked_for_with_an_extra_is_locked_with_it():
+    """pip 23.2 takes the newest release for `coverage[toml]` where only `coverage` is pinned, and refuses its hash."""
+    text = lock_text("dev")
+    asked = [
+        (requirement.name, extra)
+        for name in pinned(text)
+        for requirement in map(Requirement, _requires(name))
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        for extra in requirement.extras
+    ]
+    locked = {entry["name"]: entry["extras"] or "" for line in entries(text) if (entry := _ENTRY.fullmatch(line))}
+
+    assert ("coverage", "toml") in asked
+    assert [(name, extra) for name, extra in asked if extra not in locked[name].strip("[]").split(",")] == []
+
+
+def _requires(name: str) -> list[str]:
+    try:
+        return importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:  # Locked for another Python or machine.
+        return []
 
 
 @pytest.mark.parametrize("lock", LOCKS)
