@@ -12,7 +12,8 @@ from rich.table import Table
 from guard.cli.screen import Screen
 from guard.cli.tables import known, liquidation, shocks, short_row_name
 from guard.config.account_file import WrittenAccount, read_account_file
-from guard.margin import modelled_pool, modelled_position, pool_fields, pool_name, position_fields
+from guard.margin import cross_figures, isolated_position, pool_fields, position_fields
+from guard.margin.figures import PositionFigures
 from guard.notify import wording
 from guard.snapshot import MarginMode
 
@@ -38,16 +39,20 @@ def calc(file: Path, *, as_json: bool) -> None:
 
 def figures(account: WrittenAccount) -> dict[str, list[dict[str, object]]]:
     """Return the rows of one account: its positions in the file's order, and its cross pool if there is one."""
-    rows = []
-    for entry in account.positions:
-        cross = entry.position.margin_mode is MarginMode.CROSS
-        name = pool_name(entry.pool.currency) if cross else None
-        rows.append(modelled_position(entry.position, entry.leg, entry.pool, name))
+    crossed = [entry.position for entry in account.positions if entry.position.margin_mode is MarginMode.CROSS]
+    members: list[PositionFigures] = []
     pools = []
     if account.cross_pool is not None:
-        members = [row for row in rows if row.position.margin_mode is MarginMode.CROSS]
-        pools.append(modelled_pool(account.cross_pool, members, wallet=None))
-    return {"positions": [position_fields(row) for row in rows], "pools": [pool_fields(pool) for pool in pools]}
+        members, pool = cross_figures(account.cross_pool, crossed, wallet=None)
+        pools.append(pool_fields(pool))
+    cross = iter(members)
+    rows = [
+        next(cross)
+        if entry.position.margin_mode is MarginMode.CROSS
+        else isolated_position(entry.position, entry.leg, entry.pool, None)
+        for entry in account.positions
+    ]
+    return {"positions": [position_fields(row) for row in rows], "pools": pools}
 
 
 def _tables(answer: Mapping[str, list[dict[str, object]]]) -> list[Table]:

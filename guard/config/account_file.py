@@ -10,15 +10,35 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from guard.config.account_tables import AccountTable, CollateralTable, PositionTable, TierTable, symbol_parts
+from guard import margin
+from guard.config.account_tables import (
+    AccountTable,
+    CollateralTable,
+    HaircutTierTable,
+    PositionTable,
+    TierTable,
+    symbol_parts,
+)
 from guard.config.document import read_document
 from guard.config.problems import Path, Place, Problems, did_you_mean, dotted, shown
 from guard.errors import ConfigError
-from guard.margin import Leg, MaintenanceBasis, MarginPool, MarginRule, isolated_pool, leg_of
+from guard.margin import (
+    HaircutBasis,
+    HedgeNetting,
+    Leg,
+    MaintenanceBasis,
+    MarginPool,
+    MarginRule,
+    TierBasis,
+    isolated_pool,
+    leg_of,
+    obstacle_of,
+)
 from guard.snapshot import (
     Collateral,
     Contract,
     ContractKind,
+    HaircutTier,
     Liquidation,
     LiquidationKind,
     MarginMode,
@@ -29,7 +49,12 @@ from guard.snapshot import (
 
 Table = TypeVar("Table", bound=BaseModel)
 
-_TABLES: dict[str, type[BaseModel]] = {"collateral": CollateralTable, "positions": PositionTable, "tiers": TierTable}
+_TABLES: dict[str, type[BaseModel]] = {
+    "collateral": CollateralTable,
+    "haircut_tiers": HaircutTierTable,
+    "positions": PositionTable,
+    "tiers": TierTable,
+}
 _EXPECTED = {
     "dict_type": "expected a table",
     "model_type": "expected a table",
@@ -118,7 +143,12 @@ def _account(root: Path, written: Any, problems: Problems) -> WrittenAccount | N
     _check_together(root, account, collateral, positions, problems)
     if problems or account is None:
         return None
-    return _built(account, [row for _, row in collateral], [row for _, row in positions])
+    built = _built(account, [row for _, row in collateral], [row for _, row in positions])
+    for pool in (built.cross_pool, *(entry.pool for entry in built.positions)):
+        obstacle = None if pool is None else obstacle_of(pool)
+        if obstacle is not None and not problems:
+            problems.add(root, obstacle)
+    return built
 
 
 def _rows(kind: type[Table], root: Path, written: Any, problems: Problems) -> Iterator[tuple[Path, Table]]:
@@ -180,18 +210,37 @@ def _check_together(
                 root, "other_maintenance_margin or other_unrealized_pnl found, expected none: no position is cross"
             )
         return
-    first, currency = cross[0][0], symbol_parts(cross[0][1].symbol)[2]
+    _check_currency(root, account, collateral, cross, problems)
+
+
+def _check_currency(
+    root: Path,
+    account: AccountTable | None,
+    collateral: list[tuple[Path, CollateralTable]],
+    cross: list[tuple[Path, PositionTable]],
+    problems: Problems,
+) -> None:
+    """Note what does not fit the one currency that the cross pool is counted in."""
+    first = cross[0][0]
+    stated = None if account is None else account.currency
+    currency = stated or symbol_parts(cross[0][1].symbol)[2]
+    priced = [row.asset for _, row in collateral]
     for path, row in cross:
         settle = symbol_parts(row.symbol)[2]
-        if settle != currency:
-            problems.add(
-                (*path, "symbol"),
-                f"found a cross position that settles in {settle}, expected {currency} as in {dotted(first)}: "
-                "one cross pool per file",
+        if settle == currency or (stated is not None and settle in priced):
+            continue
+        expected = f"expected a row of collateral with the price of {settle} in {currency}"
+        if stated is None:
+            expected = (
+                f"expected {currency} as in {dotted(first)}: one cross pool per file, and one of several currencies "
+                "states its own (currency)"
             )
+        problems.add((*path, "symbol"), f"found a cross position that settles in {settle}, {expected}")
     if account is not None and not account.collateral:
         problems.add((*root, "collateral"), f"is missing, expected the cross wallet that {dotted(first)} leans on")
-    for path, asset in collateral:
+    for index, (path, asset) in enumerate(collateral):
+        if asset.asset in priced[:index]:
+            problems.add((*path, "asset"), f"found {asset.asset} twice, expected one row for each asset")
         if asset.asset == currency and asset.price != 1:
             problems.add(
                 (*path, "price"), f'found {asset.price:f}, expected "1": the pool is counted in {currency} itself'
@@ -204,12 +253,15 @@ def _built(account: AccountTable, collateral: list[CollateralTable], rows: list[
     pool = None
     if cross:
         pool = MarginPool(
-            currency=cross[0].contract.settle,
+            currency=account.currency or cross[0].contract.settle,
             margin_mode=MarginMode.CROSS,
-            collateral=tuple(Collateral(**row.model_dump()) for row in collateral),
+            collateral=tuple(_collateral(row) for row in collateral),
             legs=cross,
+            haircut_basis=HaircutBasis(account.haircut_basis),
             other_maintenance_margin=account.other_maintenance_margin,
             other_unrealized_pnl=account.other_unrealized_pnl,
+            order_margin=account.order_margin,
+            funding_due=account.funding_due,
         )
     return WrittenAccount(
         positions=tuple(_written(row, leg, pool) for row, leg in zip(rows, legs, strict=True)), cross_pool=pool
@@ -248,11 +300,19 @@ def _position(row: PositionTable) -> Position:
     )
 
 
-def _tiers(row: PositionTable) -> tuple[RiskTier, ...]:
-    return tuple(RiskTier(**tier.model_dump()) for tier in row.tiers)
+def _collateral(row: CollateralTable) -> Collateral:
+    tiers = tuple(HaircutTier(**tier.model_dump()) for tier in row.haircut_tiers)
+    return Collateral(**{**row.model_dump(), "haircut_tiers": tiers})
+
+
+def _tiers(row: PositionTable) -> margin.TierTable:
+    return margin.TierTable.of(RiskTier(**tier.model_dump()) for tier in row.tiers)
 
 
 def _rule(row: PositionTable) -> MarginRule:
     return MarginRule(
-        liquidation_fee_rate=row.liquidation_fee_rate, maintenance_basis=MaintenanceBasis(row.maintenance_basis)
+        liquidation_fee_rate=row.liquidation_fee_rate,
+        maintenance_basis=MaintenanceBasis(row.maintenance_basis),
+        tier_basis=TierBasis(row.tier_basis),
+        hedge_netting=HedgeNetting(row.hedge_netting),
     )

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo, field_validator
@@ -59,11 +60,26 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class HaircutTierTable(_Table):
+    balance_floor: NotNegative  # Asset units: what is above it counts with this haircut.
+    haircut: Fraction
+
+
 class CollateralTable(_Table):
     asset: str = Field(min_length=1)
     wallet_balance: Number  # Negative: a debt.
     price: Positive
     haircut: Fraction = Decimal(0)
+    haircut_tiers: list[HaircutTierTable] = []
+    surcharge: Fraction = Decimal(0)  # On a debt, and on the requirement of what settles in it.
+
+    @field_validator("haircut_tiers")
+    @classmethod
+    def _is_a_ladder(cls, tiers: list[HaircutTierTable]) -> list[HaircutTierTable]:
+        floors = [tier.balance_floor for tier in tiers]
+        if floors and (floors[0] != 0 or any(low >= high for low, high in pairwise(floors))):
+            raise ValueError("expected balance_floors that begin at 0 and ascend")
+        return tiers
 
 
 class TierTable(_Table):
@@ -84,7 +100,9 @@ class PositionTable(_Table):
     mark_price: Positive
     isolated_wallet: Number | None = Field(default=None, validate_default=True)
     liquidation_fee_rate: Fraction = Decimal(0)
-    maintenance_basis: Literal["mark", "entry"] = "mark"
+    maintenance_basis: Literal["mark", "entry", "current"] = "mark"
+    tier_basis: Literal["notional", "contracts", "contracts_together", "contracts_net"] = "notional"
+    hedge_netting: Literal["none", "larger", "net"] = "none"
     beta: Number = Decimal(1)
     tiers: list[TierTable]
 
@@ -142,3 +160,7 @@ class AccountTable(_Table):
     positions: list[dict[str, Any]]
     other_maintenance_margin: NotNegative = Decimal(0)
     other_unrealized_pnl: Number = Decimal(0)
+    order_margin: NotNegative = Decimal(0)
+    funding_due: Number = Decimal(0)
+    currency: str | None = None  # What the cross pool is counted in. None: what its positions settle in.
+    haircut_basis: Literal["wallet", "equity"] = "wallet"

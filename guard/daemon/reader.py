@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -22,6 +23,14 @@ DATED_MARK_HOLDS = timedelta(seconds=3)
 MARK_AGE_MAX = SPEND_ON_READS_WITHIN  # By the exchange's own clock, for a mark that was just asked for.
 
 
+class _Assessed(NamedTuple):
+    """The last assessment, and what it was made of: at newer marks most of it still holds."""
+
+    snapshot: AccountSnapshot
+    tiers: TierTables | None
+    assessment: AccountAssessment
+
+
 class AccountReader:
     """Reads one account and remembers the last good read. Raises VenueUnavailable or KeysRefused from `read`."""
 
@@ -34,6 +43,7 @@ class AccountReader:
         self.sightings: Mapping[PositionKey, Sighting] = {}
         self.snapshot: AccountSnapshot | None = None
         self._marks: dict[str, tuple[Mark, datetime]] = {}  # With when we got it, by our own clock.
+        self._assessed: _Assessed | None = None
         self._read_again = True
         self.is_suspect = False  # Something is missed and not yet believed gone.
         self.ended: Mapping[PositionKey, str] = {}  # Proven gone in any read, until `forget_ended`.
@@ -103,8 +113,17 @@ class AccountReader:
             for symbol, (mark, got_at) in self._marks.items()
             if got_at > read_at or min(got_at, mark.at) > read_at - DATED_MARK_HOLDS
         }
-        tables = self._tiers.by_symbol if self._tiers else {}
-        return assess(reprice(self.snapshot, newer), tables, self.venue.rule, self._now())
+        last = self._assessed
+        is_same = last is not None and last.snapshot is self.snapshot and last.tiers is self._tiers
+        assessment = assess(
+            reprice(self.snapshot, newer),
+            self._tiers.by_symbol if self._tiers else {},
+            self.venue.rule,
+            self._now(),
+            before=last.assessment if last is not None and is_same else None,
+        )
+        self._assessed = _Assessed(self.snapshot, self._tiers, assessment)
+        return assessment
 
     def tiers_are_due(self) -> None:
         """Read the tier tables again with the next cycle."""

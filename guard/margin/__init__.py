@@ -7,67 +7,79 @@ against. A pool is liquidated where the first falls to the second. An isolated p
 from guard.margin.added_margin import (
     birth_distance,
     distance_of,
-    isolated_pool,
+    idle_margin,
     liquidation_with_margin,
     margin_to_distance,
     with_margin,
 )
-from guard.margin.assess import assess
-from guard.margin.cross import modelled_pool, pool_name
+from guard.margin.assess import assess, cross_figures
+from guard.margin.cross import pool_name
 from guard.margin.figures import AccountAssessment, Crossings, PoolFigures, PositionFigures
 from guard.margin.liquidation import bankruptcy_price, crossings, shock
-from guard.margin.pool import Leg, MaintenanceBasis, MarginPool, MarginRule
-from guard.margin.position import modelled_position
+from guard.margin.pool import HaircutBasis, Leg, MarginPool
+from guard.margin.position import isolated_position
+from guard.margin.present import PresentLeg, PresentPool, counted_value, obstacle_of
 from guard.margin.reprice import reprice
 from guard.margin.requirement import (
     Factors,
+    at_prices,
     contract_value,
+    isolated_pool,
     leg_of,
-    maintenance_margin,
     margin_balance,
     margin_ratio,
-    notional,
+    of_leg,
     pool_maintenance_margin,
     pool_requirement,
-    requirement,
     unrealized_pnl,
 )
 from guard.margin.rows import decimal_text, pool_fields, position_fields
+from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, ShownPrice, TierBasis
+from guard.margin.tier_table import TierTable
 
 __all__ = [
     "AccountAssessment",
     "Crossings",
     "Factors",
+    "HaircutBasis",
+    "HedgeNetting",
     "Leg",
     "MaintenanceBasis",
     "MarginPool",
     "MarginRule",
     "PoolFigures",
     "PositionFigures",
+    "PresentLeg",
+    "PresentPool",
+    "ShownPrice",
+    "TierBasis",
+    "TierTable",
     "assess",
+    "at_prices",
     "bankruptcy_price",
     "birth_distance",
     "contract_value",
+    "counted_value",
+    "cross_figures",
     "crossings",
     "decimal_text",
     "distance_of",
+    "idle_margin",
     "isolated_pool",
+    "isolated_position",
     "leg_of",
     "liquidation_with_margin",
-    "maintenance_margin",
     "margin_balance",
     "margin_ratio",
     "margin_to_distance",
-    "modelled_pool",
-    "modelled_position",
-    "notional",
+    "obstacle_of",
+    "of_leg",
     "pool_fields",
     "pool_maintenance_margin",
     "pool_name",
     "pool_requirement",
     "position_fields",
     "reprice",
-    "requirement",
     "shock",
     "unrealized_pnl",
     "with_margin",

@@ -4,24 +4,20 @@ from dataclasses import replace
 from decimal import Decimal
 
 from guard.margin.arithmetic import ONE, ZERO, exact, finished, finished_up
-from guard.margin.curve import lowest_between
+from guard.margin.curve import INFINITY, Lowest
 from guard.margin.figures import Crossings
-from guard.margin.liquidation import crossings
-from guard.margin.moves import excess_curve, move_of
-from guard.margin.pool import Leg, MarginPool, MarginRule
-from guard.margin.requirement import contract_value, notional
-from guard.snapshot import Collateral, Contract, LiquidationKind, MarginMode, RiskTier, Side
+from guard.margin.liquidation import crossings, present
+from guard.margin.moves import one_coin
+from guard.margin.pool import Leg, MarginPool
+from guard.margin.present import PresentPool
+from guard.margin.requirement import contract_value, isolated_pool, of_leg
+from guard.margin.rule import MarginRule
+from guard.margin.tier_table import TierTable
+from guard.snapshot import Collateral, Contract, LiquidationKind, Side
 
 # Where margin must be strictly more than some amount (a bracket's edge that is only touched by it), this share of the
 # notional is more: far below any exchange's step, far above the precision of the model.
 _HAIR = Decimal("1e-30")
-
-
-def isolated_pool(leg: Leg, wallet: Decimal) -> MarginPool:
-    """Return the pool of one that an isolated position is. `wallet`: its margin without unrealized profit."""
-    currency = leg.contract.settle
-    row = Collateral(asset=currency, wallet_balance=wallet, price=ONE, haircut=ZERO)
-    return MarginPool(currency=currency, margin_mode=MarginMode.ISOLATED, collateral=(row,), legs=(leg,))
 
 
 @exact
@@ -41,24 +37,35 @@ def liquidation_with_margin(pool: MarginPool, leg: Leg, extra: Decimal) -> Cross
 
 
 @exact
-def margin_to_distance(pool: MarginPool, leg: Leg, distance: Decimal) -> Decimal:
+def margin_to_distance(pool: MarginPool | PresentPool, leg: Leg, distance: Decimal) -> Decimal:
     """Return the least extra margin with which no price nearer than `distance` liquidates the pool, unrounded, >= 0.
 
     `distance` is |mark - price| / mark; being liquidated at no price at all counts as reached. The margin that
     suffices is the deepest point of balance less requirement between both ends: brackets that jump on the way count.
     Infinity: no finite amount does (an inverse long asked for a distance of 1).
     """
-    move = move_of(leg)
-    lowest_factor, highest_factor = max(ZERO, 1 - distance), 1 + distance
-    curve = excess_curve(pool, move)
-    if move.inverts(pool):
-        lowest = lowest_between(curve, 1 / highest_factor, 1 / lowest_factor if lowest_factor else None)
-    else:
-        lowest = lowest_between(curve, lowest_factor, highest_factor)
+    lowest = _lowest_within(present(pool), leg, distance)
     if lowest.value > 0 or (lowest.value == 0 and not lowest.reached):
         return ZERO
-    hair = notional(leg, leg.mark_price) * _HAIR if lowest.reached else ZERO
+    hair = of_leg(leg).notional * _HAIR if lowest.reached else ZERO
     return finished_up(hair - lowest.value)
+
+
+@exact
+def idle_margin(pool: MarginPool | PresentPool, leg: Leg, distance: Decimal) -> Decimal:
+    """Return how much margin could be missing and every price nearer than `distance` would still not liquidate. >= 0.
+
+    Rounded down in its last digit. Whether an exchange lets it be taken out is another matter.
+    """
+    return max(ZERO, -finished_up(-_lowest_within(present(pool), leg, distance).value))
+
+
+def _lowest_within(now: PresentPool, leg: Leg, distance: Decimal) -> Lowest:
+    lower, upper = max(ZERO, 1 - distance), 1 + distance
+    move = one_coin(leg.contract.base)
+    if now.inverts(move):
+        lower, upper = 1 / upper, 1 / lower if lower else INFINITY
+    return now.curve(move).lowest_between(lower, upper)
 
 
 @exact
@@ -69,7 +76,7 @@ def birth_distance(
     quantity: Decimal,
     entry_price: Decimal,
     leverage: Decimal,
-    tiers: tuple[RiskTier, ...],
+    tiers: TierTable,
     rule: MarginRule,
 ) -> Decimal | None:
     """Return the distance a position is born with: at its entry price, with entry notional / leverage as its wallet.

@@ -1,7 +1,7 @@
 """The one precision in which the model computes, so that no figure depends on a caller's decimal context."""
 
 from collections.abc import Callable
-from decimal import ROUND_CEILING, Context, Decimal, getcontext, localcontext
+from decimal import ROUND_CEILING, Context, Decimal, getcontext, setcontext
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -22,19 +22,17 @@ def exact(function: Callable[Parameters, Result]) -> Callable[Parameters, Result
 
     @wraps(function)
     def in_working_precision(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        if getcontext().prec == _WORKING.prec:
+        callers = getcontext()
+        if callers.prec == _WORKING.prec:
             return function(*args, **kwargs)
-        with localcontext(_WORKING):
+        setcontext(_WORKING)
+        try:
             return function(*args, **kwargs)
+        finally:
+            setcontext(callers)
 
     return in_working_precision
 
 
-def finished(value: Decimal) -> Decimal:
-    """Return a quotient of the model with its guard digits dropped: 50 significant digits, never a tick."""
-    return _FINISHED.plus(value)
-
-
-def finished_up(value: Decimal) -> Decimal:
-    """Return the same for what is required: the last digit never falls short."""
-    return _FINISHED_UP.plus(value)
+finished = _FINISHED.plus  # A quotient of the model with its guard digits dropped: 50 significant digits, never a tick.
+finished_up = _FINISHED_UP.plus  # The same for what is required: the last digit never falls short.

@@ -5,25 +5,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from guard.margin.added_margin import isolated_pool
-from guard.margin.arithmetic import ONE, ZERO
+from guard.margin.arithmetic import ONE, ZERO, exact
 from guard.margin.cross import modelled_pool, pool_name, unmodelled_pool
 from guard.margin.figures import AccountAssessment, PoolFigures, PositionFigures
-from guard.margin.pool import MarginPool, MarginRule
-from guard.margin.position import modelled_position, unmodelled_position
-from guard.margin.requirement import leg_of
-from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, RiskTier
+from guard.margin.pool import MarginPool
+from guard.margin.position import cross_position, isolated_position, unmodelled_position
+from guard.margin.present import PresentPool
+from guard.margin.requirement import isolated_pool, leg_of
+from guard.margin.rule import MarginRule
+from guard.margin.tier_table import TierTable
+from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, PositionKey, Wallet
 
-Tiers = Mapping[str, tuple[RiskTier, ...]]  # By unified symbol.
+Tiers = Mapping[str, TierTable]  # By unified symbol.
 
 
-def assess(snapshot: AccountSnapshot, tiers: Tiers, rule: MarginRule, now: datetime) -> AccountAssessment:
+def assess(
+    snapshot: AccountSnapshot,
+    tiers: Tiers,
+    rule: MarginRule,
+    now: datetime,
+    *,
+    before: AccountAssessment | None = None,
+) -> AccountAssessment:
     """Return every figure of an account. What cannot be modelled has a Gap, and the exchange's own figures.
 
     A cross pool is not modelled at all when one of its positions cannot be, or may be hidden behind a gap. A position
-    whose own numbers make no sense has a Gap and no row.
+    whose own numbers make no sense has a Gap and no row. `before`: an assessment of the same reading by the same tables
+    at other marks; what no mark moves is taken from it.
     """
-    desk = _Desk(snapshot=snapshot, tiers=tiers, rule=rule)
+    known = {} if before is None else {figures.key: figures for figures in before.positions}
+    desk = _Desk(snapshot=snapshot, tiers=tiers, rule=rule, known=known)
     unfit = {position.key: reason for position in snapshot.positions if (reason := _unfit(position))}
     fit = [position for position in snapshot.positions if position.key not in unfit]
     parts = [_isolated(desk, position) for position in fit if position.margin_mode is MarginMode.ISOLATED]
@@ -55,6 +66,7 @@ class _Desk:
     snapshot: AccountSnapshot
     tiers: Tiers
     rule: MarginRule
+    known: Mapping[PositionKey, PositionFigures]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +82,8 @@ def _isolated(desk: _Desk, position: Position) -> _Part:
         reason = reason or "the exchange does not state the margin in it"
         return _Part(positions=[unmodelled_position(position, None)], gaps=[_not_modelled(position, reason)])
     leg = leg_of(position, desk.tiers[position.contract.symbol], desk.rule)
-    return _Part(positions=[modelled_position(position, leg, isolated_pool(leg, position.isolated_wallet), None)])
+    pool = isolated_pool(leg, position.isolated_wallet)
+    return _Part(positions=[isolated_position(position, leg, pool, desk.known.get(position.key))])
 
 
 def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequence[str]) -> _Part:
@@ -95,10 +108,18 @@ def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequen
     legs = tuple(leg_of(position, desk.tiers[position.contract.symbol], desk.rule) for position in members)
     balance = Collateral(asset=currency, wallet_balance=wallet.cross_wallet_balance, price=ONE, haircut=ZERO)
     pool = MarginPool(currency=currency, margin_mode=MarginMode.CROSS, collateral=(balance,), legs=legs)
-    rows = [
-        modelled_position(position, leg, pool, pool_name(currency)) for position, leg in zip(members, legs, strict=True)
-    ]
-    return _Part(positions=rows, pool=modelled_pool(pool, rows, wallet))
+    rows, figures = cross_figures(pool, members, wallet)
+    return _Part(positions=rows, pool=figures)
+
+
+@exact
+def cross_figures(
+    pool: MarginPool, members: Sequence[Position], wallet: Wallet | None
+) -> tuple[list[PositionFigures], PoolFigures]:
+    """Return the figures of a cross pool's positions, in the order of its legs, and its own."""
+    now = PresentPool(pool)
+    rows = [cross_position(position, index, now, pool_name(pool.currency)) for index, position in enumerate(members)]
+    return rows, modelled_pool(now, rows, wallet)
 
 
 def _leans_on(position: Position, currency: str) -> bool:

@@ -7,15 +7,9 @@ from decimal import Decimal
 from guard.margin.arithmetic import ZERO, exact, finished
 from guard.margin.figures import PoolFigures, PositionFigures
 from guard.margin.liquidation import NONE, PAST, UNKNOWN, shock
-from guard.margin.pool import MarginPool
 from guard.margin.position import nearer_liquidation
-from guard.margin.requirement import (
-    margin_balance,
-    margin_ratio,
-    pool_maintenance_margin,
-    pool_requirement,
-    unrealized_pnl,
-)
+from guard.margin.present import PresentPool
+from guard.margin.requirement import margin_ratio, unrealized_pnl
 from guard.snapshot import Liquidation, LiquidationKind, Wallet
 
 
@@ -34,22 +28,21 @@ class _Nearest:
 
 
 @exact
-def modelled_pool(pool: MarginPool, members: Sequence[PositionFigures], wallet: Wallet | None) -> PoolFigures:
+def modelled_pool(now: PresentPool, members: Sequence[PositionFigures], wallet: Wallet | None) -> PoolFigures:
     """Return all figures of a cross pool. `members` are its positions' figures; `wallet` None: no exchange was asked.
 
     Where only a move of all coins together liquidates it, its driver is the symbol that loses most in that move.
     """
-    balance, required = margin_balance(pool), pool_requirement(pool)
-    down, up = shock(pool)
-    nearest = _nearest(members, down, up, past=balance <= required)
-    ratio = margin_ratio(required, balance)
+    down, up = shock(now)
+    nearest = _nearest(members, down, up, past=now.excess <= 0)
+    ratio = margin_ratio(now.requirement, now.balance)
     return PoolFigures(
-        name=pool_name(pool.currency),
-        currency=pool.currency,
-        pool=pool,
-        margin_balance=finished(balance),
-        maintenance_margin=finished(pool_maintenance_margin(pool)),
-        requirement=finished(required),
+        name=pool_name(now.pool.currency),
+        currency=now.pool.currency,
+        pool=now.pool,
+        margin_balance=finished(now.balance),
+        maintenance_margin=finished(now.maintenance),
+        requirement=finished(now.requirement),
         margin_ratio=None if ratio is None else finished(ratio),
         available=None if wallet is None else wallet.available,
         equity=None if wallet is None else wallet.cross_wallet_balance + wallet.cross_unrealized_pnl,
@@ -58,6 +51,7 @@ def modelled_pool(pool: MarginPool, members: Sequence[PositionFigures], wallet: 
         shock_down=down,
         shock_up=up,
         driver=nearest.driver,
+        falls_together=tuple(member.key for member in members),
     )
 
 
@@ -82,6 +76,7 @@ def unmodelled_pool(
         shock_down=None,
         shock_up=None,
         driver=nearest.driver,
+        falls_together=tuple(member.key for member in members),
         exchange_margin_ratio=exchange_margin_ratio,
     )
 
@@ -108,10 +103,9 @@ def _nearest(members: Sequence[PositionFigures], down: Decimal | None, up: Decim
 
 
 def _gain(member: PositionFigures, move: Decimal) -> Decimal:
-    if member.leg is None:
-        return ZERO
-    moved = unrealized_pnl(member.leg, member.leg.mark_price * (1 + move)) if move > -1 else -member.notional
-    return moved - member.unrealized_pnl
+    position = member.position
+    price = position.mark_price * (1 + move)
+    return member.notional * move if price <= 0 else unrealized_pnl(position, price) - member.unrealized_pnl
 
 
 def _heaviest(members: Sequence[PositionFigures]) -> str | None:

@@ -1,121 +1,177 @@
-"""Piecewise straight curves that may jump, and where they first fall to zero. Closed form on each piece: no iteration.
+"""Piecewise straight curves near the present, and where they first fall to zero. Closed form on each piece.
 
-A piece holds from its start (included) to the next one's start (excluded): a notional equal to a floor belongs to the
-tier above, and every notional grows with the variable.
+The variable is 1 now. A curve is one straight line there; its bends are met in order on the way up or down, and only as
+far as the question goes. Nothing is iterated: a root is a quotient, and a jump is a place.
+
+Going up, a change holds from its place on (a notional equal to a floor belongs to the tier above); going down, what
+held above still holds at the place itself.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from decimal import Decimal
-from itertools import pairwise
+from heapq import merge
+from typing import NamedTuple, Protocol
 
-from guard.margin.arithmetic import ZERO
+INFINITY = Decimal("Infinity")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """From `start` on the curve is another straight line: these are added to its constant and slope."""
+class Change(NamedTuple):
+    """At this place the curve becomes another straight line: these are added to its constant and slope."""
 
-    start: Decimal
+    place: Decimal
     constant: Decimal
     slope: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """The straight line `constant + slope x variable`, from `start` to the next piece."""
+class Bend(Protocol):
+    """What bends a curve."""
 
-    start: Decimal
+    @property
+    def is_concave(self) -> bool:
+        """Say whether it only ever bends the curve down, without a jump."""
+        ...
+
+    @property
+    def constant_below(self) -> Decimal:
+        """Return what all changes below 1 add to the constant."""
+        ...
+
+    @property
+    def slope_above(self) -> Decimal:
+        """Return what all changes above 1 add to the slope."""
+        ...
+
+    def above(self) -> Iterator[Change]:
+        """Yield the changes above 1, nearest first."""
+        ...
+
+    def below(self) -> Iterator[Change]:
+        """Yield the changes from 1 down to 0, nearest first, each as met on the way down."""
+        ...
+
+
+class Curve(NamedTuple):
+    """`constant + slope x variable` at 1, and its bends on both sides."""
+
     constant: Decimal
     slope: Decimal
+    bends: tuple[Bend, ...]
 
-    def at(self, variable: Decimal) -> Decimal:
-        return self.constant + self.slope * variable
+    def fall_above(self) -> Decimal | None:
+        """Return the least variable above 1 at which the curve is at most zero. None: it stays above.
 
-
-Curve = list[Piece]  # Ascending; the first starts at zero, the last goes on for ever.
-
-
-def curve_of(constant: Decimal, slope: Decimal, steps: Iterable[Step]) -> Curve:
-    """Return the curve that begins as one straight line at zero and changes at each step."""
-    curve = [Piece(ZERO, constant, slope)]
-    for step in sorted(steps, key=lambda step: step.start):
-        last = curve[-1]
-        piece = Piece(step.start, last.constant + step.constant, last.slope + step.slope)
-        if step.start == last.start:
-            curve[-1] = piece
-        else:
-            curve.append(piece)
-    return curve
-
-
-def value_at(curve: Curve, variable: Decimal) -> Decimal:
-    return curve[_index(curve, variable)].at(variable)
-
-
-def fall_above(curve: Curve, origin: Decimal) -> Decimal | None:
-    """Return the least variable from `origin` up at which the curve is at most zero. None: it stays above."""
-    first = _index(curve, origin)
-    for index, piece in enumerate(curve[first:], start=first):
-        start = max(piece.start, origin)
-        if piece.at(start) <= 0:  # It jumped below: no line has a root here, yet here it ends.
-            return start
-        if piece.slope < 0:
-            root = -piece.constant / piece.slope
-            if index + 1 == len(curve) or root <= curve[index + 1].start:
+        It must be above zero at 1.
+        """
+        constant, slope, bends = self
+        if all(bend.is_concave for bend in bends) and slope + sum(bend.slope_above for bend in bends) >= 0:
+            return None  # It bends down only, and rises even at the end.
+        for place, changed in _grouped(_merged([bend.above() for bend in bends])):
+            if slope < 0 and (root := -constant / slope) <= place:
                 return root
-    return None
+            constant, slope = constant + changed.constant, slope + changed.slope
+            if constant + slope * place <= 0:  # It jumped below: no line has a root here, yet here it ends.
+                return place
+        return -constant / slope if slope < 0 else None
 
+    def fall_below(self) -> Decimal | None:
+        """Return the greatest variable from 1 down to 0 at which, or just below which, the curve is at most zero.
 
-def fall_below(curve: Curve, origin: Decimal) -> Decimal | None:
-    """Return the greatest variable from `origin` down to zero at which, or just below which, the curve is at most zero.
-
-    None: it stays above zero all the way.
-    """
-    end = origin
-    for piece in reversed(curve[: _index(curve, origin) + 1]):
-        if piece.at(end) <= 0:
-            return end
-        if piece.slope > 0:
-            root = -piece.constant / piece.slope
-            if root >= piece.start:
+        None: it stays above zero all the way. It must be above zero at 1.
+        """
+        constant, slope, bends = self
+        if all(bend.is_concave for bend in bends) and constant + sum(bend.constant_below for bend in bends) > 0:
+            return None  # It bends down only, and is above zero at both ends.
+        for place, changed in _grouped(_merged([bend.below() for bend in bends], reverse=True)):
+            if slope > 0 and (root := -constant / slope) >= place:
                 return root
-        end = piece.start
-    return None
+            constant, slope = constant + changed.constant, slope + changed.slope
+            if constant + slope * place <= 0:
+                return place
+        return root if slope > 0 and (root := -constant / slope) >= 0 else None
+
+    def turned(self) -> "Curve":
+        """Return the curve with its sign turned, to be asked where it rises to zero."""
+        return Curve(-self.constant, -self.slope, tuple(_Turned(bend) for bend in self.bends))
+
+    def lowest_between(self, lower: Decimal, upper: Decimal) -> "Lowest":
+        """Return the infimum between two variables, both excluded. 1 lies between them; `upper` may be infinite."""
+        value = self.constant + self.slope
+        lowest = Lowest(value, reached=True)
+        constant, slope = self.constant, self.slope
+        for place, changed in _grouped(_merged([bend.above() for bend in self.bends])):
+            if place >= upper:
+                break
+            before = Lowest(constant + slope * place, reached=slope == 0)
+            constant, slope = constant + changed.constant, slope + changed.slope
+            lowest = min(lowest, before, Lowest(constant + slope * place, reached=True), key=_rank)
+        lowest = min(lowest, _limit(constant, slope, upper), key=_rank)
+        constant, slope = self.constant, self.slope
+        for place, changed in _grouped(_merged([bend.below() for bend in self.bends], reverse=True)):
+            if place <= lower:
+                break
+            at = Lowest(constant + slope * place, reached=True)
+            constant, slope = constant + changed.constant, slope + changed.slope
+            lowest = min(lowest, at, Lowest(constant + slope * place, reached=slope == 0), key=_rank)
+        return min(lowest, _limit(constant, slope, lower), key=_rank)
 
 
-@dataclass(frozen=True, slots=True)
-class Lowest:
+class _Turned:
+    """A bend with its sign turned. It bends up, so that nothing is known without going along."""
+
+    is_concave = False
+
+    def __init__(self, bend: Bend) -> None:
+        self._bend = bend
+
+    @property
+    def constant_below(self) -> Decimal:
+        return -self._bend.constant_below
+
+    @property
+    def slope_above(self) -> Decimal:
+        return -self._bend.slope_above
+
+    def above(self) -> Iterator[Change]:
+        return (Change(place, -constant, -slope) for place, constant, slope in self._bend.above())
+
+    def below(self) -> Iterator[Change]:
+        return (Change(place, -constant, -slope) for place, constant, slope in self._bend.below())
+
+
+class Lowest(NamedTuple):
     """The infimum of a curve on an open interval, and whether a point inside it has that value."""
 
     value: Decimal
     reached: bool
 
 
-def lowest_between(curve: Curve, lower: Decimal, upper: Decimal | None) -> Lowest:
-    """Return the infimum of a curve between two variables, both excluded. `upper` None: without end."""
-    ends = [*(after.start for _, after in pairwise(curve)), None]
-    lowest = Lowest(Decimal("Infinity"), reached=False)
-    for piece, end in zip(curve, ends, strict=True):
-        if (end is not None and end <= lower) or (upper is not None and piece.start >= upper):
-            continue
-        start = max(piece.start, lower)
-        stop = upper if end is None or (upper is not None and upper < end) else end
-        inside = piece.start > lower or piece.slope == 0
-        lowest = min(lowest, Lowest(piece.at(start), inside), Lowest(_limit(piece, stop), piece.slope == 0), key=_rank)
-    return lowest
-
-
 def _rank(lowest: Lowest) -> tuple[Decimal, bool]:
     return (lowest.value, not lowest.reached)
 
 
-def _limit(piece: Piece, stop: Decimal | None) -> Decimal:
-    if stop is not None:
-        return piece.at(stop)
-    return piece.constant if piece.slope == 0 else piece.slope * Decimal("Infinity")
+def _limit(constant: Decimal, slope: Decimal, end: Decimal) -> Lowest:
+    if slope == 0:
+        return Lowest(constant, reached=True)
+    return Lowest(slope * INFINITY if end == INFINITY else constant + slope * end, reached=False)
 
 
-def _index(curve: Curve, variable: Decimal) -> int:
-    return max(0, bisect_right(curve, variable, key=lambda piece: piece.start) - 1)
+def _merged(ways: list[Iterator[Change]], *, reverse: bool = False) -> Iterator[Change]:
+    if len(ways) == 1:
+        return ways[0]
+    return merge(*ways, key=_place, reverse=reverse)
+
+
+def _place(change: Change) -> Decimal:
+    return change.place
+
+
+def _grouped(changes: Iterator[Change]) -> Iterator[tuple[Decimal, Change]]:
+    """Yield each place once, with all that changes there added up: half a jump is no end."""
+    change = next(changes, None)
+    while change is not None:
+        place, constant, slope = change
+        change = next(changes, None)
+        while change is not None and change.place == place:
+            constant, slope = constant + change.constant, slope + change.slope
+            change = next(changes, None)
+        yield place, Change(place, constant, slope)

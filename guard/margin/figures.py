@@ -42,6 +42,7 @@ class PositionFigures:
         Decimal | None
     )  # |mark - liquidation| / mark by the nearer of ours and the exchange's. None: none or unknown.
     distance_basis: str  # "model", "exchange", "none", "past" or "unknown": whose price the distance goes by.
+    effective_leverage: Decimal | None  # Notional / margin balance; for cross the pool's. None: no balance is left.
 
     @property
     def key(self) -> PositionKey:
@@ -66,6 +67,7 @@ class PoolFigures:
     shock_down: Decimal | None  # Uniform move of all prices that liquidates it, signed; None: none down to -1.
     shock_up: Decimal | None  # None: none up to +10.
     driver: str | None  # The symbol whose move is nearest to liquidating it.
+    falls_together: tuple[PositionKey, ...]  # The positions that a liquidation of the pool takes with it.
     exchange_margin_ratio: Decimal | None = None  # Multi-assets: the exchange's own account ratio, watched instead.
 
 

@@ -2,58 +2,79 @@
 
 from decimal import Decimal
 
+from guard.margin.alone import ends_alone, is_alone
 from guard.margin.arithmetic import ONE, exact, finished
-from guard.margin.curve import fall_above, fall_below, value_at
+from guard.margin.curve import Curve
 from guard.margin.figures import Crossings
-from guard.margin.moves import EVERY_COIN, Move, balance_line, excess_curve, move_of
+from guard.margin.moves import EVERY_COIN, Move, one_coin
 from guard.margin.pool import Leg, MarginPool
+from guard.margin.present import PresentPool
 from guard.snapshot import Liquidation, LiquidationKind
 
 PAST = Liquidation(kind=LiquidationKind.PAST)
 NONE = Liquidation(kind=LiquidationKind.NONE)
 UNKNOWN = Liquidation(kind=LiquidationKind.UNKNOWN)
+_AT = LiquidationKind.AT
 
 _HIGHEST_FACTOR = Decimal(11)  # Shocks are searched up to +1,000 %.
 
+Factors = tuple[Decimal | None, Decimal | None]
+
 
 @exact
-def crossings(pool: MarginPool, leg: Leg) -> Crossings:
+def crossings(pool: MarginPool | PresentPool, leg: Leg) -> Crossings:
     """Return the prices of a leg at which its pool is liquidated while the leg's coin moves and the others stand.
 
     Every leg of that coin, and collateral held in it, moves alike. Quote per base, 50 digits, never a tick.
-    Source: margin balance = requirement, as in Binance USD-M's liquidation price; tests/golden/published.csv.
+    Source: margin balance = requirement, as in Binance USD-M's liquidation price; tests/golden/liquidation_prices.csv.
     """
-    factors = _liquidating_factors(pool, move_of(leg))
+    mark = leg.mark_price
+    if isinstance(pool, MarginPool) and is_alone(pool):
+        ends = ends_alone(pool, leg)
+        if ends is not None:
+            down, up = ends
+            return crossings_between(down and finished(down), up and finished(up), mark)
+    factors = liquidating_factors(present(pool), one_coin(leg.contract.base))
     if factors is None:
         return Crossings(nearest=PAST)
-    down, up = (None if factor is None or factor <= 0 else finished(leg.mark_price * factor) for factor in factors)
-    candidates = [price for price in (down, up) if price is not None]
-    if not candidates:
+    down, up = factors
+    return crossings_between(
+        None if down is None or down <= 0 else finished(mark * down), None if up is None else finished(mark * up), mark
+    )
+
+
+def crossings_between(down: Decimal | None, up: Decimal | None, mark_price: Decimal) -> Crossings:
+    """Return the crossings of a pool that lives between two prices, seen from a mark between them."""
+    if down is None and up is None:
         return Crossings(nearest=NONE)
-    nearest = min(candidates, key=lambda price: abs(price - leg.mark_price))
-    return Crossings(nearest=Liquidation(kind=LiquidationKind.AT, price=nearest), down=down, up=up)
+    nearest = down
+    if down is None or (up is not None and up - mark_price < mark_price - down):
+        nearest = up
+    return Crossings(nearest=Liquidation(kind=_AT, price=nearest), down=down, up=up)
 
 
 @exact
-def bankruptcy_price(pool: MarginPool, leg: Leg) -> Decimal | None:
-    """Return the leg's price at which the pool's margin balance is zero, quote per base. None: at no positive price."""
-    move = move_of(leg)
-    line = balance_line(pool, move)
-    if line.slope * line.constant >= 0:  # Never zero, or zero only at a price of zero or below.
-        return None
-    dividend, divisor = -line.constant, line.slope
-    if move.inverts(pool):
-        dividend, divisor = divisor, dividend
-    return finished(leg.mark_price * dividend / divisor)
+def bankruptcy_price(pool: MarginPool | PresentPool, leg: Leg) -> Decimal | None:
+    """Return the leg's price at which the pool's margin balance is zero, quote per base. None: at no positive price.
+
+    While the balance is positive: the price nearest to the mark; else the nearest at which it would be zero again.
+    """
+    now, move = present(pool), one_coin(leg.contract.base)
+    curve = now.balance_curve(move)
+    down, up = _zeros(curve)
+    if now.inverts(move):
+        down, up = _inverse(up), _inverse(down)
+    prices = [finished(leg.mark_price * factor) for factor in (down, up) if factor is not None and factor > 0]
+    return min(prices, key=lambda price: abs(price - leg.mark_price), default=None)
 
 
 @exact
-def shock(pool: MarginPool) -> tuple[Decimal | None, Decimal | None]:
+def shock(pool: MarginPool | PresentPool) -> tuple[Decimal | None, Decimal | None]:
     """Return the uniform moves of all prices, down and up, that liquidate a pool, signed: -0.123 is a fall by 12.3 %.
 
     Searched from -1 to +10; None: there is none on that side, or the pool is already past.
     """
-    factors = _liquidating_factors(pool, EVERY_COIN)
+    factors = liquidating_factors(present(pool), EVERY_COIN)
     if factors is None:
         return None, None
     down, up = factors
@@ -63,12 +84,30 @@ def shock(pool: MarginPool) -> tuple[Decimal | None, Decimal | None]:
     )
 
 
-def _liquidating_factors(pool: MarginPool, move: Move) -> tuple[Decimal | None, Decimal | None] | None:
+def present(pool: MarginPool | PresentPool) -> PresentPool:
+    """Return the pool at its present prices; what is already so comes back."""
+    return pool if isinstance(pool, PresentPool) else PresentPool(pool)
+
+
+def liquidating_factors(now: PresentPool, move: Move) -> Factors | None:
     """Return the factors on the moving prices below and above 1 at which the pool ends. None: it has ended already."""
-    curve = excess_curve(pool, move)
-    if value_at(curve, ONE) <= 0:
+    if now.excess <= 0:
         return None
-    below, above = fall_below(curve, ONE), fall_above(curve, ONE)
-    if not move.inverts(pool):
+    curve = now.curve(move)
+    below, above = curve.fall_below(), curve.fall_above()
+    if not now.inverts(move):
         return below, above
-    return None if above is None else 1 / above, None if below is None or below == 0 else 1 / below
+    return _inverse(above), _inverse(below)
+
+
+def _zeros(curve: Curve) -> Factors:
+    """Return where a balance is zero, below and above 1. One that is negative now is asked where it rises to zero."""
+    value = curve.constant + curve.slope
+    if value == 0:
+        return ONE, None
+    upright = curve if value > 0 else curve.turned()
+    return upright.fall_below(), upright.fall_above()
+
+
+def _inverse(factor: Decimal | None) -> Decimal | None:
+    return None if factor is None or factor == 0 else 1 / factor

@@ -2,66 +2,104 @@
 
 from decimal import Decimal
 
-from guard.margin.added_margin import distance_of, isolated_pool
+from guard.margin.added_margin import distance_of
 from guard.margin.arithmetic import ZERO, exact, finished
 from guard.margin.figures import Crossings, PositionFigures
-from guard.margin.liquidation import UNKNOWN, bankruptcy_price, crossings
-from guard.margin.pool import Leg, MarginPool, MarginRule
-from guard.margin.requirement import (
-    leg_of,
-    maintenance_margin,
-    margin_balance,
-    margin_ratio,
-    notional,
-    pool_requirement,
-    requirement,
-    unrealized_pnl,
-)
-from guard.snapshot import Liquidation, LiquidationKind, Position
+from guard.margin.liquidation import UNKNOWN, bankruptcy_price, crossings, crossings_between
+from guard.margin.pool import Leg, MarginPool
+from guard.margin.present import PresentLeg, PresentPool
+from guard.margin.requirement import contract_value, isolated_pool, leg_of, margin_ratio, of_leg
+from guard.margin.rule import MaintenanceBasis, MarginRule
+from guard.margin.tier_table import TierTable
+from guard.snapshot import Liquidation, LiquidationKind, Position, RiskTier
 
 _NOT_MODELLED = Crossings(nearest=UNKNOWN)
+_WITHOUT_TIERS = TierTable.of(
+    [
+        RiskTier(
+            notional_floor=ZERO,
+            notional_cap=ZERO,
+            maintenance_margin_rate=ZERO,
+            maintenance_amount=None,
+        )
+    ]
+)
 
 
 @exact
-def modelled_position(position: Position, leg: Leg, pool: MarginPool, pool_name: str | None) -> PositionFigures:
-    """Return all figures of a position whose pool is modelled. `pool_name` is None for an isolated one."""
-    balance = margin_balance(pool)
-    ours = crossings(pool, leg)
+def isolated_position(
+    position: Position, leg: Leg, pool: MarginPool, before: PositionFigures | None = None
+) -> PositionFigures:
+    """Return all figures of an isolated position. `before`: its figures at another mark, if all else is the same."""
+    now = PresentPool(pool)
+    ends = _unmoved(now, leg, before) or (crossings(pool, leg), bankruptcy_price(now, leg))
+    return _figures(position, now.legs[0], now, ends, None)
+
+
+@exact
+def cross_position(position: Position, index: int, now: PresentPool, pool_name: str) -> PositionFigures:
+    """Return all figures of a cross position: the `index`-th leg of its pool."""
+    one = now.legs[index]
+    return _figures(position, one, now, (crossings(now, one.leg), bankruptcy_price(now, one.leg)), pool_name)
+
+
+def _unmoved(now: PresentPool, leg: Leg, before: PositionFigures | None) -> tuple[Crossings, Decimal | None] | None:
+    """Return where a pool of one ends, known from another mark: no mark between its ends moves them."""
+    if before is None or leg.rule.maintenance_basis is MaintenanceBasis.CURRENT or now.excess <= 0:
+        return None
+    mark, ends = leg.mark_price, before.crossings
+    if ends.nearest.kind is LiquidationKind.PAST:
+        return None
+    if (ends.down is not None and mark <= ends.down) or (ends.up is not None and mark >= ends.up):
+        return None
+    if ends.down is None or ends.up is None:
+        return ends, before.bankruptcy_price
+    return crossings_between(ends.down, ends.up, mark), before.bankruptcy_price
+
+
+def _figures(
+    position: Position, one: PresentLeg, now: PresentPool, ends: tuple[Crossings, Decimal | None], pool_name: str | None
+) -> PositionFigures:
+    ours, bankruptcy = ends
     distance, basis = nearer_distance(ours, position)
     return PositionFigures(
         position=position,
-        leg=leg,
-        pool=pool,
+        leg=one.leg,
+        pool=now.pool,
         pool_name=pool_name,
-        notional=finished(notional(leg, position.mark_price)),
-        unrealized_pnl=finished(unrealized_pnl(leg, position.mark_price)),
-        margin_balance=finished(balance),
-        maintenance_margin=finished(maintenance_margin(leg, position.mark_price)),
-        requirement=finished(requirement(leg, position.mark_price)),
-        margin_ratio=_finished(margin_ratio(pool_requirement(pool), balance)),
+        notional=finished(one.notional),
+        unrealized_pnl=finished(one.pnl),
+        margin_balance=finished(now.balance),
+        maintenance_margin=finished(one.maintenance),
+        requirement=finished(one.requirement),
+        margin_ratio=_finished(margin_ratio(now.requirement, now.balance)),
         crossings=ours,
         model_gap=_model_gap(ours.nearest, position),
-        bankruptcy_price=bankruptcy_price(pool, leg),
+        bankruptcy_price=bankruptcy,
         liquidation=ours.nearest,
         distance=distance,
         distance_basis=basis,
+        effective_leverage=now.effective_leverage,
     )
 
 
 @exact
 def unmodelled_position(position: Position, pool_name: str | None) -> PositionFigures:
     """Return the figures of a position that cannot be modelled: what the exchange says, and what needs no tiers."""
-    leg = leg_of(position, (), MarginRule())
-    alone = None if position.isolated_wallet is None else isolated_pool(leg, position.isolated_wallet)
+    contract, mark = position.contract, position.mark_price
+    notional = contract_value(contract, position.quantity, mark)
     distance, basis = nearer_distance(_NOT_MODELLED, position)
+    leg = leg_of(position, _WITHOUT_TIERS, MarginRule())
+    wallet = position.isolated_wallet
+    alone = None if wallet is None else PresentPool(isolated_pool(leg, wallet))
     return PositionFigures(
         position=position,
         leg=None,
         pool=None,
         pool_name=pool_name,
-        notional=finished(notional(leg, position.mark_price)),
-        unrealized_pnl=finished(unrealized_pnl(leg, position.mark_price)),
-        margin_balance=None if alone is None else finished(margin_balance(alone)),
+        notional=finished(notional),
+        unrealized_pnl=finished(of_leg(leg).pnl),
+        margin_balance=None if alone is None else finished(alone.balance),
         maintenance_margin=position.exchange_maintenance_margin,
         requirement=None,
         margin_ratio=None,
@@ -71,13 +109,20 @@ def unmodelled_position(position: Position, pool_name: str | None) -> PositionFi
         liquidation=position.exchange_liquidation,
         distance=distance,
         distance_basis=basis,
+        effective_leverage=None if alone is None else alone.effective_leverage,
     )
 
 
 def nearer_liquidation(ours: Liquidation, position: Position) -> Liquidation:
     """Return the nearer of our answer and the exchange's: past before a price, a price before none, then unknown."""
-    answers = (ours, position.exchange_liquidation)
-    return min(answers, key=lambda answer: _rank(answer, position.mark_price))
+    theirs = position.exchange_liquidation
+    ranks = [_RANKS[answer.kind] for answer in (ours, theirs)]
+    if ranks[0] != ranks[1]:
+        return ours if ranks[0] < ranks[1] else theirs
+    if ours.price is None or theirs.price is None:
+        return ours
+    mark = position.mark_price
+    return theirs if abs(theirs.price - mark) < abs(ours.price - mark) else ours
 
 
 @exact
@@ -90,9 +135,7 @@ def nearer_distance(ours: Crossings, position: Position) -> tuple[Decimal | None
     return distance_of(Crossings(nearest=nearest), position.mark_price), basis
 
 
-def _rank(answer: Liquidation, mark_price: Decimal) -> tuple[int, Decimal]:
-    order = (LiquidationKind.PAST, LiquidationKind.AT, LiquidationKind.NONE, LiquidationKind.UNKNOWN)
-    return order.index(answer.kind), ZERO if answer.price is None else abs(answer.price - mark_price)
+_RANKS = {kind: rank for rank, kind in enumerate(("past", "at", "none", "unknown"))}
 
 
 def _model_gap(ours: Liquidation, position: Position) -> Decimal | None:

@@ -5,8 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from guard.margin.arithmetic import ZERO, exact
-from guard.margin.pool import MarginRule
-from guard.margin.requirement import leg_of, unrealized_pnl
+from guard.margin.requirement import unrealized_pnl
 from guard.snapshot import AccountSnapshot, MarginMode, Mark, Position, Wallet
 
 
@@ -48,4 +47,4 @@ def _moved(wallet: Wallet, change: Decimal) -> Wallet:
 
 
 def _pnl(position: Position) -> Decimal:
-    return unrealized_pnl(leg_of(position, (), MarginRule()), position.mark_price)
+    return unrealized_pnl(position, position.mark_price)

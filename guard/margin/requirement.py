@@ -4,21 +4,24 @@ Prices are given as factors: a mapping of coins to multiples of their present do
 stands still. `{"BTC": Decimal("0.8")}` is a world in which Bitcoin has fallen by 20 % and nothing else has moved.
 """
 
-from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
 from guard.margin.arithmetic import ONE, ZERO, exact
-from guard.margin.pool import Leg, MaintenanceBasis, MarginPool, MarginRule
-from guard.snapshot import Collateral, Contract, ContractKind, Position, RiskTier
+from guard.margin.pool import Leg, MarginPool
+from guard.margin.present import PresentLeg, PresentPool
+from guard.margin.rule import MaintenanceBasis, MarginRule
+from guard.margin.tier_table import TierTable
+from guard.snapshot import Collateral, Contract, ContractKind, MarginMode, Position
 
 Factors = Mapping[str, Decimal]
 
 PRESENT_PRICES: Factors = MappingProxyType({})
 
 
-def leg_of(position: Position, tiers: tuple[RiskTier, ...], rule: MarginRule) -> Leg:
+def leg_of(position: Position, tiers: TierTable, rule: MarginRule) -> Leg:
     """Return the part of a position that its margin depends on, with its tier table and its exchange's rule."""
     return Leg(
         contract=position.contract,
@@ -31,6 +34,13 @@ def leg_of(position: Position, tiers: tuple[RiskTier, ...], rule: MarginRule) ->
     )
 
 
+def isolated_pool(leg: Leg, wallet: Decimal) -> MarginPool:
+    """Return the pool of one that an isolated position is. `wallet`: its margin without unrealized profit."""
+    currency = leg.contract.settle
+    row = Collateral(asset=currency, wallet_balance=wallet, price=ONE, haircut=ZERO)
+    return MarginPool(currency=currency, margin_mode=MarginMode.ISOLATED, collateral=(row,), legs=(leg,))
+
+
 @exact
 def contract_value(contract: Contract, quantity: Decimal, price: Decimal) -> Decimal:
     """Return what a number of contracts is worth at a price, in the settle currency: the coin for an inverse one."""
@@ -38,78 +48,50 @@ def contract_value(contract: Contract, quantity: Decimal, price: Decimal) -> Dec
     return size * price if contract.kind is ContractKind.LINEAR else size / price
 
 
-def notional(leg: Leg, price: Decimal) -> Decimal:
-    """Return the leg's notional at a price, in the settle currency."""
-    return contract_value(leg.contract, leg.quantity, price)
-
-
-def direction(leg: Leg) -> int:
-    """Return +1 if the leg gains while its notional grows. An inverse long gains while its coin notional shrinks."""
-    return int(leg.side) if leg.contract.kind is ContractKind.LINEAR else -int(leg.side)
-
-
 @exact
-def unrealized_pnl(leg: Leg, price: Decimal) -> Decimal:
-    """Return the leg's unrealized profit at a price, in the settle currency."""
-    return direction(leg) * (notional(leg, price) - notional(leg, leg.entry_price))
-
-
-@exact
-def maintenance_margin(leg: Leg, price: Decimal) -> Decimal:
-    """Return what the exchange calls maintenance margin at a price: without closing fee, in the settle currency.
-
-    Never negative: a table that states only its tier in force, amount included, would go below zero far from it.
-    Source: Binance USD-M, maintenance margin = notional x rate - maintenance amount.
-    """
-    value = _charged_notional(leg, price)
-    tier = tier_at(leg.tiers, value)
-    return max(ZERO, value * tier.maintenance_margin_rate - (tier.maintenance_amount or ZERO))
-
-
-@exact
-def requirement(leg: Leg, price: Decimal) -> Decimal:
-    """Return what the balance is held against for this leg at a price: maintenance margin and closing fee."""
-    return maintenance_margin(leg, price) + _charged_notional(leg, price) * leg.rule.liquidation_fee_rate
-
-
-def tier_at(tiers: tuple[RiskTier, ...], value: Decimal) -> RiskTier:
-    """Return the tier of a notional: one equal to a floor belongs to the tier above, and the last tier goes on."""
-    return tiers[max(0, bisect_right(tiers, value, key=lambda tier: tier.notional_floor) - 1)]
+def unrealized_pnl(position: Position, price: Decimal) -> Decimal:
+    """Return a position's unrealized profit at a price, in the settle currency."""
+    worth, paid = (contract_value(position.contract, position.quantity, at) for at in (price, position.entry_price))
+    gains = worth - paid if position.contract.kind is ContractKind.LINEAR else paid - worth
+    return int(position.side) * gains
 
 
 @exact
 def margin_balance(pool: MarginPool, factors: Factors = PRESENT_PRICES) -> Decimal:
     """Return collateral at its haircut plus unrealized profit of all legs, in the pool's currency."""
-    balance = pool.other_unrealized_pnl
-    for collateral in pool.collateral:
-        balance += counted_value(collateral) * _relative(collateral.asset, pool.currency, factors)
-    return balance + sum((unrealized_pnl(leg, price_under(leg, factors)) for leg in pool.legs), ZERO)
+    return PresentPool(at_prices(pool, factors)).balance
 
 
 @exact
 def pool_maintenance_margin(pool: MarginPool, factors: Factors = PRESENT_PRICES) -> Decimal:
-    """Return the maintenance margin of all legs, hedged ones included, without closing fees, in the pool's currency."""
-    own = sum((maintenance_margin(leg, price_under(leg, factors)) for leg in pool.legs), ZERO)
-    return pool.other_maintenance_margin + own
+    """Return the maintenance margin of all legs that the exchange charges, without closing fees."""
+    return PresentPool(at_prices(pool, factors)).maintenance
 
 
 @exact
 def pool_requirement(pool: MarginPool, factors: Factors = PRESENT_PRICES) -> Decimal:
-    """Return what the pool's balance is held against: each leg by its own notional, in the pool's currency."""
-    own = sum((requirement(leg, price_under(leg, factors)) for leg in pool.legs), ZERO)
-    return pool.other_maintenance_margin + own
-
-
-def margin_ratio(requirement: Decimal, balance: Decimal) -> Decimal | None:
-    """Return requirement / balance: it grows with danger and 1 is liquidation. None: no balance is left."""
-    return _quotient(requirement, balance) if balance > 0 else None
+    """Return what the pool's balance is held against, closing fees and open orders included."""
+    return PresentPool(at_prices(pool, factors)).requirement
 
 
 @exact
-def counted_value(collateral: Collateral) -> Decimal:
-    """Return what collateral counts for at its present price: a debt counts in full, without haircut."""
-    value = collateral.wallet_balance * collateral.price
-    return value * (1 - collateral.haircut) if value > 0 else value
+def at_prices(pool: MarginPool, factors: Factors) -> MarginPool:
+    """Return the pool at other prices. What an exchange freezes at the present mark stays frozen there."""
+    if not factors:
+        return pool
+    return replace(
+        pool,
+        collateral=tuple(
+            replace(row, price=row.price * _relative(row.asset, pool.currency, factors)) for row in pool.collateral
+        ),
+        legs=tuple(_moved(leg, factors) for leg in pool.legs),
+    )
+
+
+@exact
+def margin_ratio(requirement: Decimal, balance: Decimal) -> Decimal | None:
+    """Return requirement / balance: it grows with danger and 1 is liquidation. None: no balance is left."""
+    return requirement / balance if balance > 0 else None
 
 
 @exact
@@ -120,15 +102,18 @@ def price_under(leg: Leg, factors: Factors) -> Decimal:
     return leg.mark_price * _relative(leg.contract.base, leg.contract.settle, factors)
 
 
+@exact
+def of_leg(leg: Leg) -> PresentLeg:
+    """Return a leg's own amounts now, as if it were alone."""
+    return PresentPool(isolated_pool(leg, ZERO)).legs[0]
+
+
+def _moved(leg: Leg, factors: Factors) -> Leg:
+    frozen = leg.frozen_at
+    if frozen is None and leg.rule.maintenance_basis is MaintenanceBasis.CURRENT:
+        frozen = leg.mark_price
+    return replace(leg, mark_price=price_under(leg, factors), frozen_at=frozen)
+
+
 def _relative(asset: str, currency: str, factors: Factors) -> Decimal:
     return ONE if asset == currency else factors.get(asset, ONE) / factors.get(currency, ONE)
-
-
-def _charged_notional(leg: Leg, price: Decimal) -> Decimal:
-    frozen = leg.rule.maintenance_basis is MaintenanceBasis.ENTRY
-    return notional(leg, leg.entry_price if frozen else price)
-
-
-@exact
-def _quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
-    return dividend / divisor

@@ -1,4 +1,4 @@
-"""Figures as the rows that `status --json` and `calc --json` print: every key of design 4.2, in its order.
+"""Figures as the rows that `status --json` and `calc --json` print: every key of design 4.2, in its order, then ours.
 
 Keys that need policy, an outlook or an exchange are None here; the rooms that know them overwrite them.
 """
@@ -59,6 +59,8 @@ def position_fields(figures: PositionFigures) -> dict[str, object]:
         "withheld": None,
         "level": None,
         "reason": None,
+        "effective_leverage": decimal_text(figures.effective_leverage),
+        "idle_margin": None,
     }
 
 
@@ -87,4 +89,5 @@ def pool_fields(figures: PoolFigures) -> dict[str, object]:
         "driver": figures.driver,
         "level": None,
         "reason": None,
+        "falls_together": [str(key) for key in figures.falls_together],
     }

@@ -2,8 +2,7 @@
 
 from decimal import Decimal
 
-from guard.margin import crossings, distance_of, shock, with_margin
-from guard.margin.pool import MarginPool
+from guard.margin import MarginPool, PresentPool, crossings, distance_of, shock, with_margin
 
 
 def room_of(pool: MarginPool, *, danger: Decimal, most: Decimal, step: Decimal) -> Decimal:
@@ -35,7 +34,7 @@ def distance_without(pool: MarginPool, amount: Decimal) -> Decimal | None:
 
     None: no price liquidates it.
     """
-    reduced = with_margin(pool, -amount)
-    alone = [distance_of(crossings(reduced, leg), leg.mark_price) for leg in reduced.legs]
+    reduced = PresentPool(with_margin(pool, -amount))
+    alone = [distance_of(crossings(reduced, leg), leg.mark_price) for leg in pool.legs]
     together = [abs(move) for move in shock(reduced) if move is not None]
     return min((distance for distance in [*alone, *together] if distance is not None), default=None)

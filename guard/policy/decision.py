@@ -75,6 +75,7 @@ class PositionVerdict:
     trigger: Decimal | None  # In force. None: no top_up for it.
     trigger_note: str | None  # "8 % written, cut to 2.2 % by the birth distance". None: not cut.
     money_to_target: Decimal | None  # Margin that restores target (0: nothing needed). None: cross or not known.
+    idle_margin: Decimal | None  # Margin beyond what target needs (0: none). None: as above.
     budget_left: Decimal | None  # What the limits leave for it now, without reserve. None: no budget or not known.
     spendable: Decimal | None  # What limits and reserve leave for it now.
     guarded_liquidation_price: Decimal | None  # After everything its backed budget may add. None: cross or none.

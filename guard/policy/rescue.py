@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from guard.margin import distance_of, liquidation_with_margin, margin_to_distance, with_margin
+from guard.margin import MarginPool, distance_of, idle_margin, liquidation_with_margin, margin_to_distance, with_margin
 from guard.margin.figures import PositionFigures
-from guard.margin.pool import MarginPool
 from guard.policy.budget import Case, Desk, Room, action_room, in_full_dollars, most_left, rooms, smallest
 from guard.policy.decision import DataState, TopUp, Withheld, WithheldReason
 from guard.policy.freshness import may_be_spent_on
@@ -54,6 +53,11 @@ def margin_needed(case: Case, distance: Decimal) -> Decimal | None:
         return None
     needed = margin_to_distance(case.pool, case.leg, distance)
     return needed if needed.is_finite() else None
+
+
+def margin_beyond(case: Case, distance: Decimal) -> Decimal | None:
+    """Return the margin that a distance does not need, unrounded; 0: none. None: not modelled."""
+    return None if case.pool is None or case.leg is None else idle_margin(case.pool, case.leg, distance)
 
 
 def rounded_up(amount: Decimal, step: Decimal) -> Decimal:

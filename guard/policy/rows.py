@@ -48,6 +48,7 @@ def position_row(verdict: PositionVerdict) -> dict[str, object]:
         "withheld": None if verdict.withheld is None else verdict.withheld.text,
         "level": verdict.level.word,
         "reason": reason,
+        "idle_margin": decimal_text(verdict.idle_margin),
     }
 
 

@@ -14,7 +14,7 @@ from guard.policy.holds import Signal
 from guard.policy.ladder import instant_level, signals
 from guard.policy.lives import new_life, trigger_in_force
 from guard.policy.memory import Life
-from guard.policy.rescue import as_near_as_said, guarded_price, judge, margin_needed
+from guard.policy.rescue import as_near_as_said, guarded_price, judge, margin_beyond, margin_needed
 from guard.policy.rules import matching_rule, mode_in_force
 from guard.policy.terms import Ladder, Level, Mode, Rule
 from guard.snapshot import LiquidationKind, MarginMode, PositionKey
@@ -162,6 +162,7 @@ def position_verdict(one: PositionView, desk: Desk, answer: TopUp | Withheld | N
         trigger=None,
         trigger_note=None,
         money_to_target=None,
+        idle_margin=None,
         budget_left=None,
         spendable=None,
         guarded_liquidation_price=None,
@@ -206,6 +207,7 @@ def _against_its_rule(row: PositionVerdict, case: Case, desk: Desk) -> PositionV
         trigger=trigger,
         trigger_note=note,
         money_to_target=margin_needed(case, case.top_up.target),
+        idle_margin=margin_beyond(case, case.top_up.target),
         budget_left=budget,
         spendable=spendable,
         guarded_liquidation_price=guarded_price(case, extra),

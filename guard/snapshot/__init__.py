@@ -1,6 +1,16 @@
 """What was seen at an exchange, as values: no figure in here was computed by us."""
 
-from guard.snapshot.account import AccountSnapshot, AssetMode, Collateral, Gap, Mark, Position, PositionKey, Wallet
+from guard.snapshot.account import (
+    AccountSnapshot,
+    AssetMode,
+    Collateral,
+    Gap,
+    HaircutTier,
+    Mark,
+    Position,
+    PositionKey,
+    Wallet,
+)
 from guard.snapshot.adjustment import MarginChange, MarginRequest, Outcome, Settlement
 from guard.snapshot.contract import Contract, ContractKind, Liquidation, LiquidationKind, MarginMode, RiskTier, Side
 from guard.snapshot.money import DOLLAR_STABLECOINS, Money
@@ -13,6 +23,7 @@ __all__ = [
     "Contract",
     "ContractKind",
     "Gap",
+    "HaircutTier",
     "Liquidation",
     "LiquidationKind",
     "MarginChange",

@@ -72,13 +72,25 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HaircutTier:
+    """From this balance on, what is above it counts with this haircut. Slice by slice, as an income tax."""
+
+    balance_floor: Decimal  # Asset units; the first tier's is zero.
+    haircut: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Collateral:
-    """One asset of a margin balance. Counted value = wallet_balance * price * (1 - haircut)."""
+    """One asset of a margin balance. Counted value = wallet_balance * price * (1 - haircut); a debt counts in full."""
 
     asset: str
     wallet_balance: Decimal  # Asset units, without unrealized PnL, without what isolated positions hold.
     price: Decimal  # In the pool's currency.
     haircut: Decimal  # Fraction: 0.05 means that 95 % counts.
+    haircut_tiers: tuple[HaircutTier, ...] = ()  # Where given they hold instead of `haircut`.
+    surcharge: Decimal = Decimal(
+        0
+    )  # On a debt, and on the requirement of what settles in it: 0.01 makes 100 count 101.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

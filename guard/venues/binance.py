@@ -27,7 +27,7 @@ from typing import Any
 import yarl
 
 from guard.errors import ConfigError, VenueRefused, VenueUnavailable
-from guard.margin.pool import MarginRule
+from guard.margin import MarginRule, TierTable
 from guard.snapshot import (
     DOLLAR_STABLECOINS,
     AccountSnapshot,
@@ -39,7 +39,6 @@ from guard.snapshot import (
     MarginRequest,
     Mark,
     PositionKey,
-    RiskTier,
     Settlement,
 )
 from guard.venues import binance_margin
@@ -217,14 +216,14 @@ class BinanceUsdm:
         rows = rows_of(await self._read("fapiPrivateGetLeverageBracket", {}), "leverageBracket")
         if not rows:
             raise VenueUnavailable("leverageBracket: an empty list")
-        by_symbol: dict[str, tuple[RiskTier, ...]] = {}
+        by_symbol: dict[str, TierTable] = {}
         gaps: list[Gap] = []
         for raw in rows:
             contract = self._terms.contracts.get(str(raw.get("symbol"))) if isinstance(raw, dict) else None
             if contract is None:
                 continue  # No market, so no position of it can be read either, and that one is a Gap.
             try:
-                by_symbol[contract.symbol] = read_brackets(raw)
+                by_symbol[contract.symbol] = TierTable.of(read_brackets(raw))
             except RowError as error:
                 gaps.append(Gap(subject=f"{contract.symbol} tiers", reason=str(error)))
         return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from guard.margin.pool import MarginRule
+from guard.margin import MarginRule, TierTable
 from guard.snapshot import (
     AccountSnapshot,
     Gap,
@@ -15,7 +15,6 @@ from guard.snapshot import (
     MarginRequest,
     Mark,
     PositionKey,
-    RiskTier,
     Settlement,
 )
 
@@ -62,7 +61,7 @@ class KeyScopes:
 class TierTables:
     """All leverage brackets of the symbols asked for. What could not be read is a gap, never an empty table."""
 
-    by_symbol: Mapping[str, tuple[RiskTier, ...]]
+    by_symbol: Mapping[str, TierTable]
     read_at: datetime
     gaps: tuple[Gap, ...] = ()
 

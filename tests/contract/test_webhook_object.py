@@ -33,15 +33,17 @@ POSITION_KEYS = [
     *("liquidation_price_up", "exchange_liquidation_price", "model_gap", "guarded_liquidation_price"),
     *("bankruptcy_price", "distance", "sigmas", "touch_probability", "stop_price", "trigger", "money_to_target"),
     *("budget_left", "rule", "withheld", "level", "reason"),
+    *("effective_leverage", "idle_margin"),  # Ours, behind the contract's.
 ]
 POOL_KEYS = [
     *("pool", "currency", "margin_mode", "margin_balance", "maintenance_margin", "requirement", "margin_ratio"),
     *("available", "reserve", "spendable", "liquidation", "distance", "sigmas", "shock_down", "shock_up", "driver"),
     *("level", "reason"),
+    "falls_together",  # Ours, behind the contract's.
 ]
 WORDS = {
     *("symbol", "side", "margin_mode", "pool", "currency", "liquidation", "rule", "withheld", "level", "reason"),
-    "driver",
+    *("driver", "falls_together"),
 }
 KINDS = {
     *("alert", "action", "refused", "unknown_outcome", "model_gap", "stale", "blind", "vanished", "heartbeat"),
@@ -150,7 +152,8 @@ def wrong_types(row: dict[str, Any]) -> list[str]:
     return [
         key
         for key, value in row.items()
-        if value is not None and (not isinstance(value, str) or (key not in WORDS and plain.fullmatch(value) is None))
+        for text in (value if isinstance(value, list) else [value])
+        if text is not None and (not isinstance(text, str) or (key not in WORDS and plain.fullmatch(text) is None))
     ]
 
 

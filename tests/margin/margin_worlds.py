@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from guard.margin import Leg, MaintenanceBasis, MarginPool, MarginRule
+from guard.margin import Leg, MaintenanceBasis, MarginPool, MarginRule, TierTable
 from guard.snapshot import DOLLAR_STABLECOINS, Collateral, Contract, ContractKind, MarginMode, RiskTier, Side
 
 LINEAR_COINS = ("BTC", "ETH", "SOL")
@@ -44,7 +44,7 @@ def table(*rows, jumping=False):
                 maintenance_amount=None if jumping else amount,
             )
         )
-    return tuple(tiers)
+    return TierTable.of(tiers)
 
 
 def leg(terms=None, *, side=Side.LONG, quantity="1", entry="50000", mark="50000", tiers=None, fee="0", basis="mark"):
@@ -177,8 +177,8 @@ def excess(pool, coins, factor):
         worth, paid = (size / price, size / entry) if inverse else (size * price, size * entry)
         total += int(one.side) * ((paid - worth) if inverse else (worth - paid))
         charged = paid if one.rule.maintenance_basis is MaintenanceBasis.ENTRY else worth
-        tier = one.tiers[0]
-        for candidate in one.tiers:
+        tier = one.tiers.rows[0]
+        for candidate in one.tiers.rows:
             if charged >= Fraction(candidate.notional_floor):
                 tier = candidate
         kept = charged * Fraction(tier.maintenance_margin_rate) - Fraction(tier.maintenance_amount or 0)
@@ -191,7 +191,7 @@ def judged_factors(pool, coins):
     stops = {Fraction(107, 100) ** power for power in range(-102, 58)}
     for one in pool.legs:
         size = Fraction(one.quantity) * Fraction(one.contract.contract_size)
-        for tier in one.tiers:
+        for tier in one.tiers.rows:
             floor, mark = Fraction(tier.notional_floor), Fraction(one.mark_price)
             if floor:
                 edge = floor / (size * mark) if one.contract.kind is ContractKind.LINEAR else size / mark / floor

@@ -88,7 +88,7 @@ def test_a_toml_file_is_read_with_all_its_keys(read):
     assert entry.leg.quantity == Decimal("109.488")
     assert entry.leg.rule.maintenance_basis is MaintenanceBasis.ENTRY
     assert entry.leg.rule.liquidation_fee_rate == Decimal("0.0006")
-    assert entry.leg.tiers[0].maintenance_amount is None
+    assert entry.leg.tiers.rows[0].maintenance_amount is None
     assert entry.beta == Decimal("1.2")
     assert entry.pool is file.accounts[0].cross_pool
     assert entry.pool.other_maintenance_margin == Decimal("12.5")
@@ -191,7 +191,7 @@ MIXED = [TIER, without(TIER, "maintenance_amount") | {"notional_floor": "50000",
         ),
         (
             account(CROSS, CROSS | {"symbol": "BTC/USDC:USDC", "side": "short"}),
-            ": positions[1].symbol: found a cross position that settles in USDC, expected USDT as in positions[0]: one cross pool per file",
+            ": positions[1].symbol: found a cross position that settles in USDC, expected USDT as in positions[0]: one cross pool per file, and one of several currencies states its own (currency)",
         ),
         (
             account(CROSS, CROSS | {"side": "short", "mark_price": "31967.28"}),

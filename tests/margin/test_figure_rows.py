@@ -5,7 +5,7 @@ from decimal import Decimal
 import margin_worlds as worlds
 import pytest
 
-from guard.margin import decimal_text, isolated_pool, modelled_pool, modelled_position, pool_fields, position_fields
+from guard.margin import cross_figures, decimal_text, isolated_pool, isolated_position, pool_fields, position_fields
 from guard.snapshot import Liquidation, LiquidationKind, MarginMode, Position
 
 POSITION_KEYS = (
@@ -13,11 +13,13 @@ POSITION_KEYS = (
     "isolated_wallet unrealized_pnl margin_balance maintenance_margin requirement margin_ratio liquidation "
     "liquidation_price liquidation_price_down liquidation_price_up exchange_liquidation_price model_gap "
     "guarded_liquidation_price bankruptcy_price distance sigmas touch_probability stop_price trigger "
-    "money_to_target budget_left rule withheld level reason"
+    "money_to_target budget_left rule withheld level reason "
+    "effective_leverage idle_margin"
 )
 POOL_KEYS = (
     "pool currency margin_mode margin_balance maintenance_margin requirement margin_ratio available reserve "
-    "spendable liquidation distance sigmas shock_down shock_up driver level reason"
+    "spendable liquidation distance sigmas shock_down shock_up driver level reason "
+    "falls_together"
 )
 
 
@@ -42,7 +44,7 @@ def written(leg, wallet):
 def row_of(wallet, **leg_terms):
     leg = worlds.leg(**leg_terms)
     pool = isolated_pool(leg, Decimal(wallet))
-    return position_fields(modelled_position(written(leg, Decimal(wallet)), leg, pool, None))
+    return position_fields(isolated_position(written(leg, Decimal(wallet)), leg, pool))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,15 @@ def test_what_needs_an_exchange_a_policy_or_an_outlook_is_null():
     row = row_of("6000")
     unknown = {key for key, value in row.items() if value is None}
     assert unknown == {
-        *("pool", "leverage", "liquidation_price_up", "exchange_liquidation_price", "model_gap", "sigmas"),
+        *(
+            "pool",
+            "leverage",
+            "liquidation_price_up",
+            "exchange_liquidation_price",
+            "model_gap",
+            "sigmas",
+            "idle_margin",
+        ),
         *("guarded_liquidation_price", "touch_probability", "stop_price", "trigger", "money_to_target"),
         *("budget_left", "rule", "withheld", "level", "reason"),
     }
@@ -90,6 +100,8 @@ def test_a_position_that_nothing_liquidates_has_neither_price_nor_distance():
 
 
 def test_a_pool_s_row_has_every_key_in_the_order_of_the_contract():
-    row = pool_fields(modelled_pool(worlds.cross_pool(worlds.leg(), wallet="60000"), [], wallet=None))
+    leg = worlds.leg()
+    _, figures = cross_figures(worlds.cross_pool(leg, wallet="60000"), [written(leg, None)], wallet=None)
+    row = pool_fields(figures)
     assert " ".join(row) == POOL_KEYS
     assert (row["available"], row["liquidation"], row["distance"]) == (None, "none", None)

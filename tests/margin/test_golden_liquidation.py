@@ -7,7 +7,7 @@ from pathlib import Path
 import margin_worlds as worlds
 import pytest
 
-from guard.margin import crossings
+from guard.margin import TierTable, crossings
 from guard.snapshot import LiquidationKind, RiskTier, Side
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "liquidation_prices.csv"
@@ -18,7 +18,7 @@ with GOLDEN.open() as table:
 def _tiers(text):
     rows = [row.split(":") for row in text.split()]
     caps = [row[0] for row in rows[1:]] + ["1e18"]
-    return tuple(
+    return TierTable.of(
         RiskTier(
             notional_floor=Decimal(floor),
             notional_cap=Decimal(cap),

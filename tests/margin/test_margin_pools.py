@@ -7,19 +7,17 @@ import margin_worlds as worlds
 import pytest
 
 from guard.margin import (
+    TierTable,
     bankruptcy_price,
     birth_distance,
     crossings,
     isolated_pool,
     liquidation_with_margin,
-    maintenance_margin,
     margin_balance,
     margin_to_distance,
-    notional,
+    of_leg,
     pool_requirement,
-    requirement,
     shock,
-    unrealized_pnl,
     with_margin,
 )
 from guard.snapshot import Collateral, LiquidationKind, Side
@@ -40,13 +38,13 @@ def test_a_short_is_liquidated_at_a_bracket_edge_where_no_bracket_has_a_root():
 
 def test_a_notional_equal_to_a_floor_belongs_to_the_tier_above():
     leg = worlds.leg(entry="100000", mark="100000", tiers=WHOLE_POSITION)
-    assert maintenance_margin(leg, Decimal(100000)) == 2000
-    assert maintenance_margin(leg, Decimal("99999.99")) == Decimal("999.9999")
+    assert of_leg(replace(leg, mark_price=Decimal(100000))).maintenance == 2000
+    assert of_leg(replace(leg, mark_price=Decimal("99999.99"))).maintenance == Decimal("999.9999")
 
 
 def test_the_last_tier_goes_on_beyond_its_cap():
-    leg = worlds.leg(tiers=(replace(WHOLE_POSITION[0], notional_cap=Decimal(10)),))
-    assert maintenance_margin(leg, Decimal(50000)) == 500
+    leg = worlds.leg(tiers=TierTable.of([replace(WHOLE_POSITION.rows[0], notional_cap=Decimal(10))]))
+    assert of_leg(replace(leg, mark_price=Decimal(50000))).maintenance == 500
 
 
 def test_a_rise_can_end_a_long_by_lifting_it_into_a_bracket_that_it_cannot_carry():
@@ -100,13 +98,13 @@ def test_the_two_prices_of_the_binance_worked_example_follow_from_one_pool():
         quantity="3683.979",
         entry="1456.84",
         mark="1335.18",
-        tiers=(replace(worlds.table(("0", "0.1"))[0], maintenance_amount=Decimal(135365)),),
+        tiers=TierTable.of([replace(worlds.table(("0", "0.1")).rows[0], maintenance_amount=Decimal(135365))]),
     )
     btc = worlds.leg(
         quantity="109.488",
         entry="32481.98",
         mark="31967.27",
-        tiers=(replace(worlds.table(("0", "0.025"))[0], maintenance_amount=Decimal(16300)),),
+        tiers=TierTable.of([replace(worlds.table(("0", "0.025")).rows[0], maintenance_amount=Decimal(16300))]),
     )
     pool = worlds.cross_pool(eth, btc, wallet="1535443.01")
     assert round(crossings(pool, eth).nearest.price, 2) == Decimal("1153.26")
@@ -179,13 +177,13 @@ def test_an_inverse_pool_counts_its_own_coin_as_one_and_may_be_ended_by_a_rise()
     assert crossings(pool, leg).nearest.price == 124500
     assert bankruptcy_price(pool, leg) == 125000
     assert near(shock(pool)[1], Decimal(124500) / 50500 - 1)
-    assert notional(leg, Decimal(50000)) == 2
-    assert unrealized_pnl(leg, Decimal(40000)) == Decimal("0.5")
+    assert of_leg(replace(leg, mark_price=Decimal(50000))).notional == 2
+    assert of_leg(replace(leg, mark_price=Decimal(40000))).pnl == Decimal("0.5")
 
 
 def test_a_requirement_frozen_at_entry_does_not_follow_the_price():
     leg = worlds.leg(entry="50000", mark="90000", tiers=worlds.table(("0", "0.005")), basis="entry")
-    assert requirement(leg, Decimal(90000)) == 250
+    assert of_leg(replace(leg, mark_price=Decimal(90000))).requirement == 250
     assert crossings(isolated_pool(leg, Decimal(5000)), leg).nearest.price == 45250
 
 
@@ -193,15 +191,15 @@ def test_the_closing_fee_is_required_and_is_no_maintenance_margin():
     """Bitget help page: 3 BTC at 110,000, 0.4 % to 200,000 and 0.5 % above, fee 0.06 %: 1,648 of which 198 is fee."""
     tiers = worlds.table(("0", "0.004"), ("200000", "0.005"))
     leg = worlds.leg(quantity="3", entry="110000", mark="110000", tiers=tiers, fee="0.0006")
-    assert requirement(leg, Decimal(110000)) == 1648
-    assert maintenance_margin(leg, Decimal(110000)) == 1450
+    assert of_leg(replace(leg, mark_price=Decimal(110000))).requirement == 1648
+    assert of_leg(replace(leg, mark_price=Decimal(110000))).maintenance == 1450
 
 
 def test_a_table_that_states_only_the_tier_in_force_never_asks_for_less_than_nothing():
-    tiers = (replace(worlds.table(("0", "0.025"))[0], maintenance_amount=Decimal(16300)),)
+    tiers = TierTable.of([replace(worlds.table(("0", "0.025")).rows[0], maintenance_amount=Decimal(16300))])
     leg = worlds.leg(tiers=tiers, fee="0.001")
-    assert maintenance_margin(leg, Decimal(1000)) == 0
-    assert requirement(leg, Decimal(1000)) == 1
+    assert of_leg(replace(leg, mark_price=Decimal(1000))).maintenance == 0
+    assert of_leg(replace(leg, mark_price=Decimal(1000))).requirement == 1
     pool = isolated_pool(leg, Decimal(49500))
     assert crossings(pool, leg).down >= bankruptcy_price(pool, leg)
 

@@ -205,6 +205,7 @@ def position_figures(**changes) -> PositionFigures:
         liquidation=at("54100.38"),
         distance=Decimal("0.078364"),
         distance_basis="model",
+        effective_leverage=Decimal("12.2"),
     )
     return replace(figures, **changes)
 
@@ -219,6 +220,7 @@ def position_verdict(*, level: Level = Level.DANGER, **changes) -> PositionVerdi
         trigger=Decimal("0.08"),
         trigger_note=None,
         money_to_target=Decimal("2561.1234"),
+        idle_margin=Decimal(0),
         budget_left=Decimal("500.009"),
         spendable=Decimal(250),
         guarded_liquidation_price=Decimal("53088.2"),
@@ -244,6 +246,7 @@ def pool_verdict(*, level: Level = Level.DANGER, **changes) -> PoolVerdict:
         shock_down=Decimal("-0.1239"),
         shock_up=None,
         driver="BTC/USDT:USDT",
+        falls_together=(BTC,),
     )
     return PoolVerdict(
         figures=replace(figures, **changes), level=level, reason="a pool's reason", reserve=None, spendable=None

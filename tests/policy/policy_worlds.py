@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
-from guard.margin import MarginRule, assess
+from guard.margin import MarginRule, TierTable, assess
 from guard.outlook import Outlook
 from guard.policy.decide import decide
 from guard.policy.memory import Life, Memory
@@ -34,13 +34,15 @@ BTC = "BTC/USDT:USDT"
 ETH = "ETH/USDT:USDT"
 KEY = PositionKey(BTC, Side.LONG)
 UNKNOWN = Liquidation(kind=LiquidationKind.UNKNOWN)
-TIERS = (
-    RiskTier(
-        notional_floor=Decimal(0),
-        notional_cap=Decimal("1e12"),
-        maintenance_margin_rate=Decimal("0.01"),
-        maintenance_amount=Decimal(0),
-    ),
+TIERS = TierTable.of(
+    [
+        RiskTier(
+            notional_floor=Decimal(0),
+            notional_cap=Decimal("1e12"),
+            maintenance_margin_rate=Decimal("0.01"),
+            maintenance_amount=Decimal(0),
+        )
+    ]
 )
 PRICE = Decimal(10_000)
 

@@ -14,14 +14,16 @@ from guard.snapshot import Gap
 ACCOUNT_KEYS = "account exchange mode state data_age_s level pools positions gaps"
 POOL_KEYS = (
     "pool currency margin_mode margin_balance maintenance_margin requirement margin_ratio available reserve spendable "
-    "liquidation distance sigmas shock_down shock_up driver level reason"
+    "liquidation distance sigmas shock_down shock_up driver level reason "
+    "falls_together"
 )
 POSITION_KEYS = (
     "symbol side margin_mode pool currency quantity contract_size entry_price mark_price notional leverage "
     "isolated_wallet unrealized_pnl margin_balance maintenance_margin requirement margin_ratio liquidation "
     "liquidation_price liquidation_price_down liquidation_price_up exchange_liquidation_price model_gap "
     "guarded_liquidation_price bankruptcy_price distance sigmas touch_probability stop_price trigger money_to_target "
-    "budget_left rule withheld level reason"
+    "budget_left rule withheld level reason "
+    "effective_leverage idle_margin"
 )
 
 

@@ -52,6 +52,7 @@ def figures(*, wallet="500", ours, theirs=UNKNOWN, side=Side.LONG, quantity="1")
         liquidation=ours,
         distance=None,
         distance_basis="model",
+        effective_leverage=Decimal("12.2"),
     )
 
 

@@ -43,8 +43,8 @@ async def test_tiers_keep_every_digit_and_their_maintenance_amounts(exchange, ve
         maintenance_margin_rate=Decimal("0.005"),
         maintenance_amount=Decimal(50),
     )
-    assert [tier.notional_floor for tier in tables.by_symbol[BTC]] == [0, 50000]
-    assert tables.by_symbol[BTC][1] == second
+    assert [tier.notional_floor for tier in tables.by_symbol[BTC].rows] == [0, 50000]
+    assert tables.by_symbol[BTC].rows[1] == second
     assert tables.gaps == ()
 
 

@@ -1,0 +1,62 @@
+"""How an exchange computes what it holds a balance against, as data: an exchange is a value, not a branch."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+
+class MaintenanceBasis(StrEnum):
+    """At which price the requirement and its tier are taken."""
+
+    MARK = "mark"  # At the price asked about.
+    ENTRY = "entry"  # Frozen at the entry notional.
+    CURRENT = "current"  # Frozen at the present mark, so that the liquidation price drifts with it.
+
+
+class TierBasis(StrEnum):
+    """What a tier is looked up by."""
+
+    NOTIONAL = "notional"  # The position's own, at the price of `maintenance_basis`.
+    CONTRACTS = "contracts"  # Its own quantity: the floors count contracts, and no price changes the tier.
+    CONTRACTS_TOGETHER = "contracts_together"  # The quantities of all contracts of its coin in the pool, added up.
+    CONTRACTS_NET = "contracts_net"  # Longs less shorts of its symbol.
+
+    @property
+    def is_by_notional(self) -> bool:
+        return self is TierBasis.NOTIONAL
+
+
+class HedgeNetting(StrEnum):
+    """What is charged where a pool holds both sides of one symbol."""
+
+    NONE = "none"  # Both legs.
+    LARGER = "larger"  # The larger leg only.
+    NET = "net"  # What the larger leg has more than the smaller one.
+
+
+class ShownPrice(StrEnum):
+    """How the exchange rounds the liquidation price that it shows: a tick earlier is nearer to the mark."""
+
+    UNROUNDED = "unrounded"
+    TICK_EARLY = "tick_early"  # A long's up to the tick, a short's down.
+    ONE_TICK_EARLY = "one_tick_early"  # Unrounded, and then a whole tick earlier.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginRule:
+    """How an exchange computes a requirement. The defaults are Binance's. Known rules: `guard.margin.rules`."""
+
+    liquidation_fee_rate: Decimal = Decimal(0)  # Fraction of notional that the requirement counts for closing.
+    maintenance_basis: MaintenanceBasis = MaintenanceBasis.MARK
+    tier_basis: TierBasis = TierBasis.NOTIONAL
+    hedge_netting: HedgeNetting = HedgeNetting.NONE
+    shown_price: ShownPrice = ShownPrice.UNROUNDED
+    valid_from: date | None = None  # None: since ever.
+    valid_until: date | None = None  # The first day on which it no longer holds. None: it holds today.
+
+    def holds_on(self, day: date) -> bool:
+        """Say whether the exchange computed by this rule on a day (UTC)."""
+        return (self.valid_from is None or self.valid_from <= day) and (
+            self.valid_until is None or day < self.valid_until
+        )
