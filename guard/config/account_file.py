@@ -23,13 +23,17 @@ from guard.config.document import read_document
 from guard.config.problems import Path, Place, Problems, did_you_mean, dotted, shown
 from guard.errors import ConfigError
 from guard.margin import (
+    Book,
     HaircutBasis,
     HedgeNetting,
+    Holding,
     Leg,
     MaintenanceBasis,
     MarginPool,
     MarginRule,
     TierBasis,
+    cross_book_pool,
+    isolated_book_pool,
     isolated_pool,
     leg_of,
     obstacle_of,
@@ -78,6 +82,16 @@ class WrittenPosition:
 class WrittenAccount:
     positions: tuple[WrittenPosition, ...]  # In the order of the file.
     cross_pool: MarginPool | None  # None: no position is cross.
+
+    @property
+    def book(self) -> Book:
+        """Return the account as its pools: the cross pool first, then the isolated ones in the file's order."""
+        held = [(Holding(position=one.position, leg=one.leg, beta=one.beta), one.pool) for one in self.positions]
+        isolated = [isolated_book_pool(one, pool) for one, pool in held if pool is not self.cross_pool]
+        if self.cross_pool is None:
+            return Book(pools=tuple(isolated))
+        members = tuple(one for one, pool in held if pool is self.cross_pool)
+        return Book(pools=(cross_book_pool(members, self.cross_pool), *isolated))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

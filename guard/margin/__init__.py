@@ -13,6 +13,7 @@ from guard.margin.added_margin import (
     with_margin,
 )
 from guard.margin.assess import assess, cross_figures
+from guard.margin.book import Book, BookPool, Holding, book_of, cross_book_pool, isolated_book_pool
 from guard.margin.cross import pool_name
 from guard.margin.figures import AccountAssessment, Crossings, PoolFigures, PositionFigures
 from guard.margin.liquidation import bankruptcy_price, crossings, shock
@@ -39,10 +40,13 @@ from guard.margin.tier_table import TierTable
 
 __all__ = [
     "AccountAssessment",
+    "Book",
+    "BookPool",
     "Crossings",
     "Factors",
     "HaircutBasis",
     "HedgeNetting",
+    "Holding",
     "Leg",
     "MaintenanceBasis",
     "MarginPool",
@@ -58,13 +62,16 @@ __all__ = [
     "at_prices",
     "bankruptcy_price",
     "birth_distance",
+    "book_of",
     "contract_value",
     "counted_value",
+    "cross_book_pool",
     "cross_figures",
     "crossings",
     "decimal_text",
     "distance_of",
     "idle_margin",
+    "isolated_book_pool",
     "isolated_pool",
     "isolated_position",
     "leg_of",
