@@ -1,4 +1,4 @@
-"""An account as the pools it is made of: what stress, comparison and what-if are asked about, live or written by hand."""
+"""An account as the pools it is made of: what stress, compare and whatif are asked about, live or written by hand."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
