@@ -3,10 +3,10 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from guard.margin.arithmetic import ONE, ZERO, exact, finished, finished_up
+from guard.margin.arithmetic import ONE, ZERO, exact, finished_up
 from guard.margin.curve import INFINITY, Lowest
 from guard.margin.figures import Crossings
-from guard.margin.liquidation import crossings, present
+from guard.margin.liquidation import crossings, distance_to, present
 from guard.margin.moves import one_coin
 from guard.margin.pool import Leg, MarginPool
 from guard.margin.present import PresentPool
@@ -103,4 +103,4 @@ def distance_of(crossings: Crossings, mark_price: Decimal) -> Decimal | None:
         return ZERO
     if crossings.nearest.price is None:
         return None
-    return finished(abs(mark_price - crossings.nearest.price) / mark_price)
+    return distance_to(crossings.nearest.price, mark_price)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from guard.margin.arithmetic import ONE, ZERO, exact
 from guard.margin.cross import modelled_pool, pool_name, unmodelled_pool
@@ -14,11 +13,12 @@ from guard.margin.present import PresentPool
 from guard.margin.requirement import isolated_pool, leg_of
 from guard.margin.rule import MarginRule
 from guard.margin.tier_table import TierTable
-from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, PositionKey, Wallet
+from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, Wallet
 
 Tiers = Mapping[str, TierTable]  # By unified symbol.
 
 
+@exact
 def assess(
     snapshot: AccountSnapshot,
     tiers: Tiers,
@@ -33,27 +33,33 @@ def assess(
     whose own numbers make no sense has a Gap and no row. `before`: an assessment of the same reading by the same tables
     at other marks; what no mark moves is taken from it.
     """
-    known = {} if before is None else {figures.key: figures for figures in before.positions}
-    desk = _Desk(snapshot=snapshot, tiers=tiers, rule=rule, known=known)
-    unfit = {position.key: reason for position in snapshot.positions if (reason := _unfit(position))}
-    fit = [position for position in snapshot.positions if position.key not in unfit]
-    parts = [_isolated(desk, position) for position in fit if position.margin_mode is MarginMode.ISOLATED]
+    desk = _Desk(snapshot=snapshot, tiers=tiers, rule=rule)
+    known = _aligned(snapshot, before)
+    unfit = {index: reason for index, position in enumerate(snapshot.positions) if (reason := _unfit(position))}
+    rows: dict[int, PositionFigures] = {}  # By place in the snapshot.
+    gaps: list[Gap] = []
+    for index, position in enumerate(snapshot.positions):
+        if position.margin_mode is MarginMode.ISOLATED and index not in unfit:
+            rows[index] = _isolated(desk, position, known[index], gaps)
+    pools = []
     for currency in _currencies(snapshot):
-        leaning = [position for position in snapshot.positions if _leans_on(position, currency)]
-        members = [position for position in leaning if position.key not in unfit]
-        lost = [str(p.key) for p in leaning if p.key in unfit]
+        leaning = [index for index, position in enumerate(snapshot.positions) if _leans_on(position, currency)]
+        members = [index for index in leaning if index not in unfit]
+        lost = [str(snapshot.positions[index].key) for index in leaning if index in unfit]
         lost += [gap.subject for gap in snapshot.unseen_in_cross(currency)]
-        parts.append(_cross(desk, currency, members, lost))
-    place = {position.key: index for index, position in enumerate(snapshot.positions)}
-    rows = chain.from_iterable(part.positions for part in parts)
+        part = _cross(desk, currency, [snapshot.positions[index] for index in members], lost)
+        rows.update(zip(members, part.positions, strict=True))
+        pools.append(part.pool)
+        gaps += part.gaps
+    keys = {index: snapshot.positions[index].key for index in unfit}
     return AccountAssessment(
         snapshot=snapshot,
-        positions=tuple(sorted(rows, key=lambda row: place[row.key])),
-        pools=tuple(part.pool for part in parts if part.pool is not None),
+        positions=tuple(rows[index] for index in sorted(rows)),
+        pools=tuple(pools),
         gaps=(
             *snapshot.gaps,
-            *(Gap(subject=str(key), reason=reason, key=key) for key, reason in unfit.items()),
-            *chain.from_iterable(part.gaps for part in parts),
+            *(Gap(subject=str(keys[index]), reason=reason, key=keys[index]) for index, reason in unfit.items()),
+            *gaps,
         ),
         assessed_at=now,
     )
@@ -66,24 +72,29 @@ class _Desk:
     snapshot: AccountSnapshot
     tiers: Tiers
     rule: MarginRule
-    known: Mapping[PositionKey, PositionFigures]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
     positions: Sequence[PositionFigures]
-    pool: PoolFigures | None = None
+    pool: PoolFigures
     gaps: Sequence[Gap] = ()
 
 
-def _isolated(desk: _Desk, position: Position) -> _Part:
+def _aligned(snapshot: AccountSnapshot, before: AccountAssessment | None) -> Sequence[PositionFigures | None]:
+    """Return what is known of each position of the snapshot, in its order."""
+    if before is None or len(before.positions) != len(snapshot.positions):
+        return [None] * len(snapshot.positions)
+    return before.positions
+
+
+def _isolated(desk: _Desk, position: Position, known: PositionFigures | None, gaps: list[Gap]) -> PositionFigures:
     reason = _obstacle(desk, position)
     if reason is not None or position.isolated_wallet is None:
-        reason = reason or "the exchange does not state the margin in it"
-        return _Part(positions=[unmodelled_position(position, None)], gaps=[_not_modelled(position, reason)])
+        gaps.append(_not_modelled(position, reason or "the exchange does not state the margin in it"))
+        return unmodelled_position(position, None)
     leg = leg_of(position, desk.tiers[position.contract.symbol], desk.rule)
-    pool = isolated_pool(leg, position.isolated_wallet)
-    return _Part(positions=[isolated_position(position, leg, pool, desk.known.get(position.key))])
+    return isolated_position(position, leg, isolated_pool(leg, position.isolated_wallet), known)
 
 
 def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequence[str]) -> _Part:
@@ -136,12 +147,11 @@ def _currencies(snapshot: AccountSnapshot) -> list[str]:
 
 
 def _unfit(position: Position) -> str | None:
-    numbers = {
-        "quantity": position.quantity,
-        "contract size": position.contract.contract_size,
-        "entry price": position.entry_price,
-        "mark price": position.mark_price,
-    }
+    quantity, size = position.quantity, position.contract.contract_size
+    entry, mark = position.entry_price, position.mark_price
+    if (quantity * size * entry * mark).is_finite() and quantity > 0 and size > 0 and entry > 0 and mark > 0:
+        return None
+    numbers = {"quantity": quantity, "contract size": size, "entry price": entry, "mark price": mark}
     bad = [f"its {name} is {number}" for name, number in numbers.items() if not (number.is_finite() and number > 0)]
     return " and ".join(bad) or None
 

@@ -148,6 +148,8 @@ class EquityBend:
 
 def counted_units(row: Collateral, units: Decimal) -> Decimal:
     """Return how many units of an asset a balance counts for: less than it is, or as a debt in full or more."""
+    if not row.haircut_tiers:
+        return units * (1 - row.haircut) if units >= 0 else units * (1 + row.surcharge)
     band = next(band for band in reversed(tuple(_bands(row))) if units >= band.floor)
     return units * band.share + band.offset
 

@@ -20,7 +20,7 @@ class Charge(NamedTuple):
 
 def charges_of(legs: Sequence[Leg]) -> list[Charge]:
     """Return the charge of each leg of one pool, in their order."""
-    if all(_is_plain(leg) for leg in legs):
+    if all(map(_is_plain, legs)):
         return [Charge(leg.quantity, None) for leg in legs]
     sides: dict[tuple[str, Side], Decimal] = defaultdict(Decimal)
     together: dict[tuple[str, str], Decimal] = defaultdict(Decimal)

@@ -54,6 +54,12 @@ def crossings_between(down: Decimal | None, up: Decimal | None, mark_price: Deci
 
 
 @exact
+def distance_to(price: Decimal, mark_price: Decimal) -> Decimal:
+    """Return |mark - price| / mark, a fraction."""
+    return finished(abs(mark_price - price) / mark_price)
+
+
+@exact
 def bankruptcy_price(pool: MarginPool | PresentPool, leg: Leg) -> Decimal | None:
     """Return the leg's price at which the pool's margin balance is zero, quote per base. None: at no positive price.
 

@@ -2,10 +2,9 @@
 
 from decimal import Decimal
 
-from guard.margin.added_margin import distance_of
 from guard.margin.arithmetic import ZERO, exact, finished
 from guard.margin.figures import Crossings, PositionFigures
-from guard.margin.liquidation import UNKNOWN, bankruptcy_price, crossings, crossings_between
+from guard.margin.liquidation import UNKNOWN, bankruptcy_price, crossings, crossings_between, distance_to
 from guard.margin.pool import Leg, MarginPool
 from guard.margin.present import PresentLeg, PresentPool
 from guard.margin.requirement import contract_value, isolated_pool, leg_of, margin_ratio, of_leg
@@ -132,10 +131,16 @@ def nearer_distance(ours: Crossings, position: Position) -> tuple[Decimal | None
     if nearest.kind is not LiquidationKind.AT:
         return (ZERO if nearest.kind is LiquidationKind.PAST else None), nearest.kind.value
     basis = "model" if nearest is ours.nearest else "exchange"
-    return distance_of(Crossings(nearest=nearest), position.mark_price), basis
+    assert nearest.price is not None
+    return distance_to(nearest.price, position.mark_price), basis
 
 
-_RANKS = {kind: rank for rank, kind in enumerate(("past", "at", "none", "unknown"))}
+_RANKS = {
+    LiquidationKind.PAST: 0,
+    LiquidationKind.AT: 1,
+    LiquidationKind.NONE: 2,
+    LiquidationKind.UNKNOWN: 3,
+}
 
 
 def _model_gap(ours: Liquidation, position: Position) -> Decimal | None:

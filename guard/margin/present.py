@@ -6,6 +6,7 @@ pool is liquidated.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -41,12 +42,13 @@ class PresentLeg(NamedTuple):
 class PresentPool:
     """A pool now. Raises ValueError where a leg's settle currency has no price in the pool."""
 
-    __slots__ = ("_rows", "balance", "legs", "maintenance", "pool", "requirement")
+    __slots__ = ("_by_asset", "_rows", "balance", "legs", "maintenance", "pool", "requirement")
 
     @exact
     def __init__(self, pool: MarginPool) -> None:
         self.pool = pool
         self._rows = {row.asset: row for row in pool.collateral}
+        self._by_asset: dict[str, list[PresentLeg]] | None = None
         charges = charges_of(pool.legs)
         self.legs = tuple([self._leg(leg, charge) for leg, charge in zip(pool.legs, charges, strict=True)])
         self.maintenance = pool.other_maintenance_margin
@@ -140,17 +142,30 @@ class PresentPool:
     def curve(self, move: Move) -> Curve:
         """Return margin balance less requirement under a move, as a curve that is the present excess at 1."""
         bends: list[Bend] = []
-        slope = ZERO
-        for one in self.legs:
+        moved = self._moved_by(move)
+        slope = self._balance_slope(move, moved, bends)
+        for one in moved:
             slope -= self._requirement_slope(one, move, bends)
-        slope += self._balance_slope(move, bends)
         return Curve(self.excess - slope, slope, tuple(bends))
 
     def balance_curve(self, move: Move) -> Curve:
         """Return the margin balance alone under a move."""
         bends: list[Bend] = []
-        slope = self._balance_slope(move, bends)
+        slope = self._balance_slope(move, self._moved_by(move), bends)
         return Curve(self.balance - slope, slope, tuple(bends))
+
+    def _moved_by(self, move: Move) -> Sequence[PresentLeg]:
+        """Return the legs of which anything may be proportional to the variable."""
+        if move.coins is None or move.takes(self.pool.currency):
+            return self.legs
+        if self._by_asset is None:
+            self._by_asset = {}
+            for one in self.legs:
+                for asset in {one.exposure, one.leg.contract.settle}:
+                    self._by_asset.setdefault(asset, []).append(one)
+        if len(move.coins) == 1:
+            return self._by_asset.get(next(iter(move.coins)), ())
+        return [one for one in self.legs if one.exposure in move.coins or one.leg.contract.settle in move.coins]
 
     def _requirement_slope(self, one: PresentLeg, move: Move, bends: list[Bend]) -> Decimal:
         currency, leg = self.pool.currency, one.leg
@@ -168,7 +183,7 @@ class PresentPool:
             bends.append(TierBend(leg.tiers, one.tier, one.charged, charged, per_unit, exposure_scales))
         return charged.slope * (line.rate + leg.rule.liquidation_fee_rate) - per_unit.slope * line.amount
 
-    def _balance_slope(self, move: Move, bends: list[Bend]) -> Decimal:
+    def _balance_slope(self, move: Move, moved: Sequence[PresentLeg], bends: list[Bend]) -> Decimal:
         if self.pool.haircut_basis is HaircutBasis.EQUITY:
             return self._equity_slope(move, bends)
         currency = self.pool.currency
@@ -176,16 +191,21 @@ class PresentPool:
         for row in self.pool.collateral:
             if row.asset != currency and move.scales(row.asset, currency):
                 slope += counted_value(row)
-        for one in self.legs:
+        for one in moved:
             slope += self._pnl_line(one, move).slope
         return slope
 
     def _pnl_line(self, one: PresentLeg, move: Move) -> Line:
         currency, settle = self.pool.currency, one.leg.contract.settle
-        worth = one.direction * one.settle_price * one.notional
-        paid = one.direction * one.settle_price * one.paid
-        worth_line = line_of(worth, scales=move.scales(one.exposure, currency))
-        return worth_line.plus(line_of(-paid, scales=settle != currency and move.scales(settle, currency)))
+        worth, paid = one.notional, -one.paid
+        if settle != currency:
+            worth, paid = worth * one.settle_price, paid * one.settle_price
+        if one.direction < 0:
+            worth, paid = -worth, -paid
+        scales = settle != currency and move.scales(settle, currency)
+        if move.scales(one.exposure, currency):
+            return Line(ZERO, worth + paid) if scales else Line(paid, worth)
+        return Line(worth, paid) if scales else Line(worth + paid, ZERO)
 
     def _equity_slope(self, move: Move, bends: list[Bend]) -> Decimal:
         equities: dict[str, Line] = defaultdict(lambda: NOTHING)
