@@ -8,7 +8,7 @@ from guard.margin.arithmetic import ONE, ZERO, exact
 from guard.margin.cross import modelled_pool, pool_name, unmodelled_pool
 from guard.margin.figures import AccountAssessment, PoolFigures, PositionFigures
 from guard.margin.pool import MarginPool
-from guard.margin.position import cross_position, isolated_position, unmodelled_position
+from guard.margin.position import cross_position, isolated_position, of_pool, unmodelled_position
 from guard.margin.present import PresentPool
 from guard.margin.requirement import isolated_pool, leg_of
 from guard.margin.rule import MarginRule
@@ -129,7 +129,8 @@ def cross_figures(
 ) -> tuple[list[PositionFigures], PoolFigures]:
     """Return the figures of a cross pool's positions, in the order of its legs, and its own."""
     now = PresentPool(pool)
-    rows = [cross_position(position, index, now, pool_name(pool.currency)) for index, position in enumerate(members)]
+    shared = of_pool(now, pool_name(pool.currency))
+    rows = [cross_position(position, index, now, shared) for index, position in enumerate(members)]
     return rows, modelled_pool(now, rows, wallet)
 
 

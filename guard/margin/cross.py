@@ -9,7 +9,7 @@ from guard.margin.figures import PoolFigures, PositionFigures
 from guard.margin.liquidation import NONE, PAST, UNKNOWN, shock
 from guard.margin.position import nearer_liquidation
 from guard.margin.present import PresentPool
-from guard.margin.requirement import margin_ratio, unrealized_pnl
+from guard.margin.requirement import unrealized_pnl
 from guard.snapshot import Liquidation, LiquidationKind, Wallet
 
 
@@ -35,7 +35,6 @@ def modelled_pool(now: PresentPool, members: Sequence[PositionFigures], wallet: 
     """
     down, up = shock(now)
     nearest = _nearest(members, down, up, past=now.excess <= 0)
-    ratio = margin_ratio(now.requirement, now.balance)
     return PoolFigures(
         name=pool_name(now.pool.currency),
         currency=now.pool.currency,
@@ -43,7 +42,7 @@ def modelled_pool(now: PresentPool, members: Sequence[PositionFigures], wallet: 
         margin_balance=finished(now.balance),
         maintenance_margin=finished(now.maintenance),
         requirement=finished(now.requirement),
-        margin_ratio=None if ratio is None else finished(ratio),
+        margin_ratio=None if now.ratio is None else finished(now.ratio),
         available=None if wallet is None else wallet.available,
         equity=None if wallet is None else wallet.cross_wallet_balance + wallet.cross_unrealized_pnl,
         liquidation=nearest.liquidation,

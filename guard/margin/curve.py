@@ -63,7 +63,8 @@ class Curve(NamedTuple):
         It must be above zero at 1.
         """
         constant, slope, bends = self
-        if all(bend.is_concave for bend in bends) and slope + sum(bend.slope_above for bend in bends) >= 0:
+        is_concave = slope >= 0 and all(bend.is_concave for bend in bends)
+        if is_concave and slope + sum([bend.slope_above for bend in bends]) >= 0:
             return None  # It bends down only, and rises even at the end.
         for place, changed in _grouped(_merged([bend.above() for bend in bends])):
             if slope < 0 and (root := -constant / slope) <= place:
@@ -79,7 +80,8 @@ class Curve(NamedTuple):
         None: it stays above zero all the way. It must be above zero at 1.
         """
         constant, slope, bends = self
-        if all(bend.is_concave for bend in bends) and constant + sum(bend.constant_below for bend in bends) > 0:
+        is_concave = all(bend.is_concave for bend in bends)
+        if is_concave and constant + sum([bend.constant_below for bend in bends]) > 0:
             return None  # It bends down only, and is above zero at both ends.
         for place, changed in _grouped(_merged([bend.below() for bend in bends], reverse=True)):
             if slope > 0 and (root := -constant / slope) >= place:

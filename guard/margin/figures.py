@@ -6,13 +6,13 @@ None is "not known", and then a Gap of the assessment or `liquidation.kind` says
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from guard.margin.pool import Leg, MarginPool
 from guard.snapshot import AccountSnapshot, Gap, Liquidation, Position, PositionKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crossings:
+class Crossings(NamedTuple):
     """Where the balance falls to the requirement when one coin moves and the others stand still."""
 
     nearest: Liquidation  # AT the nearer of both sides by |price - mark|, or NONE, PAST, UNKNOWN.

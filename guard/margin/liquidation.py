@@ -34,12 +34,26 @@ def crossings(pool: MarginPool | PresentPool, leg: Leg) -> Crossings:
         if ends is not None:
             down, up = ends
             return crossings_between(down and finished(down), up and finished(up), mark)
-    factors = liquidating_factors(present(pool), one_coin(leg.contract.base))
+    return _crossings(present(pool), one_coin(leg.contract.base), mark)
+
+
+@exact
+def ends(now: PresentPool, leg: Leg) -> tuple[Crossings, Decimal | None]:
+    """Return the crossings of a leg and its bankruptcy price, of one look at its pool."""
+    move = one_coin(leg.contract.base)
+    excess, balance = now.curves(move)
+    return _crossings(now, move, leg.mark_price, excess), _bankruptcy(now, move, leg.mark_price, balance)
+
+
+def _crossings(now: PresentPool, move: Move, mark_price: Decimal, curve: Curve | None = None) -> Crossings:
+    factors = liquidating_factors(now, move, curve)
     if factors is None:
         return Crossings(nearest=PAST)
     down, up = factors
     return crossings_between(
-        None if down is None or down <= 0 else finished(mark * down), None if up is None else finished(mark * up), mark
+        None if down is None or down <= 0 else finished(mark_price * down),
+        None if up is None else finished(mark_price * up),
+        mark_price,
     )
 
 
@@ -66,12 +80,15 @@ def bankruptcy_price(pool: MarginPool | PresentPool, leg: Leg) -> Decimal | None
     While the balance is positive: the price nearest to the mark; else the nearest at which it would be zero again.
     """
     now, move = present(pool), one_coin(leg.contract.base)
-    curve = now.balance_curve(move)
-    down, up = _zeros(curve)
+    return _bankruptcy(now, move, leg.mark_price, now.curves(move)[1])
+
+
+def _bankruptcy(now: PresentPool, move: Move, mark_price: Decimal, balance: Curve) -> Decimal | None:
+    down, up = _zeros(balance)
     if now.inverts(move):
         down, up = _inverse(up), _inverse(down)
-    prices = [finished(leg.mark_price * factor) for factor in (down, up) if factor is not None and factor > 0]
-    return min(prices, key=lambda price: abs(price - leg.mark_price), default=None)
+    prices = [finished(mark_price * factor) for factor in (down, up) if factor is not None and factor > 0]
+    return min(prices, key=lambda price: abs(price - mark_price), default=None)
 
 
 @exact
@@ -95,11 +112,11 @@ def present(pool: MarginPool | PresentPool) -> PresentPool:
     return pool if isinstance(pool, PresentPool) else PresentPool(pool)
 
 
-def liquidating_factors(now: PresentPool, move: Move) -> Factors | None:
+def liquidating_factors(now: PresentPool, move: Move, curve: Curve | None = None) -> Factors | None:
     """Return the factors on the moving prices below and above 1 at which the pool ends. None: it has ended already."""
     if now.excess <= 0:
         return None
-    curve = now.curve(move)
+    curve = curve or now.curve(move)
     below, above = curve.fall_below(), curve.fall_above()
     if not now.inverts(move):
         return below, above

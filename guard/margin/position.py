@@ -1,13 +1,14 @@
 """The figures of one position, from its pool's model and from what its exchange says."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from guard.margin.arithmetic import ZERO, exact, finished
 from guard.margin.figures import Crossings, PositionFigures
-from guard.margin.liquidation import UNKNOWN, bankruptcy_price, crossings, crossings_between, distance_to
+from guard.margin.liquidation import UNKNOWN, bankruptcy_price, crossings, crossings_between, distance_to, ends
 from guard.margin.pool import Leg, MarginPool
 from guard.margin.present import PresentLeg, PresentPool
-from guard.margin.requirement import contract_value, isolated_pool, leg_of, margin_ratio, of_leg
+from guard.margin.requirement import contract_value, isolated_pool, leg_of, of_leg
 from guard.margin.rule import MaintenanceBasis, MarginRule
 from guard.margin.tier_table import TierTable
 from guard.snapshot import Liquidation, LiquidationKind, Position, RiskTier
@@ -25,21 +26,43 @@ _WITHOUT_TIERS = TierTable.of(
 )
 
 
+class OfPool(NamedTuple):
+    """What a position has from its pool, ready to be shown."""
+
+    pool: MarginPool
+    name: str | None  # The cross pool's; None: isolated.
+    balance: Decimal
+    ratio: Decimal | None
+    effective_leverage: Decimal | None
+
+
 @exact
 def isolated_position(
     position: Position, leg: Leg, pool: MarginPool, before: PositionFigures | None = None
 ) -> PositionFigures:
     """Return all figures of an isolated position. `before`: its figures at another mark, if all else is the same."""
     now = PresentPool(pool)
-    ends = _unmoved(now, leg, before) or (crossings(pool, leg), bankruptcy_price(now, leg))
-    return _figures(position, now.legs[0], now, ends, None)
+    found = _unmoved(now, leg, before) or (crossings(pool, leg), bankruptcy_price(now, leg))
+    return _figures(position, now.legs[0], found, of_pool(now, None))
 
 
 @exact
-def cross_position(position: Position, index: int, now: PresentPool, pool_name: str) -> PositionFigures:
-    """Return all figures of a cross position: the `index`-th leg of its pool."""
+def cross_position(position: Position, index: int, now: PresentPool, shared: OfPool) -> PositionFigures:
+    """Return all figures of a cross position: the `index`-th leg of its pool. `shared`: what it has from its pool."""
     one = now.legs[index]
-    return _figures(position, one, now, (crossings(now, one.leg), bankruptcy_price(now, one.leg)), pool_name)
+    return _figures(position, one, ends(now, one.leg), shared)
+
+
+@exact
+def of_pool(now: PresentPool, name: str | None) -> OfPool:
+    """Return what every position of a pool has from it."""
+    return OfPool(
+        pool=now.pool,
+        name=name,
+        balance=finished(now.balance),
+        ratio=_finished(now.ratio),
+        effective_leverage=now.effective_leverage(),
+    )
 
 
 def _unmoved(now: PresentPool, leg: Leg, before: PositionFigures | None) -> tuple[Crossings, Decimal | None] | None:
@@ -57,28 +80,28 @@ def _unmoved(now: PresentPool, leg: Leg, before: PositionFigures | None) -> tupl
 
 
 def _figures(
-    position: Position, one: PresentLeg, now: PresentPool, ends: tuple[Crossings, Decimal | None], pool_name: str | None
+    position: Position, one: PresentLeg, found: tuple[Crossings, Decimal | None], shared: OfPool
 ) -> PositionFigures:
-    ours, bankruptcy = ends
+    ours, bankruptcy = found
     distance, basis = nearer_distance(ours, position)
     return PositionFigures(
         position=position,
         leg=one.leg,
-        pool=now.pool,
-        pool_name=pool_name,
+        pool=shared.pool,
+        pool_name=shared.name,
         notional=finished(one.notional),
         unrealized_pnl=finished(one.pnl),
-        margin_balance=finished(now.balance),
+        margin_balance=shared.balance,
         maintenance_margin=finished(one.maintenance),
         requirement=finished(one.requirement),
-        margin_ratio=_finished(margin_ratio(now.requirement, now.balance)),
+        margin_ratio=shared.ratio,
         crossings=ours,
         model_gap=_model_gap(ours.nearest, position),
         bankruptcy_price=bankruptcy,
         liquidation=ours.nearest,
         distance=distance,
         distance_basis=basis,
-        effective_leverage=now.effective_leverage,
+        effective_leverage=shared.effective_leverage,
     )
 
 
@@ -108,7 +131,7 @@ def unmodelled_position(position: Position, pool_name: str | None) -> PositionFi
         liquidation=position.exchange_liquidation,
         distance=distance,
         distance_basis=basis,
-        effective_leverage=None if alone is None else alone.effective_leverage,
+        effective_leverage=None if alone is None else alone.effective_leverage(),
     )
 
 

@@ -42,7 +42,7 @@ class PresentLeg(NamedTuple):
 class PresentPool:
     """A pool now. Raises ValueError where a leg's settle currency has no price in the pool."""
 
-    __slots__ = ("_by_asset", "_rows", "balance", "legs", "maintenance", "pool", "requirement")
+    __slots__ = ("_by_asset", "_rows", "balance", "legs", "maintenance", "pool", "ratio", "requirement")
 
     @exact
     def __init__(self, pool: MarginPool) -> None:
@@ -57,17 +57,19 @@ class PresentPool:
             self.maintenance += one.maintenance * one.settle_charge
             self.requirement += one.requirement * one.settle_charge
         self.balance = pool.other_unrealized_pnl - pool.funding_due + self._counted()
+        # Requirement / margin balance: it grows with danger and 1 is liquidation. None: no balance is left.
+        self.ratio = self.requirement / self.balance if self.balance > 0 else None
 
     @property
     def excess(self) -> Decimal:
         return self.balance - self.requirement
 
-    @property
+    @exact
     def effective_leverage(self) -> Decimal | None:
         """Return the notional of all legs, hedged ones too, over the margin balance. None: no balance is left."""
         if self.balance <= 0:
             return None
-        return finished(sum((one.notional * one.settle_price for one in self.legs), ZERO) / self.balance)
+        return finished(sum([one.notional * one.settle_price for one in self.legs], ZERO) / self.balance)
 
     def equity_of(self, asset: str) -> Decimal:
         """Return an asset's wallet balance with the profit of all that settles in it, in its own units."""
@@ -141,18 +143,17 @@ class PresentPool:
 
     def curve(self, move: Move) -> Curve:
         """Return margin balance less requirement under a move, as a curve that is the present excess at 1."""
-        bends: list[Bend] = []
+        return self.curves(move)[0]
+
+    def curves(self, move: Move) -> tuple[Curve, Curve]:
+        """Return the same, and the margin balance alone under the move."""
         moved = self._moved_by(move)
+        bends: list[Bend] = []
         slope = self._balance_slope(move, moved, bends)
+        balance = Curve(self.balance - slope, slope, tuple(bends))
         for one in moved:
             slope -= self._requirement_slope(one, move, bends)
-        return Curve(self.excess - slope, slope, tuple(bends))
-
-    def balance_curve(self, move: Move) -> Curve:
-        """Return the margin balance alone under a move."""
-        bends: list[Bend] = []
-        slope = self._balance_slope(move, self._moved_by(move), bends)
-        return Curve(self.balance - slope, slope, tuple(bends))
+        return Curve(self.excess - slope, slope, tuple(bends)), balance
 
     def _moved_by(self, move: Move) -> Sequence[PresentLeg]:
         """Return the legs of which anything may be proportional to the variable."""

@@ -89,12 +89,6 @@ def at_prices(pool: MarginPool, factors: Factors) -> MarginPool:
 
 
 @exact
-def margin_ratio(requirement: Decimal, balance: Decimal) -> Decimal | None:
-    """Return requirement / balance: it grows with danger and 1 is liquidation. None: no balance is left."""
-    return requirement / balance if balance > 0 else None
-
-
-@exact
 def price_under(leg: Leg, factors: Factors) -> Decimal:
     """Return the leg's price when coins have moved. An inverse contract is quoted in dollars, which stand still."""
     if leg.contract.kind is ContractKind.INVERSE:
