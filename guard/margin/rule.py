@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
+
+from guard.snapshot import Side
 
 
 class MaintenanceBasis(StrEnum):
@@ -60,3 +62,16 @@ class MarginRule:
         return (self.valid_from is None or self.valid_from <= day) and (
             self.valid_until is None or day < self.valid_until
         )
+
+
+def shown_price(price: Decimal, side: Side, rule: MarginRule, tick: Decimal) -> Decimal:
+    """Return the liquidation price that the exchange shows for ours: rounded, if it rounds, towards the mark.
+
+    `tick` is the step of the symbol's price. Source: recorded answers of each exchange (`guard.margin.rules`).
+    """
+    if rule.shown_price is ShownPrice.UNROUNDED:
+        return price
+    if rule.shown_price is ShownPrice.ONE_TICK_EARLY:
+        return price + int(side) * tick
+    rounding = ROUND_CEILING if side is Side.LONG else ROUND_FLOOR
+    return (price / tick).to_integral_value(rounding) * tick

@@ -1,6 +1,7 @@
 """Liquidation prices that exchanges have published or answered; every row of the table names its source."""
 
 import csv
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import margin_worlds as worlds
 import pytest
 
 from guard.margin import TierTable, crossings
+from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import LiquidationKind, RiskTier, Side
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "liquidation_prices.csv"
@@ -31,6 +33,8 @@ def _tiers(text):
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["case"] for row in ROWS])
 def test_the_model_gives_the_liquidation_price_that_the_exchange_published(row):
+    known = next(known for known in KNOWN_RULES.values() if row["case"] in known.proven_by)
+    assert known.fee_is_users or Decimal(row["liquidation_fee_rate"]) == known.rule.liquidation_fee_rate
     coin, _, rest = row["symbol"].partition("/")
     quote, _, settle = rest.partition("-")[0].partition(":")
     leg = worlds.leg(
@@ -40,9 +44,8 @@ def test_the_model_gives_the_liquidation_price_that_the_exchange_published(row):
         entry=row["entry_price"],
         mark=row["mark_price"],
         tiers=_tiers(row["tiers"]),
-        fee=row["liquidation_fee_rate"],
-        basis=row["maintenance_basis"],
     )
+    leg = replace(leg, rule=replace(known.rule, liquidation_fee_rate=Decimal(row["liquidation_fee_rate"])))
     pool = worlds.cross_pool(
         leg,
         wallet=row["wallet"],
