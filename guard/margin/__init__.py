@@ -25,13 +25,13 @@ from guard.margin.requirement import (
     Factors,
     at_prices,
     contract_value,
+    gain_between,
     isolated_pool,
     leg_of,
     margin_balance,
     of_leg,
     pool_maintenance_margin,
     pool_requirement,
-    unrealized_pnl,
 )
 from guard.margin.rows import decimal_text, pool_fields, position_fields
 from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, ShownPrice, TierBasis
@@ -69,6 +69,7 @@ __all__ = [
     "crossings",
     "decimal_text",
     "distance_of",
+    "gain_between",
     "idle_margin",
     "isolated_book_pool",
     "isolated_pool",
@@ -86,6 +87,5 @@ __all__ = [
     "position_fields",
     "reprice",
     "shock",
-    "unrealized_pnl",
     "with_margin",
 ]

@@ -9,7 +9,7 @@ from guard.margin.figures import PoolFigures, PositionFigures
 from guard.margin.liquidation import NONE, PAST, UNKNOWN, shock
 from guard.margin.position import nearer_liquidation
 from guard.margin.present import PresentPool
-from guard.margin.requirement import unrealized_pnl
+from guard.margin.requirement import gain_between
 from guard.snapshot import Liquidation, LiquidationKind, Wallet
 
 
@@ -104,7 +104,7 @@ def _nearest(members: Sequence[PositionFigures], down: Decimal | None, up: Decim
 def _gain(member: PositionFigures, move: Decimal) -> Decimal:
     position = member.position
     price = position.mark_price * (1 + move)
-    return member.notional * move if price <= 0 else unrealized_pnl(position, price) - member.unrealized_pnl
+    return member.notional * move if price <= 0 else gain_between(position, position.mark_price, price)
 
 
 def _heaviest(members: Sequence[PositionFigures]) -> str | None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from operator import is_
 
 from guard.margin.arithmetic import ZERO, exact
-from guard.margin.requirement import unrealized_pnl
+from guard.margin.requirement import gain_between
 from guard.snapshot import AccountSnapshot, MarginMode, Mark, Position, Wallet
 
 
@@ -27,8 +27,7 @@ def reprice(snapshot: AccountSnapshot, marks: Mapping[str, Mark]) -> AccountSnap
         positions.append(_at_mark(position, mark.price))
         if position.margin_mode is MarginMode.CROSS:
             currency = position.contract.settle
-            change = unrealized_pnl(position, mark.price) - unrealized_pnl(position, position.mark_price)
-            changes[currency] = changes.get(currency, ZERO) + change
+            changes[currency] = changes.get(currency, ZERO) + gain_between(position, position.mark_price, mark.price)
     if all(map(is_, positions, snapshot.positions)):
         return snapshot
     return replace(

@@ -49,11 +49,12 @@ def contract_value(contract: Contract, quantity: Decimal, price: Decimal) -> Dec
 
 
 @exact
-def unrealized_pnl(position: Position, price: Decimal) -> Decimal:
-    """Return a position's unrealized profit at a price, in the settle currency."""
-    worth, paid = (contract_value(position.contract, position.quantity, at) for at in (price, position.entry_price))
-    gains = worth - paid if position.contract.kind is ContractKind.LINEAR else paid - worth
-    return int(position.side) * gains
+def gain_between(position: Position, before: Decimal, after: Decimal) -> Decimal:
+    """Return what a position gains while its price goes from one to another, in the settle currency."""
+    size = position.quantity * position.contract.contract_size
+    if position.contract.kind is ContractKind.LINEAR:
+        return int(position.side) * size * (after - before)
+    return int(position.side) * (size / before - size / after)
 
 
 @exact

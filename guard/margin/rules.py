@@ -315,7 +315,7 @@ NOT_STATED: Mapping[str, str] = MappingProxyType(
         "okx spot margin positions": "they are loans with interest, not contracts",
         "deribit portfolio margin": "its requirement is the worst of a matrix of scenarios",
         "bitget cross": "the help page's formula is cut off in every copy at hand; the exchange's own price is watched",
-        "kraken multi-collateral dated futures": "netting of a perpetual with a dated future is published in words only",
+        "kraken multi-collateral dated futures": "netting a perpetual with a dated future is published in words only",
         "btse": "the hedged part is charged at the entry price, the rest at the mark",
         "crypto.com": "unit margin rates that its formula needs are not published",
     }
