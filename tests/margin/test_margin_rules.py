@@ -12,7 +12,7 @@ import pytest
 
 from guard.cli.calc import figures
 from guard.config.account_file import read_account_file
-from guard.margin import MaintenanceBasis, MarginRule, ShownPrice, crossings
+from guard.margin import HedgeNetting, MaintenanceBasis, MarginRule, ShownPrice, crossings
 from guard.margin.rule import shown_price
 from guard.margin.rules import KNOWN_RULES, NOT_STATED
 from guard.snapshot import Side
@@ -111,3 +111,37 @@ def test_a_requirement_frozen_at_the_present_mark_makes_a_price_that_drifts_with
 def test_a_shown_price_is_rounded_as_its_exchange_does_always_to_the_early_side(how, side, price, shown):
     rule = MarginRule(shown_price=how)
     assert shown_price(Decimal(price), side, rule, Decimal("0.1")) == Decimal(shown)
+
+
+def test_the_table_of_rules_in_the_documentation_is_the_table_of_rules():
+    text = (Path(__file__).parents[2] / "docs" / "margin.md").read_text()
+    assert between(text, "rules") == rule_table()
+    assert between(text, "refused") == [f"- **{name}**: {reason}" for name, reason in NOT_STATED.items()]
+
+
+def between(text, marker):
+    return text.partition(f"<!-- {marker} -->\n")[2].partition(f"<!-- /{marker} -->")[0].splitlines()
+
+
+def rule_table():
+    """Return the lines that docs/margin.md must hold: paste them there when this test says so."""
+    lines = [
+        "| rule | charged at | closing fee | brackets | tier by | hedged pair | shown price | proven by |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    charged = {HedgeNetting.NONE: "both legs", HedgeNetting.LARGER: "larger leg", HedgeNetting.NET: "net"}
+    for name, known in KNOWN_RULES.items():
+        rule = known.rule
+        fee = f"{(rule.liquidation_fee_rate * 100).normalize():f} %" if rule.liquidation_fee_rate else "none"
+        cells = [
+            name,
+            rule.maintenance_basis.value,
+            "the user's" if known.fee_is_users else fee,
+            known.brackets,
+            rule.tier_basis.value.replace("_", " "),
+            charged[rule.hedge_netting],
+            rule.shown_price.value.replace("_", " "),
+            f"{len(known.proven_by)} cases" if known.proven_by else known.note,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
