@@ -59,6 +59,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "positions": PositionTable,
     "tiers": TierTable,
 }
+_OF_THE_CROSS_POOL = ("other_maintenance_margin", "other_unrealized_pnl", "order_margin", "funding_due", "currency")
 _EXPECTED = {
     "dict_type": "expected a table",
     "model_type": "expected a table",
@@ -218,13 +219,12 @@ def _check_together(
                 f"found {row.mark_price:f}, expected {mark:f} as in {dotted(first)}: one symbol, one mark",
             )
     cross = [(path, row) for path, row in positions if row.margin_mode == "cross"]
-    if not cross:
-        if account is not None and positions and (account.other_maintenance_margin or account.other_unrealized_pnl):
-            problems.add(
-                root, "other_maintenance_margin or other_unrealized_pnl found, expected none: no position is cross"
-            )
-        return
-    _check_currency(root, account, collateral, cross, problems)
+    if cross:
+        _check_currency(root, account, collateral, cross, problems)
+    elif account is not None and positions:
+        for key in _OF_THE_CROSS_POOL:
+            if getattr(account, key):
+                problems.add((*root, key), "found a part of the cross pool, expected none: no position is cross")
 
 
 def _check_currency(

@@ -7,7 +7,7 @@ import pytest
 
 from guard.config.account_file import read_account_file
 from guard.errors import ConfigError
-from guard.margin import MaintenanceBasis
+from guard.margin import HaircutBasis, HedgeNetting, MaintenanceBasis, margin_balance
 from guard.snapshot import MarginMode, Side
 
 TIER = {
@@ -211,7 +211,23 @@ MIXED = [TIER, without(TIER, "maintenance_amount") | {"notional_floor": "50000",
         ),
         (
             account(ISOLATED, other_unrealized_pnl="5"),
-            ": other_maintenance_margin or other_unrealized_pnl found, expected none: no position is cross",
+            ": other_unrealized_pnl: found a part of the cross pool, expected none: no position is cross",
+        ),
+        (
+            account(CROSS, collateral=[COLLATERAL, COLLATERAL]),
+            ": collateral[1].asset: found USDT twice, expected one row for each asset",
+        ),
+        (
+            account(CROSS, collateral=[COLLATERAL | {"haircut_tiers": [{"balance_floor": "5", "haircut": "0"}]}]),
+            ": collateral[0].haircut_tiers: found a list, expected balance_floors that begin at 0 and ascend",
+        ),
+        (
+            account(CROSS | {"symbol": "BTC/USDC:USDC"}, currency="USD"),
+            ": positions[0].symbol: found a cross position that settles in USDC, expected a row of collateral with the price of USDC in USD",
+        ),
+        (
+            account(CROSS | {"tier_basis": "contracts", "tiers": [TIER | {"maintenance_amount": "1"}]}),
+            ": BTC/USDT:USDT: brackets looked up by contracts cannot have maintenance amounts",
         ),
         ({"collateral": []}, ": positions: is missing, and there is no default"),
         (["nonsense"], ": [0]: found 'nonsense', expected a table"),
@@ -241,6 +257,37 @@ def test_all_problems_are_told_at_once_whatever_row_they_stand_in(problems):
         "positions[0].side",
         "positions[2].symbol",
     ]
+
+
+def test_a_pool_of_several_currencies_states_its_own_and_what_each_is_worth(read):
+    """Binance multi-assets: USDT and BTC back a long in USDT; buffers are haircut and surcharge, equity by equity."""
+    btc = {"asset": "BTC", "wallet_balance": "0.5", "price": "50000", "haircut": "0.05", "surcharge": "0.05"}
+    tiers = [{"balance_floor": "0", "haircut": "0"}, {"balance_floor": "1000", "haircut": "0.1"}]
+    held = COLLATERAL | {"wallet_balance": "3000", "price": "0.999", "haircut_tiers": tiers}
+    written = account(
+        CROSS | {"hedge_netting": "larger", "tier_basis": "notional", "maintenance_basis": "current"},
+        collateral=[held, btc],
+        currency="USD",
+        haircut_basis="equity",
+        order_margin="7",
+        funding_due="-2",
+    )
+    pool = read(written).accounts[0].cross_pool
+    assert (pool.currency, pool.haircut_basis, pool.order_margin, pool.funding_due) == (
+        "USD",
+        HaircutBasis.EQUITY,
+        7,
+        -2,
+    )
+    assert [(row.asset, len(row.haircut_tiers), row.surcharge) for row in pool.collateral] == [
+        ("USDT", 2, 0),
+        ("BTC", 0, Decimal("0.05")),
+    ]
+    rule = pool.legs[0].rule
+    assert (rule.hedge_netting, rule.maintenance_basis) == (HedgeNetting.LARGER, MaintenanceBasis.CURRENT)
+    pnl = Decimal("0.1") * (Decimal("31967.27") - Decimal("32481.980"))
+    usdt = (1000 + (2000 + pnl) * Decimal("0.9")) * Decimal("0.999")
+    assert margin_balance(pool) == usdt + 25000 * Decimal("0.95") + 2
 
 
 def test_a_problem_of_a_toml_file_has_its_line(problems):
