@@ -136,9 +136,16 @@ def history(
     *,
     account: Annotated[str | None, typer.Option("--account", help="Only this account.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many entries, newest last.", min=1)] = 50,
+    moved: Annotated[bool, typer.Option("--moved", help="Why each liquidation price moved since then.")] = False,
+    since: Annotated[str, typer.Option("--since", help="With --moved: how far back, as 24h or 3d.")] = "24h",
     as_json: Json = False,
 ) -> None:
     """Read the journal: alerts, deliveries, intents, outcomes, and why."""
+    if moved:
+        from guard.cli.moved import run_moved  # noqa: PLC0415
+
+        run_moved(config, account=account, since=since, as_json=as_json)
+        return
     from guard.cli.history import run_history  # noqa: PLC0415
 
     run_history(config, account=account, limit=limit, as_json=as_json)

@@ -113,7 +113,16 @@ def read_account_file(path: FilePath) -> AccountFile:
         document = read_document(path)
         problems = Problems(lambda where: Place(0, str(path), document.line(where)))
         written = dict(document.values)
-    is_list = is_json and isinstance(written, list)
+    return _accounts(written, problems)
+
+
+def read_account_text(text: str, name: str) -> AccountFile:
+    """Return the accounts of a JSON text. Raises ConfigError, with `name` as the place."""
+    return _accounts(json.loads(text), Problems(lambda _: Place(0, name)))
+
+
+def _accounts(written: Any, problems: Problems) -> AccountFile:
+    is_list = isinstance(written, list)  # Only JSON can hold one.
     roots: list[tuple[Path, Any]] = (
         [((index,), item) for index, item in enumerate(written)] if is_list else [((), written)]
     )

@@ -12,6 +12,7 @@ from guard.config.settings import AccountSettings
 from guard.daemon.acting import Actor
 from guard.daemon.held import held_to_test_hosts
 from guard.daemon.keys import KeyGuard
+from guard.daemon.looks import LookKeeper
 from guard.daemon.past import rebuild_if_needed
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller
@@ -60,6 +61,7 @@ class AccountWatch:
         self._now = now
         self._on_finished = on_finished
         self._actor = Actor(self, teller, now)
+        self._looks = LookKeeper(self._journal, settings.name)
         self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
         self._cycles = 0
@@ -115,6 +117,7 @@ class AccountWatch:
         self._record(self.decision)
         self._end_lives(ended)
         if failure is None:
+            self._keep_look()
             await self._actor.act(self.decision)
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
         self._finish(started, failure)
@@ -224,6 +227,11 @@ class AccountWatch:
         if near is None or self.decision is None or self.decision.level < Level.WARN:
             return terms
         return replace(terms, data_age=replace(terms.data_age, stale_after=near))
+
+    def _keep_look(self) -> None:
+        if self.decision is not None and self.decision.assessment is not None and self._journal.broken is None:
+            with self._despite_the_journal():
+                self._looks.keep(self.decision.assessment, self._now())
 
     def _end_lives(self, ended: Mapping[PositionKey, str]) -> None:
         for key, reason in ended.items():

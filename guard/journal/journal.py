@@ -10,6 +10,7 @@ from types import MappingProxyType
 from guard.journal.alerts import Alerts, add_alerts, replace_states
 from guard.journal.history import History
 from guard.journal.lives import add_lives
+from guard.journal.looks import Looks
 from guard.journal.outbox import OutboxShelf, channels_told, put_message
 from guard.journal.past import Past
 from guard.policy.decision import AlertEvent, Decision
@@ -20,7 +21,7 @@ from guard.policy.terms import Level
 DAY = timedelta(hours=24)
 
 
-class Journal(Past, Alerts, OutboxShelf, History):
+class Journal(Past, Alerts, OutboxShelf, History, Looks):
     """Durable memory in one SQLite file. Each base class is one shelf of it; `Store` says how it fails."""
 
     def memory(self, account: str, now: datetime) -> Memory:

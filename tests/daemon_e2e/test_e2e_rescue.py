@@ -4,7 +4,21 @@ import json
 from decimal import Decimal
 
 import pytest
-from daemon_kit import BREACHED, NEEDED, SHIELD, Played, account, cycles, daemon, hold, name_of, until, watching, world
+from daemon_kit import (
+    BREACHED,
+    NEEDED,
+    SHIELD,
+    Played,
+    account,
+    call,
+    cycles,
+    daemon,
+    hold,
+    name_of,
+    until,
+    watching,
+    world,
+)
 
 TARGET = Decimal("0.12")
 
@@ -117,6 +131,29 @@ async def the_journal_keeps_the_figures_of_before_and_after(folder):
         assert Decimal(before["distance"]) < Decimal("0.08") < Decimal(after["distance"])
 
 
+async def the_history_says_what_moved_the_liquidation_and_the_parts_sum_to_the_whole(folder):
+    async with world(folder, build=_with_a_cross_position) as here, daemon(here) as guarded:
+        await watching(guarded)
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        await until("it is told", lambda: here.told("action"), of=guarded)
+        await cycles(guarded, 2)
+        status, said = await call(here, "history", "--moved", "--json")
+        assert status == 0
+        moved = {(one["symbol"], one["side"]): one for one in json.loads(said)}
+        rescued = moved["BTC/USDT:USDT", "long"]
+        parts = {part["cause"]: Decimal(part["price_change"]) for part in rescued["parts"]}
+        assert parts["margin added or taken"] < 0
+        assert {cause for cause, change in parts.items() if change} == {"margin added or taken"}
+        before, after = (Decimal(rescued[when]["liquidation_price"]) for when in ("before", "after"))
+        assert abs(sum(parts.values()) - (after - before)) < Decimal("1e-20")
+        beside = moved["ETH/USDT:USDT", "long"]  # Its wallet carries it at any price: there is no figure to move.
+        assert (beside["before"]["liquidation"], beside["after"]["liquidation"]) == ("none", "none")
+        assert {part["price_change"] for part in beside["parts"]} == {None}
+        status, said = await call(here, "history", "--moved", "--since", "1h")
+        assert status == 0
+        assert "margin added or taken" in said
+
+
 STORIES = [
     a_crossed_trigger_is_one_request_that_restores_the_target_and_a_signed_alert,
     in_shadow_it_says_what_it_would_do_once_and_sends_nothing,
@@ -124,6 +161,7 @@ STORIES = [
     a_spent_budget_ends_the_top_ups_and_the_alert_says_so,
     of_two_hedged_legs_only_the_one_in_danger_is_topped_up_and_named_on_the_wire,
     the_journal_keeps_the_figures_of_before_and_after,
+    the_history_says_what_moved_the_liquidation_and_the_parts_sum_to_the_whole,
 ]
 
 

@@ -1,0 +1,59 @@
+"""A book that is written as account files and read back is the same account."""
+
+import json
+
+import margin_worlds as worlds
+from hypothesis import given, settings
+
+from guard.config.account_file import read_account_text
+from guard.config.written_account import accounts_of_book
+from guard.margin import Book, Holding, cross_book_pool, crossings, isolated_book_pool, isolated_pool, shock
+from guard.snapshot import Liquidation, LiquidationKind, MarginMode, Position
+
+
+def position_of(leg, wallet=None):
+    return Position(
+        contract=leg.contract,
+        side=leg.side,
+        margin_mode=MarginMode.CROSS if wallet is None else MarginMode.ISOLATED,
+        quantity=leg.quantity,
+        entry_price=leg.entry_price,
+        mark_price=leg.mark_price,
+        isolated_wallet=wallet,
+        leverage=None,
+        hedged=False,
+        auto_add_margin=None,
+        exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
+        exchange_maintenance_margin=None,
+        updated_at=None,
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(worlds.cross_worlds())
+def test_an_account_that_is_read_back_ends_where_it_ended(pool):
+    holdings = tuple(Holding(position=position_of(leg), leg=leg) for leg in pool.legs)
+    book = Book(pools=(cross_book_pool(holdings, pool),))
+    text = json.dumps(accounts_of_book(book))
+    (account,) = read_account_text(text, "an account").accounts
+    again = account.cross_pool
+    assert shock(again) == shock(pool)
+    assert [crossings(again, leg) for leg in again.legs] == [crossings(pool, leg) for leg in pool.legs]
+    assert json.dumps(accounts_of_book(account.book)) == text
+
+
+@settings(max_examples=50, deadline=None)
+@given(worlds.isolated_worlds())
+def test_isolated_positions_are_read_back_with_their_wallets(world):
+    leg, wallet = world
+    held = isolated_book_pool(Holding(position=position_of(leg, wallet), leg=leg), isolated_pool(leg, wallet))
+    (account,) = read_account_text(json.dumps(accounts_of_book(Book(pools=(held,)))), "an account").accounts
+    (again,) = account.book.pools
+    assert again.name == held.name
+    assert crossings(again.pool, again.pool.legs[0]) == crossings(held.pool, leg)
+
+
+def test_a_wallet_that_nothing_leans_on_is_no_account():
+    leg = worlds.leg()
+    empty = cross_book_pool((), worlds.cross_pool(leg))
+    assert accounts_of_book(Book(pools=(empty,))) == []
