@@ -108,18 +108,20 @@ async def test_a_loop_that_was_blocked_past_the_due_time_still_runs_the_job():
 
 async def test_a_job_that_raises_comes_again():
     runs = 0
+    came_again = asyncio.Event()
 
     async def fail() -> timedelta:
         nonlocal runs
         runs += 1
+        if runs == 3:
+            came_again.set()
         raise RuntimeError("bug")
 
     schedule = Schedule()
     schedule.add("main", fail, deadline=SECOND, retry_after=timedelta(seconds=0.1))
     schedule.start()
     async with asyncio.timeout(30):  # A generous limit: it is only reached when the job never comes again.
-        while runs < 3:
-            await asyncio.sleep(0.02)
+        await came_again.wait()
     await schedule.drain(SECOND)
 
 
