@@ -1,0 +1,237 @@
+"""What many joint price scenarios do to one margin pool: balance, requirement, and whether it is liquidated.
+
+The arithmetic is that of `guard.margin`, in floats. The scenarios pass through the cache in blocks, each as one flat
+run of numbers, row by row as they lie in memory. A requirement is one straight line per quote, and
+
+- bends that many scenarios lie on both sides of are dense: `min(quote, start)` for all quotes at once, in layers;
+- what few scenarios reach is sparse: they are found by two comparisons and put right one by one.
+
+Which is which is judged by a sample. It decides how long it takes, and no figure.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guard.outlook.compiled_pool import CompiledPool, FloatArray, compile_pool
+
+__all__ = ["CompiledPool", "Outcomes", "compile_pool", "evaluate"]
+
+BLOCK_NUMBERS = 2**15  # 256 KiB: a block, its bends and what is made of them lie in the cache together.
+RUN_NUMBERS = 2**11  # Bends are laid out for so many numbers and met again and again, instead of for the whole block.
+SAMPLE = 2**10
+
+# What one scenario costs, in units of one dense number: measured by benchmarks/scenarios.py.
+DENSE_JUMP = 1.5
+STRAY = 40.0
+SHARES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcomes:
+    """One row per scenario, in the pool's currency."""
+
+    margin_balance: FloatArray
+    requirement: FloatArray
+    liquidated: BoolArray  # The balance is at or below the requirement.
+
+
+def evaluate(compiled: CompiledPool, factors: FloatArray) -> Outcomes:
+    """Return what each scenario does. `factors`: a row per scenario, a column per coin, 1 is its present price.
+
+    Factors are finite and not negative. Working memory does not grow with the number of scenarios; what comes back is
+    17 bytes for each. Both figures are within 1e-12 of the sum of all amounts that they are made of, and a requirement
+    is within 1e-9 of itself for factors from 1/1000 to 1000.
+
+    Tiers that jump: a factor is compared with its floor exactly, so that a notional equal to a floor belongs to the tier
+    above, and the float just below it does not. Where a quote is a quotient (inverse contracts, coins counted in coins)
+    it is rounded first: a notional less than 1 part in 10^15 below a floor may belong to the tier above already.
+
+    Raises ValueError if a balance or requirement is not finite.
+    """
+    count = len(factors)
+    assert factors.shape == (count, len(compiled.coins))
+    outcomes = Outcomes(
+        margin_balance=np.empty(count), requirement=np.empty(count), liquidated=np.empty(count, dtype=np.bool_)
+    )
+    if count == 0:
+        return outcomes
+    with np.errstate(divide="ignore", invalid="ignore"):
+        work = _Work(compiled, _plan(compiled, _sample(compiled, factors)), count)
+        for rows in _blocks(count, work.rows):
+            work.evaluate(factors[rows], outcomes.margin_balance[rows], outcomes.requirement[rows])
+    np.less_equal(outcomes.margin_balance, outcomes.requirement, out=outcomes.liquidated)
+    if not (np.isfinite(outcomes.margin_balance).all() and np.isfinite(outcomes.requirement).all()):
+        raise ValueError("a scenario leaves a pool without finite figures: a price in it is zero or not a number")
+    return outcomes
+
+
+def _blocks(count: int, rows: int) -> Iterator[slice]:
+    return (slice(start, min(start + rows, count)) for start in range(0, count, rows))
+
+
+# What is dense and what is sparse -----------------------------------------------------------------------------------
+
+
+class _Layer(NamedTuple):
+    """At most one dense bend of each quote."""
+
+    starts: FloatArray
+    slopes: FloatArray
+    jumps: FloatArray
+
+
+class _Plan(NamedTuple):
+    """The straight line per quote with its dense bends, the bounds up to which that holds, and what is beyond them."""
+
+    slopes: FloatArray
+    constant: float
+    layers: list[_Layer]
+    lower: FloatArray  # A quote below this strays, or
+    upper: FloatArray  # at this and above.
+    stray_slopes: FloatArray  # By quote and piece: what is missing there.
+    stray_constants: FloatArray
+
+
+def _sample(compiled: CompiledPool, factors: FloatArray) -> FloatArray:
+    chosen = np.asarray(factors[:: max(1, len(factors) // SAMPLE)], dtype=np.float64)
+    return _quoted(compiled, chosen, np.empty((len(chosen), len(compiled.quotes))))
+
+
+def _plan(compiled: CompiledPool, sample: FloatArray) -> _Plan:
+    reached = np.empty(compiled.starts.shape)  # The share of scenarios that reach each bend.
+    for index, starts in enumerate(compiled.starts):
+        reached[index] = 1 - np.searchsorted(np.sort(sample[:, index]), starts) / len(sample)
+    share = min(SHARES, key=lambda share: _cost(compiled, reached, share))
+    first, last = _dense(reached, share)
+    rows = np.arange(len(compiled.quotes))
+    pieces = np.arange(compiled.piece_slopes.shape[1])
+    known = np.clip(pieces, first[:, None], last[:, None])
+    bounds = np.pad(compiled.starts, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
+    return _Plan(
+        slopes=compiled.piece_slopes[rows, last],
+        constant=compiled.requirement_constant + float(compiled.piece_constants[rows, first].sum()),
+        layers=[_layer(compiled, first + depth, last) for depth in range(int((last - first).max(initial=0)))],
+        lower=bounds[rows, first],
+        upper=bounds[rows, last + 1],
+        stray_slopes=compiled.piece_slopes - np.take_along_axis(compiled.piece_slopes, known, axis=1),
+        stray_constants=compiled.piece_constants - np.take_along_axis(compiled.piece_constants, known, axis=1),
+    )
+
+
+def _dense(reached: FloatArray, share: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first dense bend of each quote and the one behind its last: they have so many scenarios on each side."""
+    return (reached > 1 - share).sum(axis=1), (reached >= share).sum(axis=1)
+
+
+def _cost(compiled: CompiledPool, reached: FloatArray, share: float) -> float:
+    first, last = _dense(reached, share)
+    bends = np.arange(reached.shape[1])
+    is_dense = (bends >= first[:, None]) & (bends < last[:, None])
+    layers = int((last - first).max(initial=0))
+    jumps = int((is_dense & (compiled.bend_jumps != 0)).sum(axis=1).max(initial=0))
+    strays = float(np.minimum(reached, 1 - reached)[~is_dense].sum())
+    return len(reached) * (layers + DENSE_JUMP * jumps) + STRAY * strays
+
+
+def _layer(compiled: CompiledPool, bends: NDArray[np.intp], last: NDArray[np.intp]) -> _Layer:
+    rows, there = np.arange(len(bends)), bends < last
+    bends = np.where(there, bends, 0)
+    return _Layer(
+        starts=np.where(there, compiled.starts[rows, bends], 1.0),
+        slopes=np.where(there, compiled.bend_slopes[rows, bends], 0.0),
+        jumps=np.where(there, compiled.bend_jumps[rows, bends], 0.0),
+    )
+
+
+# One block after the other ------------------------------------------------------------------------------------------
+
+
+def _quoted(compiled: CompiledPool, factors: FloatArray, into: FloatArray) -> FloatArray:
+    """Return the quotes of some scenarios: the factors themselves, or else what is written into an array."""
+    for index, quote in enumerate(compiled.quotes):
+        above = 1.0 if quote.of is None else factors[:, quote.of]
+        into[:, index] = above if quote.terms is None else above / factors[:, quote.terms]
+    return into
+
+
+class _Work:
+    """The arrays in which one block after the other is evaluated. All of a block is used, also where less is asked."""
+
+    def __init__(self, compiled: CompiledPool, plan: _Plan, count: int) -> None:
+        width = max(1, len(compiled.quotes))
+        self._run = min(count, max(1, RUN_NUMBERS // width))
+        self.rows = self._run * max(1, min(-(-count // self._run), BLOCK_NUMBERS // (width * self._run)))
+        self._compiled, self._plan = compiled, plan
+        self._is_copied = [quote.of for quote in compiled.quotes] != [*range(len(compiled.coins))] or any(
+            quote.terms is not None for quote in compiled.quotes
+        )
+        shape = (self.rows, len(compiled.quotes))
+        self._held, self._bent, self._beyond = np.ones(shape), np.empty(shape), np.empty(shape, dtype=np.bool_)
+        self._below = np.empty(shape, dtype=np.bool_)
+        self._lines, self._layered = np.empty((self.rows, 2)), np.empty(self.rows)
+        self._weights = np.stack([compiled.balance_slopes, plan.slopes], axis=1)
+        self._layers = [(self._laid_out(layer.starts), -layer.slopes, layer.jumps) for layer in plan.layers]
+        self._lower = self._laid_out(plan.lower) if np.isfinite(plan.lower).any() else None
+        self._upper = self._laid_out(plan.upper) if np.isfinite(plan.upper).any() else None
+
+    def _laid_out(self, by_quote: FloatArray) -> FloatArray:
+        return np.tile(by_quote, self._run)
+
+    def _in_runs(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        return array.reshape(-1, self._run * array.shape[1])
+
+    def evaluate(self, factors: FloatArray, balance: FloatArray, required: FloatArray) -> None:
+        """Write balance and requirement of at most `rows` scenarios."""
+        count = len(factors)
+        quotes = self._quotes(factors)
+        np.dot(quotes, self._weights, out=self._lines)
+        np.add(self._lines[:count, 0], self._compiled.balance_constant, out=balance)
+        np.add(self._lines[:count, 1], self._plan.constant, out=required)
+        for starts, slopes, jumps in self._layers:
+            np.minimum(self._in_runs(quotes), starts, out=self._in_runs(self._bent))
+            required += np.dot(self._bent, slopes, out=self._layered)[:count]
+            if jumps.any():
+                np.greater_equal(self._in_runs(quotes), starts, out=self._in_runs(self._beyond))
+                np.copyto(self._bent, self._beyond)
+                required += np.dot(self._bent, jumps, out=self._layered)[:count]
+        self._add_strays(quotes, required)
+
+    def _quotes(self, factors: FloatArray) -> FloatArray:
+        if self._is_copied:
+            _quoted(self._compiled, factors, self._held[: len(factors)])
+            return self._held
+        if len(factors) == self.rows and factors.dtype == np.float64 and factors.flags.c_contiguous:
+            return factors
+        self._held[: len(factors)] = factors
+        return self._held
+
+    def _add_strays(self, quotes: FloatArray, required: FloatArray) -> None:
+        strays = self._strays(quotes)
+        if strays is None or not len(strays):
+            return
+        scenarios, columns = np.divmod(strays, quotes.shape[1])
+        found = quotes.reshape(-1)[strays]
+        pieces = (found[:, None] >= self._compiled.starts[columns]).sum(axis=1)
+        missing = self._plan.stray_slopes[columns, pieces] * found + self._plan.stray_constants[columns, pieces]
+        required += np.bincount(scenarios, weights=missing, minlength=self.rows)[: len(required)]
+
+    def _strays(self, quotes: FloatArray) -> NDArray[np.intp] | None:
+        runs, beyond, below = self._in_runs(quotes), self._in_runs(self._beyond), self._in_runs(self._below)
+        if self._upper is not None:
+            np.greater_equal(runs, self._upper, out=beyond)
+        if self._lower is not None:
+            np.less(runs, self._lower, out=below)
+        if self._upper is None and self._lower is None:
+            return None
+        if self._upper is None:
+            return np.flatnonzero(below)
+        if self._lower is not None:
+            np.logical_or(beyond, below, out=beyond)
+        return np.flatnonzero(beyond)
