@@ -9,26 +9,25 @@ run of numbers, row by row as they lie in memory. A requirement is one straight 
 Which is which is judged by a sample. It decides how long it takes, and no figure.
 """
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from guard.outlook.compiled_pool import CompiledPool, FloatArray, compile_pool
+from guard.outlook.compiled_pool import CompiledPool, FloatArray, Quote, compile_pool
 
 __all__ = ["CompiledPool", "Outcomes", "compile_pool", "evaluate"]
 
-BLOCK_NUMBERS = 2**15  # 256 KiB: a block, its bends and what is made of them lie in the cache together.
-RUN_NUMBERS = 2**11  # Bends are laid out for so many numbers and met again and again, instead of for the whole block.
-SAMPLE = 2**10
+BLOCK_NUMBERS = 2**16  # 512 KiB: a block, a layer laid out beside it and what comes of both lie in the cache together.
+SAMPLE = 2**7
+STRAYS_AT_ONCE = 2**13
 
 # What one scenario costs, in units of one dense number: measured by benchmarks/scenarios.py.
 DENSE_JUMP = 1.5
-STRAY = 40.0
-SHARES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+STRAY = 60.0
+SHARES = (0.5, 0.2, 0.05, 0.02)
 
 BoolArray = NDArray[np.bool_]
 
@@ -49,9 +48,9 @@ def evaluate(compiled: CompiledPool, factors: FloatArray) -> Outcomes:
     17 bytes for each. Both figures are within 1e-12 of the sum of all amounts that they are made of, and a requirement
     is within 1e-9 of itself for factors from 1/1000 to 1000.
 
-    Tiers that jump: a factor is compared with its floor exactly, so that a notional equal to a floor belongs to the tier
-    above, and the float just below it does not. Where a quote is a quotient (inverse contracts, coins counted in coins)
-    it is rounded first: a notional less than 1 part in 10^15 below a floor may belong to the tier above already.
+    Tiers that jump: a factor is compared with its floor exactly, so that a notional equal to a floor belongs to the
+    tier above, and that of the float just below it does not. Where a quote is a quotient (inverse contracts, coins
+    counted in coins) it is rounded first: a notional that lacks less than 1 part in 10^15 may count as at the floor.
 
     Raises ValueError if a balance or requirement is not finite.
     """
@@ -63,17 +62,15 @@ def evaluate(compiled: CompiledPool, factors: FloatArray) -> Outcomes:
     if count == 0:
         return outcomes
     with np.errstate(divide="ignore", invalid="ignore"):
-        work = _Work(compiled, _plan(compiled, _sample(compiled, factors)), count)
-        for rows in _blocks(count, work.rows):
-            work.evaluate(factors[rows], outcomes.margin_balance[rows], outcomes.requirement[rows])
+        _Work(compiled, _plan(compiled, _sample(compiled, factors)), outcomes).evaluate(factors)
     np.less_equal(outcomes.margin_balance, outcomes.requirement, out=outcomes.liquidated)
-    if not (np.isfinite(outcomes.margin_balance).all() and np.isfinite(outcomes.requirement).all()):
+    if not (_are_finite(outcomes.margin_balance) and _are_finite(outcomes.requirement)):
         raise ValueError("a scenario leaves a pool without finite figures: a price in it is zero or not a number")
     return outcomes
 
 
-def _blocks(count: int, rows: int) -> Iterator[slice]:
-    return (slice(start, min(start + rows, count)) for start in range(0, count, rows))
+def _are_finite(figures: FloatArray) -> bool:
+    return math.isfinite(figures.min()) and math.isfinite(figures.max())
 
 
 # What is dense and what is sparse -----------------------------------------------------------------------------------
@@ -105,9 +102,7 @@ def _sample(compiled: CompiledPool, factors: FloatArray) -> FloatArray:
 
 
 def _plan(compiled: CompiledPool, sample: FloatArray) -> _Plan:
-    reached = np.empty(compiled.starts.shape)  # The share of scenarios that reach each bend.
-    for index, starts in enumerate(compiled.starts):
-        reached[index] = 1 - np.searchsorted(np.sort(sample[:, index]), starts) / len(sample)
+    reached = (sample[:, :, None] >= compiled.starts).mean(axis=0)  # The share of scenarios that reach each bend.
     share = min(SHARES, key=lambda share: _cost(compiled, reached, share))
     first, last = _dense(reached, share)
     rows = np.arange(len(compiled.quotes))
@@ -126,7 +121,7 @@ def _plan(compiled: CompiledPool, sample: FloatArray) -> _Plan:
 
 
 def _dense(reached: FloatArray, share: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the first dense bend of each quote and the one behind its last: they have so many scenarios on each side."""
+    """Return the first dense bend of each quote and the one behind its last: this share of scenarios is on each side."""
     return (reached > 1 - share).sum(axis=1), (reached >= share).sum(axis=1)
 
 
@@ -164,74 +159,84 @@ def _quoted(compiled: CompiledPool, factors: FloatArray, into: FloatArray) -> Fl
 class _Work:
     """The arrays in which one block after the other is evaluated. All of a block is used, also where less is asked."""
 
-    def __init__(self, compiled: CompiledPool, plan: _Plan, count: int) -> None:
-        width = max(1, len(compiled.quotes))
-        self._run = min(count, max(1, RUN_NUMBERS // width))
-        self.rows = self._run * max(1, min(-(-count // self._run), BLOCK_NUMBERS // (width * self._run)))
-        self._compiled, self._plan = compiled, plan
-        self._is_copied = [quote.of for quote in compiled.quotes] != [*range(len(compiled.coins))] or any(
-            quote.terms is not None for quote in compiled.quotes
-        )
-        shape = (self.rows, len(compiled.quotes))
-        self._held, self._bent, self._beyond = np.ones(shape), np.empty(shape), np.empty(shape, dtype=np.bool_)
-        self._below = np.empty(shape, dtype=np.bool_)
+    def __init__(self, compiled: CompiledPool, plan: _Plan, outcomes: Outcomes) -> None:
+        count, width = len(outcomes.requirement), len(compiled.quotes)
+        self.rows = max(1, min(count, BLOCK_NUMBERS // max(1, width)))
+        self._compiled, self._plan, self._outcomes = compiled, plan, outcomes
+        self._are_factors = compiled.quotes == tuple(Quote(column, None) for column in range(len(compiled.coins)))
+        shape = (self.rows, width)
+        self._held: FloatArray | None = None
+        self._bent, self._beyond, self._below = np.empty(shape), np.empty(shape, np.bool_), np.empty(shape, np.bool_)
         self._lines, self._layered = np.empty((self.rows, 2)), np.empty(self.rows)
         self._weights = np.stack([compiled.balance_slopes, plan.slopes], axis=1)
         self._layers = [(self._laid_out(layer.starts), -layer.slopes, layer.jumps) for layer in plan.layers]
         self._lower = self._laid_out(plan.lower) if np.isfinite(plan.lower).any() else None
         self._upper = self._laid_out(plan.upper) if np.isfinite(plan.upper).any() else None
+        self._strays: list[tuple[NDArray[np.intp], FloatArray]] = []
+        self._stray_count = 0
 
     def _laid_out(self, by_quote: FloatArray) -> FloatArray:
-        return np.tile(by_quote, self._run)
+        """Return the same for each scenario of a block: numpy is at its best over two flat arrays."""
+        return np.tile(by_quote, (self.rows, 1))
 
-    def _in_runs(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        return array.reshape(-1, self._run * array.shape[1])
+    def evaluate(self, factors: FloatArray) -> None:
+        for start in range(0, len(factors), self.rows):
+            block = slice(start, min(start + self.rows, len(factors)))
+            quotes = self._quotes(factors[block])
+            self._add_lines(quotes, self._outcomes.margin_balance[block], self._outcomes.requirement[block])
+            self._note_strays(quotes, block)
+            if self._stray_count > STRAYS_AT_ONCE:
+                self._add_strays()
+        self._add_strays()
 
-    def evaluate(self, factors: FloatArray, balance: FloatArray, required: FloatArray) -> None:
-        """Write balance and requirement of at most `rows` scenarios."""
-        count = len(factors)
-        quotes = self._quotes(factors)
+    def _quotes(self, factors: FloatArray) -> FloatArray:
+        is_block = len(factors) == self.rows and factors.dtype == np.float64 and factors.flags.c_contiguous
+        if self._are_factors and is_block:
+            return factors
+        if self._held is None:
+            self._held = np.ones((self.rows, len(self._compiled.quotes)))
+        _quoted(self._compiled, factors, self._held[: len(factors)])
+        return self._held
+
+    def _add_lines(self, quotes: FloatArray, balance: FloatArray, required: FloatArray) -> None:
+        """Write what holds within the bounds, for as many scenarios of the block as there are."""
+        count = len(balance)
         np.dot(quotes, self._weights, out=self._lines)
         np.add(self._lines[:count, 0], self._compiled.balance_constant, out=balance)
         np.add(self._lines[:count, 1], self._plan.constant, out=required)
         for starts, slopes, jumps in self._layers:
-            np.minimum(self._in_runs(quotes), starts, out=self._in_runs(self._bent))
+            np.minimum(quotes, starts, out=self._bent)
             required += np.dot(self._bent, slopes, out=self._layered)[:count]
             if jumps.any():
-                np.greater_equal(self._in_runs(quotes), starts, out=self._in_runs(self._beyond))
+                np.greater_equal(quotes, starts, out=self._beyond)
                 np.copyto(self._bent, self._beyond)
                 required += np.dot(self._bent, jumps, out=self._layered)[:count]
-        self._add_strays(quotes, required)
 
-    def _quotes(self, factors: FloatArray) -> FloatArray:
-        if self._is_copied:
-            _quoted(self._compiled, factors, self._held[: len(factors)])
-            return self._held
-        if len(factors) == self.rows and factors.dtype == np.float64 and factors.flags.c_contiguous:
-            return factors
-        self._held[: len(factors)] = factors
-        return self._held
-
-    def _add_strays(self, quotes: FloatArray, required: FloatArray) -> None:
-        strays = self._strays(quotes)
-        if strays is None or not len(strays):
-            return
-        scenarios, columns = np.divmod(strays, quotes.shape[1])
-        found = quotes.reshape(-1)[strays]
-        pieces = (found[:, None] >= self._compiled.starts[columns]).sum(axis=1)
-        missing = self._plan.stray_slopes[columns, pieces] * found + self._plan.stray_constants[columns, pieces]
-        required += np.bincount(scenarios, weights=missing, minlength=self.rows)[: len(required)]
-
-    def _strays(self, quotes: FloatArray) -> NDArray[np.intp] | None:
-        runs, beyond, below = self._in_runs(quotes), self._in_runs(self._beyond), self._in_runs(self._below)
-        if self._upper is not None:
-            np.greater_equal(runs, self._upper, out=beyond)
-        if self._lower is not None:
-            np.less(runs, self._lower, out=below)
+    def _note_strays(self, quotes: FloatArray, block: slice) -> None:
         if self._upper is None and self._lower is None:
-            return None
-        if self._upper is None:
-            return np.flatnonzero(below)
+            return
+        if self._upper is not None:
+            np.greater_equal(quotes, self._upper, out=self._beyond)
         if self._lower is not None:
-            np.logical_or(beyond, below, out=beyond)
-        return np.flatnonzero(beyond)
+            np.less(quotes, self._lower, out=self._below)
+        if self._upper is None:
+            found = np.flatnonzero(self._below)
+        else:
+            if self._lower is not None:
+                np.logical_or(self._beyond, self._below, out=self._beyond)
+            found = np.flatnonzero(self._beyond)
+        width = quotes.shape[1]
+        found = found[: np.searchsorted(found, (block.stop - block.start) * width)]
+        if len(found):
+            self._strays.append((found + block.start * width, quotes.reshape(-1)[found]))
+            self._stray_count += len(found)
+
+    def _add_strays(self) -> None:
+        if not self._strays:
+            return
+        places, quotes = (np.concatenate(parts) for parts in zip(*self._strays, strict=True))
+        self._strays, self._stray_count = [], 0
+        scenarios, columns = np.divmod(places, len(self._compiled.quotes))
+        pieces = (quotes[:, None] >= self._compiled.starts[columns]).sum(axis=1)
+        missing = self._plan.stray_slopes[columns, pieces] * quotes + self._plan.stray_constants[columns, pieces]
+        np.add.at(self._outcomes.requirement, scenarios, missing)

@@ -1,0 +1,250 @@
+"""Many scenarios at once against the exact model, one by one; and what is promised at floors and of memory."""
+
+import math
+import tracemalloc
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+import margin_worlds as worlds
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guard.margin import isolated_pool, margin_balance, notional, pool_requirement
+from guard.outlook.scenarios import compile_pool, evaluate
+from guard.snapshot import Collateral, ContractKind, Side
+
+COINS = ("SOL", "EUR", "BTC", "ETH")
+several = settings(max_examples=60, deadline=None)
+
+
+@st.composite
+def pools(draw):
+    if draw(st.booleans()):
+        leg, wallet = draw(worlds.isolated_worlds())
+        return isolated_pool(leg, wallet)
+    pool = draw(worlds.cross_worlds())
+    rest = st.sampled_from((Decimal(0), sum((notional(leg, leg.mark_price) for leg in pool.legs), Decimal(0)) / 50))
+    return replace(pool, other_maintenance_margin=draw(rest), other_unrealized_pnl=-draw(rest))
+
+
+@st.composite
+def factor_sets(draw):
+    """Return a row per scenario: calm, wild, or calm with a few that are wild."""
+    chance = np.random.default_rng(draw(st.integers(0, 2**32)))
+    spread = draw(st.sampled_from((0.02, 0.3, 1.0)))
+    rows = np.exp(spread * chance.standard_normal((draw(st.integers(1, 80)), len(COINS))))
+    rows[chance.random(rows.shape) < draw(st.sampled_from((0.0, 0.02)))] *= draw(st.sampled_from((0.02, 20.0)))
+    return rows
+
+
+def moved(coins, row):
+    return {coin: Decimal(float(factor)) for coin, factor in zip(coins, row, strict=True)}
+
+
+def at_stake(pool, factors):
+    """Return the sum of all amounts that a balance is made of, so that none can hide behind another."""
+    pools = [replace(pool, collateral=(row,), legs=(), other_unrealized_pnl=Decimal(0)) for row in pool.collateral]
+    total = sum((abs(margin_balance(one, factors)) for one in pools), abs(pool.other_unrealized_pnl))
+    for leg in pool.legs:
+        alone = replace(pool, collateral=(), legs=(leg,), other_unrealized_pnl=Decimal(0))
+        total += abs(margin_balance(alone, factors)) + 2 * notional(leg, leg.entry_price)
+    return total
+
+
+def assert_as_the_model_says(pool, coins, factors, outcomes, every=1):
+    for index in range(0, len(factors), every):
+        prices = moved(coins, factors[index])
+        balance, required = margin_balance(pool, prices), pool_requirement(pool, prices)
+        stake = at_stake(pool, prices)
+        assert abs(Decimal(float(outcomes.margin_balance[index])) - balance) <= Decimal("1e-12") * stake
+        assert abs(Decimal(float(outcomes.requirement[index])) - required) <= Decimal("1e-9") * required
+        if abs(balance - required) > Decimal("1e-12") * (stake + required):
+            assert outcomes.liquidated[index] == (balance <= required)
+
+
+@several
+@given(pools(), factor_sets())
+def test_every_scenario_ends_as_the_exact_model_says(pool, factors):
+    outcomes = evaluate(compile_pool(pool, COINS), factors)
+
+    assert_as_the_model_says(pool, COINS, factors, outcomes)
+
+
+@several
+@given(pools(), factor_sets(), st.sampled_from((0.5, 1.0, 3.0)))
+def test_a_scenario_ends_the_same_whatever_is_asked_beside_it(pool, factors, elsewhere):
+    beside = np.full((3000, len(COINS)), elsewhere)
+
+    outcomes = evaluate(compile_pool(pool, COINS), np.concatenate([factors, beside]))
+
+    assert_as_the_model_says(pool, COINS, factors, outcomes)
+    assert len(outcomes.requirement) == len(factors) + len(beside)
+
+
+def test_scenarios_of_many_blocks_end_as_the_exact_model_says():
+    leg = worlds.leg(side=Side.SHORT, tiers=worlds.table(("0", "0.01"), ("45000", "0.03"), ("65000", "0.06")))
+    jumping = worlds.leg(
+        worlds.contract("ETH"), tiers=worlds.table(("0", "0.01"), ("40000", "0.02"), ("90000", "0.05"), jumping=True)
+    )
+    pool = worlds.cross_pool(leg, jumping, wallet="9000")
+    factors = np.exp(0.3 * np.random.default_rng(5).standard_normal((100_003, len(COINS))))
+
+    outcomes = evaluate(compile_pool(pool, COINS), factors)
+
+    assert_as_the_model_says(pool, COINS, factors, outcomes, every=997)
+    assert 0.1 < outcomes.liquidated.mean() < 0.9
+
+
+def around_floors(leg):
+    """Return the factors nearest to each floor, and their neighbours."""
+    for tier in leg.tiers[1:]:
+        share = Fraction(tier.notional_floor) / Fraction(notional(leg, leg.mark_price))
+        near = float(1 / share if leg.contract.kind is ContractKind.INVERSE else share)
+        yield from (math.nextafter(near, 0), near, math.nextafter(near, math.inf))
+
+
+@several
+@given(worlds.isolated_worlds(bases=("mark",), kinds=(ContractKind.LINEAR,)), st.sampled_from((0.001, 1.0, 1000.0)))
+def test_a_factor_at_a_floor_and_its_neighbours_belong_to_the_tiers_that_the_model_names(world, elsewhere):
+    pool = isolated_pool(*world)
+    factors = np.array([[1.0], *([factor] for factor in around_floors(pool.legs[0]))])
+    among_many = np.concatenate([factors, np.full((2000, 1), elsewhere)])
+
+    for rows in (factors, among_many):
+        outcomes = evaluate(compile_pool(pool, ("BTC",)), rows)
+
+        assert_as_the_model_says(pool, ("BTC",), factors, outcomes)
+
+
+@several
+@given(worlds.isolated_worlds(bases=("mark",), kinds=(ContractKind.INVERSE,)))
+def test_an_inverse_contract_is_at_a_floor_at_most_a_rounding_early_and_never_late(world):
+    pool = isolated_pool(*world)
+    factors = np.array([[1.0], *([factor] for factor in around_floors(pool.legs[0]))])
+
+    required = evaluate(compile_pool(pool, ("BTC",)), factors).requirement
+
+    early = [moved(("BTC",), row * (1 - 2e-16)) for row in factors]
+    for index, prices in enumerate(moved(("BTC",), row) for row in factors):
+        allowed = (pool_requirement(pool, prices), pool_requirement(pool, early[index]))
+        assert any(abs(Decimal(float(required[index])) - each) <= Decimal("1e-9") * each for each in allowed)
+
+
+def test_a_notional_equal_to_a_floor_belongs_to_the_tier_above():
+    leg = worlds.leg(tiers=worlds.table(("0", "0.01"), ("25000", "0.02"), ("62500", "0.05"), jumping=True))
+    factors = np.array([[math.nextafter(0.5, 0)], [0.5], [math.nextafter(1.25, 0)], [1.25]])
+
+    required = evaluate(compile_pool(worlds.cross_pool(leg), ("BTC",)), factors).requirement
+
+    assert required == pytest.approx([250, 500, 1250, 3125], rel=1e-12)
+
+
+def test_a_table_that_states_only_its_tier_in_force_asks_for_nothing_far_below_it():
+    tier = replace(worlds.table(("0", "0.05"))[0], maintenance_amount=Decimal(2000))
+    pool = worlds.cross_pool(worlds.leg(tiers=(tier,)))
+
+    required = evaluate(compile_pool(pool, ("BTC",)), np.array([[0.5], [0.8], [1.0], [2.0]])).requirement
+
+    assert required == pytest.approx([0, 0, 500, 3000], rel=1e-12, abs=1e-9)
+
+
+def test_a_coin_falls_as_collateral_and_as_a_position_alike_and_what_is_not_named_stands_still():
+    coin = Collateral(asset="BTC", wallet_balance=Decimal(2), price=Decimal(50000), haircut=Decimal("0.05"))
+    pool = worlds.cross_pool(worlds.leg(), worlds.leg(worlds.contract("ETH")), wallet="1000", others=(coin,))
+
+    outcomes = evaluate(compile_pool(pool, ("BTC",)), np.array([[1.0], [0.5], [0.0]]))
+
+    assert outcomes.margin_balance == pytest.approx([96000, 23500, -49000], rel=1e-12)
+    assert outcomes.requirement == pytest.approx([1000, 750, 500], rel=1e-12)
+    assert list(outcomes.liquidated) == [False, False, True]
+
+
+def test_a_balance_equal_to_the_requirement_is_liquidated():
+    pool = worlds.cross_pool(worlds.leg(tiers=worlds.table(("0", "0.5")), entry="64", mark="64"), wallet="32")
+
+    outcomes = evaluate(compile_pool(pool, ("BTC",)), np.array([[1.0], [1.25], [0.75]]))
+
+    assert list(outcomes.liquidated) == [True, False, True]
+
+
+@pytest.mark.parametrize("factor", [0.0, math.nan])
+def test_a_price_without_a_meaning_is_refused_and_not_counted(factor):
+    pool = worlds.cross_pool(worlds.leg(worlds.contract(inverse=True)), wallet="1")
+
+    with pytest.raises(ValueError, match="without finite figures"):
+        evaluate(compile_pool(pool, ("BTC",)), np.array([[1.0], [factor]]))
+
+
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        np.asfortranarray,
+        lambda rows: rows.astype(object),
+        lambda rows: np.repeat(rows, 2, axis=0)[::2],
+        lambda rows: rows[:, ::-1].copy()[:, ::-1],
+    ],
+)
+def test_rows_may_lie_in_memory_as_they_like(laid_out):
+    pool = worlds.cross_pool(worlds.leg(), worlds.leg(worlds.contract("ETH")), wallet="20000")
+    factors = np.exp(0.2 * np.random.default_rng(3).standard_normal((50_000, len(COINS))))
+
+    straight, other = (evaluate(compile_pool(pool, COINS), rows) for rows in (factors, laid_out(factors)))
+
+    assert np.allclose(straight.requirement, other.requirement, rtol=1e-14)
+    assert np.allclose(straight.margin_balance, other.margin_balance, rtol=1e-11)
+
+
+def test_no_scenario_is_no_outcome():
+    assert len(evaluate(compile_pool(worlds.cross_pool(worlds.leg()), COINS), np.empty((0, 4))).liquidated) == 0
+
+
+def test_a_pool_that_nothing_moves_is_the_same_in_every_scenario():
+    pool = worlds.cross_pool(worlds.leg(basis="entry", side=Side.SHORT), wallet="1000")
+
+    outcomes = evaluate(compile_pool(pool, ("EUR",)), np.array([[0.5], [2.0]]))
+
+    assert list(outcomes.margin_balance) == [1000, 1000]
+    assert list(outcomes.requirement) == [500, 500]
+
+
+def test_the_last_block_ends_where_the_scenarios_end():
+    pool = worlds.cross_pool(worlds.leg(tiers=worlds.table(("0", "0.01"), ("60000", "0.03"))), wallet="20000")
+    factors = np.ones((200_001, 1))
+    factors[1::2] = 1.5
+
+    outcomes = evaluate(compile_pool(pool, ("BTC",)), np.concatenate([factors, factors], axis=1)[:, :1])
+
+    assert outcomes.requirement[[0, 1, -2, -1]] == pytest.approx([500, 1050, 1050, 500])
+    assert outcomes.requirement.sum() == pytest.approx(500 * 100_001 + 1050 * 100_000)
+
+
+def _peak_beside_the_answer(compiled, factors):
+    tracemalloc.start()
+    outcomes = evaluate(compiled, factors)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak - outcomes.margin_balance.nbytes - outcomes.requirement.nbytes - outcomes.liquidated.nbytes
+
+
+def _misleading(rows):
+    """Make all scenarios that a sample could pick calm, so that each of the others comes as a surprise."""
+    rows = rows + 2
+    rows[:: len(rows) // 128] = 0.5
+    return rows
+
+
+@pytest.mark.parametrize("laid_out", [np.ascontiguousarray, np.asfortranarray, _misleading])
+def test_working_memory_does_not_grow_from_ten_thousand_to_a_million_scenarios(laid_out):
+    tiers = worlds.table(*((str(30000 + 5000 * step if step else 0), str(0.01 * (step + 1))) for step in range(9)))
+    coins = [f"C{number}" for number in range(20)]
+    pool = worlds.cross_pool(*(worlds.leg(worlds.contract(coin), tiers=tiers) for coin in coins), wallet="200000")
+    compiled = compile_pool(pool, coins)
+    factors = np.exp(0.3 * np.random.default_rng(1).standard_normal((1_000_000, 1))) * np.ones((1, 20))
+
+    few, many = (_peak_beside_the_answer(compiled, laid_out(factors[:count])) for count in (10_000, 1_000_000))
+
+    assert many < 1.1 * few
+    assert many < 16 * 2**20 < factors.nbytes / 9
