@@ -51,9 +51,9 @@ class CompiledPool:
     balance_constant: float
     balance_slopes: FloatArray
     requirement_constant: float
-    starts: FloatArray  # Where each bend is, ascending.
-    bend_slopes: FloatArray
-    bend_jumps: FloatArray
+    starts: FloatArray  # Where each bend is, ascending. From there on two things are added:
+    excess_slopes: FloatArray  # for what the quote exceeds the start by,
+    whole_slopes: FloatArray  # for all of it: a table without maintenance amounts has nothing else.
     piece_slopes: FloatArray  # The straight line before the first bend, and after each.
     piece_constants: FloatArray
 
@@ -85,8 +85,8 @@ def compile_pool(pool: MarginPool, coins: Sequence[str]) -> CompiledPool:
         balance_slopes=np.array([float(balance.slopes[quote]) for quote in quotes]),
         requirement_constant=float(steepness.constant),
         starts=_padded([curve.starts for curve in curves], math.inf),
-        bend_slopes=_padded([curve.bend_slopes for curve in curves], 0.0),
-        bend_jumps=_padded([curve.bend_jumps for curve in curves], 0.0),
+        excess_slopes=_padded([curve.excess_slopes for curve in curves], 0.0),
+        whole_slopes=_padded([curve.whole_slopes for curve in curves], 0.0),
         piece_slopes=_padded([curve.piece_slopes for curve in curves], 0.0),
         piece_constants=_padded([curve.piece_constants for curve in curves], 0.0),
     )
@@ -156,8 +156,8 @@ def _lines(leg: Leg) -> Iterator[tuple[Fraction, Fraction, Fraction]]:
 
 class _Curve(NamedTuple):
     starts: list[float]
-    bend_slopes: list[float]
-    bend_jumps: list[float]
+    excess_slopes: list[float]
+    whole_slopes: list[float]
     piece_slopes: list[float]
     piece_constants: list[float]
 
@@ -169,8 +169,9 @@ def _curve(quote: Quote, slope: Fraction, bends: Sequence[Bend]) -> _Curve:
         slope += bend.slope
         constant += bend.jump - bend.slope * bend.start
         curve.starts.append(_start(quote, bend.start))
-        curve.bend_slopes.append(float(bend.slope))
-        curve.bend_jumps.append(float(bend.jump))
+        whole = bend.jump / bend.start
+        curve.excess_slopes.append(float(bend.slope - whole))
+        curve.whole_slopes.append(float(whole))
         curve.piece_slopes.append(float(slope))
         curve.piece_constants.append(float(constant))
     return curve

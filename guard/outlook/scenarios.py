@@ -3,7 +3,8 @@
 The arithmetic is that of `guard.margin`, in floats. The scenarios pass through the cache in blocks, each as one flat
 run of numbers, row by row as they lie in memory. A requirement is one straight line per quote, and
 
-- bends that many scenarios lie on both sides of are dense: `min(quote, start)` for all quotes at once, in layers;
+- bends that many scenarios lie on both sides of are dense: `min(quote, start)`, or the quote from the start on, for
+  all quotes at once, in layers;
 - what few scenarios reach is sparse: they are found by two comparisons and put right one by one.
 
 Which is which is judged by a sample. It decides how long it takes, and no figure.
@@ -80,8 +81,8 @@ class _Layer(NamedTuple):
     """At most one dense bend of each quote."""
 
     starts: FloatArray
-    slopes: FloatArray
-    jumps: FloatArray
+    excess_slopes: FloatArray
+    whole_slopes: FloatArray
 
 
 class _Plan(NamedTuple):
@@ -109,10 +110,11 @@ def _plan(compiled: CompiledPool, sample: FloatArray) -> _Plan:
     pieces = np.arange(compiled.piece_slopes.shape[1])
     known = np.clip(pieces, first[:, None], last[:, None])
     bounds = np.pad(compiled.starts, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
+    layers = [_layer(compiled, first + depth, last) for depth in range(int((last - first).max(initial=0)))]
     return _Plan(
-        slopes=compiled.piece_slopes[rows, last],
+        slopes=compiled.piece_slopes[rows, first] + sum(layer.excess_slopes for layer in layers),
         constant=compiled.requirement_constant + float(compiled.piece_constants[rows, first].sum()),
-        layers=[_layer(compiled, first + depth, last) for depth in range(int((last - first).max(initial=0)))],
+        layers=layers,
         lower=bounds[rows, first],
         upper=bounds[rows, last + 1],
         stray_slopes=compiled.piece_slopes - np.take_along_axis(compiled.piece_slopes, known, axis=1),
@@ -121,7 +123,7 @@ def _plan(compiled: CompiledPool, sample: FloatArray) -> _Plan:
 
 
 def _dense(reached: FloatArray, share: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the first dense bend of each quote and the one behind its last: this share of scenarios is on each side."""
+    """Return the first dense bend of each quote and the one behind its last: each side has this share of scenarios."""
     return (reached > 1 - share).sum(axis=1), (reached >= share).sum(axis=1)
 
 
@@ -130,7 +132,7 @@ def _cost(compiled: CompiledPool, reached: FloatArray, share: float) -> float:
     bends = np.arange(reached.shape[1])
     is_dense = (bends >= first[:, None]) & (bends < last[:, None])
     layers = int((last - first).max(initial=0))
-    jumps = int((is_dense & (compiled.bend_jumps != 0)).sum(axis=1).max(initial=0))
+    jumps = int((is_dense & (compiled.whole_slopes != 0)).sum(axis=1).max(initial=0))
     strays = float(np.minimum(reached, 1 - reached)[~is_dense].sum())
     return len(reached) * (layers + DENSE_JUMP * jumps) + STRAY * strays
 
@@ -140,8 +142,8 @@ def _layer(compiled: CompiledPool, bends: NDArray[np.intp], last: NDArray[np.int
     bends = np.where(there, bends, 0)
     return _Layer(
         starts=np.where(there, compiled.starts[rows, bends], 1.0),
-        slopes=np.where(there, compiled.bend_slopes[rows, bends], 0.0),
-        jumps=np.where(there, compiled.bend_jumps[rows, bends], 0.0),
+        excess_slopes=np.where(there, compiled.excess_slopes[rows, bends], 0.0),
+        whole_slopes=np.where(there, compiled.whole_slopes[rows, bends], 0.0),
     )
 
 
@@ -169,7 +171,7 @@ class _Work:
         self._bent, self._beyond, self._below = np.empty(shape), np.empty(shape, np.bool_), np.empty(shape, np.bool_)
         self._lines, self._layered = np.empty((self.rows, 2)), np.empty(self.rows)
         self._weights = np.stack([compiled.balance_slopes, plan.slopes], axis=1)
-        self._layers = [(self._laid_out(layer.starts), -layer.slopes, layer.jumps) for layer in plan.layers]
+        self._layers = [layer._replace(starts=self._laid_out(layer.starts)) for layer in plan.layers]
         self._lower = self._laid_out(plan.lower) if np.isfinite(plan.lower).any() else None
         self._upper = self._laid_out(plan.upper) if np.isfinite(plan.upper).any() else None
         self._strays: list[tuple[NDArray[np.intp], FloatArray]] = []
@@ -204,13 +206,14 @@ class _Work:
         np.dot(quotes, self._weights, out=self._lines)
         np.add(self._lines[:count, 0], self._compiled.balance_constant, out=balance)
         np.add(self._lines[:count, 1], self._plan.constant, out=required)
-        for starts, slopes, jumps in self._layers:
-            np.minimum(quotes, starts, out=self._bent)
-            required += np.dot(self._bent, slopes, out=self._layered)[:count]
-            if jumps.any():
-                np.greater_equal(quotes, starts, out=self._beyond)
-                np.copyto(self._bent, self._beyond)
-                required += np.dot(self._bent, jumps, out=self._layered)[:count]
+        for layer in self._layers:
+            if layer.excess_slopes.any():
+                np.minimum(quotes, layer.starts, out=self._bent)
+                required -= np.dot(self._bent, layer.excess_slopes, out=self._layered)[:count]
+            if layer.whole_slopes.any():
+                np.greater_equal(quotes, layer.starts, out=self._beyond)
+                np.multiply(quotes, self._beyond, out=self._bent)
+                required += np.dot(self._bent, layer.whole_slopes, out=self._layered)[:count]
 
     def _note_strays(self, quotes: FloatArray, block: slice) -> None:
         if self._upper is None and self._lower is None:
