@@ -27,7 +27,7 @@ STRAYS_AT_ONCE = 2**13
 
 # What one scenario costs, in units of one dense number: measured by benchmarks/scenarios.py.
 DENSE_JUMP = 1.5
-STRAY = 60.0
+STRAY = 100.0
 SHARES = (0.5, 0.2, 0.05, 0.02)
 
 BoolArray = NDArray[np.bool_]
