@@ -26,7 +26,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from guard.margin import Leg, MarginPool, MarginRule, margin_balance, pool_requirement
+from guard.margin import Leg, MarginPool, MarginRule, TierTable, margin_balance, pool_requirement
 from guard.outlook.compiled_pool import FloatArray
 from guard.outlook.scenarios import CompiledPool, compile_pool, evaluate
 from guard.snapshot import Collateral, Contract, ContractKind, MarginMode, RiskTier, Side
@@ -57,7 +57,9 @@ def main() -> None:
     _memory(_pool(jumping=False, crowded=False))
 
 
-def _row(name: str, moves: str, pool: MarginPool, factors: FloatArray, triad: Callable[[], None], pairs: int) -> None:
+def _row(  # noqa: PLR0917 - one row of a table.
+    name: str, moves: str, pool: MarginPool, factors: FloatArray, triad: Callable[[], None], pairs: int
+) -> None:
     compiled = compile_pool(pool, COINS)
     taken = [(_timed(lambda: evaluate(compiled, factors)), _timed(triad)) for _ in range(pairs + 3)][3:]
     ours, ceiling = (statistics.median(column) for column in zip(*taken, strict=True))
@@ -148,7 +150,7 @@ def _leg(coin: str, chance: random.Random, *, jumping: bool, crowded: bool) -> L
     )
 
 
-def _tiers(floors: tuple[int, ...] | list[int], *, jumping: bool) -> tuple[RiskTier, ...]:
+def _tiers(floors: tuple[int, ...] | list[int], *, jumping: bool) -> TierTable:
     tiers, amount, before = [], Decimal(0), Decimal(0)
     for floor, cap, rate in zip(floors, [*floors[1:], 10**12], map(Decimal, RATES), strict=True):
         amount += floor * (rate - before)
@@ -161,7 +163,7 @@ def _tiers(floors: tuple[int, ...] | list[int], *, jumping: bool) -> tuple[RiskT
                 maintenance_amount=None if jumping else amount,
             )
         )
-    return tuple(tiers)
+    return TierTable.of(tiers)
 
 
 if __name__ == "__main__":

@@ -205,6 +205,8 @@ class _Work:
         count = len(balance)
         np.dot(quotes, self._weights, out=self._lines)
         np.add(self._lines[:count, 0], self._compiled.balance_constant, out=balance)
+        for fold in self._compiled.folds:
+            balance += (np.dot(quotes, fold.slopes) + fold.constants).min(axis=1)[:count]
         np.add(self._lines[:count, 1], self._plan.constant, out=required)
         for layer in self._layers:
             if layer.excess_slopes.any():

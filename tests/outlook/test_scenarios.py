@@ -12,9 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.margin import isolated_pool, margin_balance, notional, pool_requirement
+from guard.margin import (
+    HaircutBasis,
+    HedgeNetting,
+    MaintenanceBasis,
+    PresentPool,
+    TierBasis,
+    TierTable,
+    at_prices,
+    isolated_pool,
+    margin_balance,
+    of_leg,
+    pool_requirement,
+)
 from guard.outlook.scenarios import compile_pool, evaluate
-from guard.snapshot import Collateral, ContractKind, Side
+from guard.snapshot import Collateral, ContractKind, HaircutTier, MarginMode, Side
 
 COINS = ("SOL", "EUR", "BTC", "ETH")
 several = settings(max_examples=60, deadline=None)
@@ -26,7 +38,7 @@ def pools(draw):
         leg, wallet = draw(worlds.isolated_worlds())
         return isolated_pool(leg, wallet)
     pool = draw(worlds.cross_worlds())
-    rest = st.sampled_from((Decimal(0), sum((notional(leg, leg.mark_price) for leg in pool.legs), Decimal(0)) / 50))
+    rest = st.sampled_from((Decimal(0), sum((of_leg(leg).notional for leg in pool.legs), Decimal(0)) / 50))
     return replace(pool, other_maintenance_margin=draw(rest), other_unrealized_pnl=-draw(rest))
 
 
@@ -46,12 +58,10 @@ def moved(coins, row):
 
 def at_stake(pool, factors):
     """Return the sum of all amounts that a balance is made of, so that none can hide behind another."""
-    pools = [replace(pool, collateral=(row,), legs=(), other_unrealized_pnl=Decimal(0)) for row in pool.collateral]
-    total = sum((abs(margin_balance(one, factors)) for one in pools), abs(pool.other_unrealized_pnl))
-    for leg in pool.legs:
-        alone = replace(pool, collateral=(), legs=(leg,), other_unrealized_pnl=Decimal(0))
-        total += abs(margin_balance(alone, factors)) + 2 * notional(leg, leg.entry_price)
-    return total
+    there = PresentPool(at_prices(pool, factors))
+    held = sum((abs(row.wallet_balance) * row.price for row in there.pool.collateral), Decimal(0))
+    legs = sum(((one.notional + one.paid) * one.settle_price for one in there.legs), Decimal(0))
+    return held + legs + abs(pool.other_unrealized_pnl) + abs(pool.funding_due)
 
 
 def assert_as_the_model_says(pool, coins, factors, outcomes, every=1):
@@ -71,6 +81,80 @@ def test_every_scenario_ends_as_the_exact_model_says(pool, factors):
     outcomes = evaluate(compile_pool(pool, COINS), factors)
 
     assert_as_the_model_says(pool, COINS, factors, outcomes)
+
+
+CUTS = st.sampled_from(
+    (
+        {},
+        {"haircut": Decimal("0.1")},
+        {"haircut": Decimal("0.05"), "surcharge": Decimal("0.02")},
+        {
+            "haircut_tiers": (
+                HaircutTier(balance_floor=Decimal(0), haircut=Decimal("0.02")),
+                HaircutTier(balance_floor=Decimal(1), haircut=Decimal("0.2")),
+                HaircutTier(balance_floor=Decimal(3), haircut=Decimal("0.5")),
+            )
+        },
+    )
+)
+
+
+@st.composite
+def pools_of_many_assets(draw):
+    """Linear legs in two dollars and inverse legs in their coin, in one pool, by any rule that an exchange may have."""
+    marks = {"BTC": Decimal(50000), "ETH": Decimal("2500.5")}
+    legs = []
+    for coin in draw(st.lists(st.sampled_from(sorted(marks)), min_size=1, max_size=4)):
+        quote = draw(st.sampled_from(("USDT", "USDC", None)))
+        terms = worlds.contract(coin, inverse=quote is None, quote=quote or "")
+        leg = draw(worlds.legs(terms, marks[coin]))
+        rule = replace(
+            leg.rule,
+            maintenance_basis=draw(st.sampled_from(MaintenanceBasis)),
+            hedge_netting=draw(st.sampled_from(HedgeNetting)),
+            tier_basis=draw(st.sampled_from((TierBasis.NOTIONAL, TierBasis.NOTIONAL, TierBasis.CONTRACTS))),
+        )
+        floors = [(row.notional_floor, row.maintenance_margin_rate) for row in leg.tiers.rows]
+        by_contracts = rule.tier_basis is TierBasis.CONTRACTS
+        jumping = by_contracts or (quote is not None and draw(st.booleans()))
+        legs.append(replace(leg, rule=rule, tiers=worlds.table(*floors, jumping=jumping)))
+    prices = {"USDT": Decimal(1), "USDC": Decimal("0.999"), **marks}
+    held = tuple(
+        Collateral(
+            asset=asset,
+            wallet_balance=draw(st.decimals(-2, 20, places=3)) * (1 if price > 2 else 10000),
+            price=price,
+            **({"haircut": Decimal(0)} | draw(CUTS)),
+        )
+        for asset, price in prices.items()
+    )
+    return worlds.MarginPool(
+        currency="USDT",
+        margin_mode=MarginMode.CROSS,
+        collateral=held,
+        legs=tuple(legs),
+        haircut_basis=draw(st.sampled_from(HaircutBasis)),
+        order_margin=draw(st.sampled_from((Decimal(0), Decimal(250)))),
+        funding_due=draw(st.sampled_from((Decimal(0), Decimal(-30), Decimal(70)))),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(pools_of_many_assets(), factor_sets())
+def test_pools_of_many_assets_and_rules_end_as_the_exact_model_says(pool, factors):
+    outcomes = evaluate(compile_pool(pool, COINS), factors)
+
+    assert_as_the_model_says(pool, COINS, factors, outcomes)
+
+
+@several
+@given(pools_of_many_assets(), factor_sets())
+def test_what_a_coin_that_is_not_named_is_charged_stands_still(pool, factors):
+    named = ("ETH", "SOL", "EUR", "XRP")
+
+    outcomes = evaluate(compile_pool(pool, named), factors)
+
+    assert_as_the_model_says(pool, named, factors, outcomes)
 
 
 @several
@@ -98,10 +182,66 @@ def test_scenarios_of_many_blocks_end_as_the_exact_model_says():
     assert 0.1 < outcomes.liquidated.mean() < 0.9
 
 
+@several
+@given(factor_sets())
+def test_a_coin_may_be_counted_in_another_that_moves_as_well(factors):
+    in_coins = worlds.leg(
+        worlds.contract("ETH", quote="BTC"),
+        quantity="40",
+        entry="0.06",
+        mark="0.05",
+        tiers=worlds.table(("0", "0.01"), ("2.5", "0.05")),
+    )
+    inverse = worlds.leg(worlds.contract(inverse=True), side=Side.SHORT, quantity="30000")
+    pool = worlds.cross_pool(in_coins, inverse, wallet="1.5")
+
+    assert_as_the_model_says(pool, COINS, factors, evaluate(compile_pool(pool, COINS), factors))
+
+
+SHRINKING = tuple(
+    HaircutTier(balance_floor=Decimal(floor), haircut=Decimal(cut)) for floor, cut in ((0, "0.2"), (1, "0.1"))
+)
+
+
+@pytest.mark.parametrize(
+    ("leg", "changes", "reason"),
+    [
+        (
+            worlds.contract("ETH", quote="BTC"),
+            {},
+            "ETH/BTC:BTC: its brackets are counted in BTC, which moves in this pool",
+        ),
+        (
+            worlds.contract(inverse=True),
+            {"haircut_basis": HaircutBasis.EQUITY},
+            "BTC: its haircut shrinks as the balance grows",
+        ),
+    ],
+)
+def test_a_pool_that_is_no_sum_of_curves_is_refused_by_name(leg, changes, reason):
+    coin = Collateral(
+        asset="BTC", wallet_balance=Decimal(2), price=Decimal(50000), haircut=Decimal(0), haircut_tiers=SHRINKING
+    )
+    made = worlds.leg(leg, tiers=worlds.table(("0", "0.01"), ("2", "0.02")))
+    pool = replace(worlds.cross_pool(worlds.leg(), others=(coin,)), legs=(made,), **changes)
+
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        compile_pool(pool, COINS)
+
+
+def test_a_pool_that_the_model_cannot_state_is_refused_in_its_words():
+    coin = Collateral(asset="BTC", wallet_balance=Decimal(2), price=Decimal(50000), haircut=Decimal(0))
+    jumping = worlds.leg(worlds.contract(inverse=True), tiers=worlds.table(("0", "0.01"), ("2", "0.02"), jumping=True))
+    pool = replace(worlds.cross_pool(worlds.leg(), others=(coin,)), legs=(jumping,))
+
+    with pytest.raises(ValueError, match="brackets that jump"):
+        compile_pool(pool, COINS)
+
+
 def around_floors(leg):
     """Return the factors nearest to each floor, and their neighbours."""
-    for tier in leg.tiers[1:]:
-        share = Fraction(tier.notional_floor) / Fraction(notional(leg, leg.mark_price))
+    for tier in leg.tiers.rows[1:]:
+        share = Fraction(tier.notional_floor) / Fraction(of_leg(leg).notional)
         near = float(1 / share if leg.contract.kind is ContractKind.INVERSE else share)
         yield from (math.nextafter(near, 0), near, math.nextafter(near, math.inf))
 
@@ -143,8 +283,8 @@ def test_a_notional_equal_to_a_floor_belongs_to_the_tier_above():
 
 
 def test_a_table_that_states_only_its_tier_in_force_asks_for_nothing_far_below_it():
-    tier = replace(worlds.table(("0", "0.05"))[0], maintenance_amount=Decimal(2000))
-    pool = worlds.cross_pool(worlds.leg(tiers=(tier,)))
+    tier = replace(worlds.table(("0", "0.05")).rows[0], maintenance_amount=Decimal(2000))
+    pool = worlds.cross_pool(worlds.leg(tiers=TierTable.of((tier,))))
 
     required = evaluate(compile_pool(pool, ("BTC",)), np.array([[0.5], [0.8], [1.0], [2.0]])).requirement
 
