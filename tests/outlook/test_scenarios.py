@@ -198,6 +198,21 @@ def test_a_coin_may_be_counted_in_another_that_moves_as_well(factors):
     assert_as_the_model_says(pool, COINS, factors, evaluate(compile_pool(pool, COINS), factors))
 
 
+def test_a_leg_that_is_netted_away_is_charged_nothing():
+    tiers = worlds.table(("0", "0.01"), ("60000", "0.02"))
+    long, short = (
+        worlds.leg(side=side, quantity=size, tiers=tiers) for side, size in ((Side.LONG, "2"), (Side.SHORT, "1"))
+    )
+    legs = [replace(leg, rule=replace(leg.rule, hedge_netting=HedgeNetting.LARGER)) for leg in (long, short)]
+    pool = worlds.cross_pool(*legs, wallet="9000")
+    factors = np.array([[1.0], [0.5]])
+
+    outcomes = evaluate(compile_pool(pool, ("BTC",)), factors)
+
+    assert outcomes.requirement == pytest.approx([1400, 500])
+    assert_as_the_model_says(pool, ("BTC",), factors, outcomes)
+
+
 SHRINKING = tuple(
     HaircutTier(balance_floor=Decimal(floor), haircut=Decimal(cut)) for floor, cut in ((0, "0.2"), (1, "0.1"))
 )
@@ -215,6 +230,11 @@ SHRINKING = tuple(
             worlds.contract(inverse=True),
             {"haircut_basis": HaircutBasis.EQUITY},
             "BTC: its haircut shrinks as the balance grows",
+        ),
+        (
+            worlds.contract(inverse=True),
+            {"currency": "ETH"},
+            "BTC/USD:BTC: its brackets are counted in BTC, which moves in this pool",
         ),
     ],
 )
