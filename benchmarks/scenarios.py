@@ -4,8 +4,8 @@
 
 20 positions on 20 coins, a table of 10 tiers each, notionals from 20 thousand to 30 million, correlated lognormal
 moves. The ceiling is a triad `a = b + s*c` over three arrays of as many bytes as the scenarios have (16 MB for
-100,000), in numpy and in place. One thread, its CPU time. A pair is ours and, at once after it, the ceiling; shown are the medians
-over the pairs, and of the pairs' ratios. `calm`, `crash`, `wild`: standard deviations of 5, 15 and 30 % a coin.
+100,000), in numpy and in place. One thread, its CPU time. A pair is ours and, at once after it, the ceiling; shown
+are the medians over the pairs, and of the pairs' ratios. `calm`, `crash`, `wild`: deviations of 5, 15 and 30 % a coin.
 `jumps`: the same tiers without maintenance amounts. `crowded`: all nine floors within 0.6 to 1.4 times the present
 notional, worse than any exchange's. Some of the scenarios are compared with the exact model, and memory is counted.
 """

@@ -1,7 +1,6 @@
 """Many scenarios at once against the exact model, one by one; and what is promised at floors and of memory."""
 
 import math
-import tracemalloc
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -379,32 +378,3 @@ def test_the_last_block_ends_where_the_scenarios_end():
 
     assert outcomes.requirement[[0, 1, -2, -1]] == pytest.approx([500, 1050, 1050, 500])
     assert outcomes.requirement.sum() == pytest.approx(500 * 100_001 + 1050 * 100_000)
-
-
-def _peak_beside_the_answer(compiled, factors):
-    tracemalloc.start()
-    outcomes = evaluate(compiled, factors)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak - outcomes.margin_balance.nbytes - outcomes.requirement.nbytes - outcomes.liquidated.nbytes
-
-
-def _misleading(rows):
-    """Make all scenarios that a sample could pick calm, so that each of the others comes as a surprise."""
-    rows = rows + 2
-    rows[:: len(rows) // 128] = 0.5
-    return rows
-
-
-@pytest.mark.parametrize("laid_out", [np.ascontiguousarray, np.asfortranarray, _misleading])
-def test_working_memory_does_not_grow_from_ten_thousand_to_a_million_scenarios(laid_out):
-    tiers = worlds.table(*((str(30000 + 5000 * step if step else 0), str(0.01 * (step + 1))) for step in range(9)))
-    coins = [f"C{number}" for number in range(20)]
-    pool = worlds.cross_pool(*(worlds.leg(worlds.contract(coin), tiers=tiers) for coin in coins), wallet="200000")
-    compiled = compile_pool(pool, coins)
-    factors = np.exp(0.3 * np.random.default_rng(1).standard_normal((1_000_000, 1))) * np.ones((1, 20))
-
-    few, many = (_peak_beside_the_answer(compiled, laid_out(factors[:count])) for count in (10_000, 1_000_000))
-
-    assert many < 1.1 * few
-    assert many < 16 * 2**20 < factors.nbytes / 9
