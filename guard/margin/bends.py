@@ -87,8 +87,8 @@ class TierBend(NamedTuple):
         return Line(amount * unit.constant - rate * charged.constant, amount * unit.slope - rate * charged.slope)
 
 
-class _Band(NamedTuple):
-    """From so many units of an asset on, equity counts as equity x share + units x offset."""
+class Band(NamedTuple):
+    """A slice of a haircut: from so many units of an asset on, equity counts as equity x share + units x offset."""
 
     floor: Decimal
     share: Decimal
@@ -100,7 +100,7 @@ class EquityBend:
 
     def __init__(self, row: Collateral, equity: Line, unit: Line) -> None:
         self._equity, self._unit = equity, unit
-        self._bands = tuple(_bands(row))
+        self._bands = tuple(bands_of(row))
         self.is_concave = all(before.share >= after.share for before, after in pairwise(self._bands))
 
     @cached_property
@@ -142,7 +142,7 @@ class EquityBend:
             found.append(Change(-over.constant / over.slope, gain.constant * sign, gain.slope * sign))
         return tuple(found)
 
-    def _over(self, band: _Band) -> Line:
+    def _over(self, band: Band) -> Line:
         return self._equity.plus(self._unit, -band.floor)
 
 
@@ -150,18 +150,18 @@ def counted_units(row: Collateral, units: Decimal) -> Decimal:
     """Return how many units of an asset a balance counts for: less than it is, or as a debt in full or more."""
     if not row.haircut_tiers:
         return units * (1 - row.haircut) if units >= 0 else units * (1 + row.surcharge)
-    band = next(band for band in reversed(tuple(_bands(row))) if units >= band.floor)
+    band = next(band for band in reversed(tuple(bands_of(row))) if units >= band.floor)
     return units * band.share + band.offset
 
 
-def _bands(row: Collateral) -> Iterator[_Band]:
+def bands_of(row: Collateral) -> Iterator[Band]:
     """Yield the slices. Source: OKX discount tiers and Bybit collateral value ratios; both are progressive."""
-    yield _Band(Decimal("-Infinity"), 1 + row.surcharge, ZERO)
+    yield Band(Decimal("-Infinity"), 1 + row.surcharge, ZERO)
     if not row.haircut_tiers:
-        yield _Band(ZERO, 1 - row.haircut, ZERO)
+        yield Band(ZERO, 1 - row.haircut, ZERO)
         return
     offset, before = ZERO, row.haircut_tiers[0].haircut
     for tier in row.haircut_tiers:
         offset += tier.balance_floor * (tier.haircut - before)
         before = tier.haircut
-        yield _Band(tier.balance_floor, 1 - tier.haircut, offset)
+        yield Band(tier.balance_floor, 1 - tier.haircut, offset)

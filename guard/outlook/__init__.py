@@ -2,6 +2,9 @@
 
 The figures come with the issue on foresight. Until then the room gives the one honest answer: an Outlook without
 figures and the gap that says so. Nothing here ever decides an amount of money.
+
+`guard.outlook.scenarios` judges many joint price scenarios at once. It needs numpy, so that only what asks for it
+imports it: the daemon and every `--help` start without.
 """
 
 from dataclasses import dataclass
