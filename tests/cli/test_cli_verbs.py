@@ -191,12 +191,22 @@ async def test_every_command_explains_itself_without_a_config(tmp_path):
         ("history", "-n", "many"),
         ("run", "--log-level", "loud"),
         ("run", "--log-format", "xml"),
+        ("demo", "--budget", "500"),
+        ("demo", "--prices", "market.csv", "--budget", "5%"),
+        ("demo", "--serve", "--json"),
+        ("demo", "--config", "config.toml"),
     ],
 )
 async def test_what_cannot_be_meant_exits_2_and_says_what_could(tmp_path, words):
     answer = await guard(*words, home=tmp_path)
     assert (answer.status, answer.out) == (2, "")
     assert "Error: " in answer.err
+
+
+async def test_a_config_that_the_demo_cannot_write_exits_78_and_names_it(tmp_path):
+    answer = await guard("demo", "--serve", "--config", str(tmp_path / "missing" / "demo.toml"), home=tmp_path)
+    assert (answer.status, answer.out) == (78, "")
+    assert "missing/demo.toml: cannot be written: No such file or directory" in answer.err
 
 
 async def test_a_bug_of_our_own_exits_70_in_one_line_that_holds_no_value(tmp_path):
