@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import resource
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from cli_world import add_account, guard, hold, one_long, started, world
+from cli_world import add_account, guard, hold, one_long, started, until, world
 
 CALC = """
 [[collateral]]
@@ -125,6 +127,18 @@ async def test_a_second_daemon_on_one_journal_exits_69_and_names_the_first(tmp_p
         second = await here.guard("run")
         assert (second.status, second.out) == (69, "")
         assert str(first.pid) in second.err.splitlines()[-1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="limits of another process are read in /proc")
+async def test_a_process_that_holds_keys_leaves_no_core_dump(tmp_path):
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+    async with (
+        world(tmp_path, build=two_accounts) as here,
+        started("run", "-c", str(here.config), home=tmp_path) as run,
+    ):
+        await until("it runs", (tmp_path / "journal.db").exists)
+        limits = Path(f"/proc/{run.pid}/limits").read_text().splitlines()  # noqa: ASYNC240 - it is memory, no disk.
+    assert next(line.split()[4:6] for line in limits if line.startswith("Max core file size")) == ["0", "0"]
 
 
 async def test_the_schema_is_a_json_schema_of_this_config_and_needs_none(tmp_path):
