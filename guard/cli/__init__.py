@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import resource
 import sys
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ def main() -> None:
     from guard.cli.app import app  # noqa: PLC0415 - typer is only needed here.
 
     _accept_any_locale()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A core dump would hold the keys.
     try:
         app()
     except SystemExit as leaving:

@@ -7,11 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from guard import logs
+from guard.config.quantities import allowance
 from guard.demo.pace import Pace
 from guard.demo.play import Play, result
 from guard.demo.serving import serve_until_stopped
@@ -38,6 +40,12 @@ def run_demo(
     as_json: bool,
 ) -> None:
     """Play the show, or only serve its exchange. Logs of the daemon are silent here: the picture tells."""
+    if serve and (fast or as_json or prices or speed or budget):
+        raise typer.BadParameter("--serve only runs the exchange: of the other options it goes with --config alone")
+    if config is not None and not serve:
+        raise typer.BadParameter("--config names the file that --serve writes: a show reads no config")
+    if budget is not None:
+        _check_budget(budget, prices)
     logs.configure("critical", environ={})
     if serve:
         asyncio.run(_serve(config or Path("guard-demo.toml")))
@@ -55,6 +63,15 @@ def run_demo(
         print(json.dumps(result(play), indent=2))
     else:
         _print_end(result(play), console)
+
+
+def _check_budget(budget: str, prices: Path | None) -> None:
+    if prices is None:
+        raise typer.BadParameter("--budget goes with --prices: the scripted crash has its own")
+    try:
+        allowance(budget)
+    except ValueError as error:
+        raise typer.BadParameter(f"--budget: found {budget!r}, {error}") from None
 
 
 async def _show(play: Play, console: Console) -> None:

@@ -81,4 +81,4 @@ def _raise_if_all_failed(looks: Mapping[str, Look]) -> None:
     failures = [look.failure for look in looks.values() if look.failure is not None]
     if failures and len(failures) == len(looks):
         refused = next((failure for failure in failures if isinstance(failure, KeysRefused)), None)
-        raise refused or VenueUnavailable("; ".join(str(failure) for failure in failures))
+        raise refused or VenueUnavailable("; ".join(f"{name}: {look.failure}" for name, look in looks.items()))

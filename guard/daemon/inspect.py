@@ -58,9 +58,6 @@ def inspect_config(settings: Settings) -> Iterator[Finding]:
     if not os.access(folder, os.W_OK):
         text = f"this user cannot write in {folder}: `guard run` needs to"
         yield Finding(subject="journal", verdict=Verdict.WARNING, text=text)
-    if not settings.telegram and not settings.webhook:
-        text = "no telegram and no webhook: alerts reach only the console"
-        yield Finding(subject="channels", verdict=Verdict.WARNING, text=text)
     if settings.heartbeat_url is None:
         text = "none: if this machine dies, nobody is told; a [heartbeat] url at an outside monitor tells you"
         yield Finding(subject="heartbeat", verdict=Verdict.WARNING, text=text)

@@ -10,6 +10,7 @@ from guard.config.settings import AccountSettings, Settings
 from guard.daemon.clock import SteadyClock
 from guard.daemon.continuity import READS_TO_BELIEVE_EMPTY
 from guard.daemon.held import held_to_test_hosts
+from guard.daemon.judging import judge_despite_bugs
 from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
@@ -19,7 +20,7 @@ from guard.policy.decide import decide
 from guard.policy.decision import Decision
 from guard.policy.memory import Memory
 from guard.policy.subjects import remembered_positions
-from guard.snapshot import Gap, PositionKey
+from guard.snapshot import AccountSnapshot, Gap, PositionKey
 from guard.venues import open_venue
 from guard.venues.protocol import Venue
 
@@ -98,18 +99,21 @@ class Looker:
         )
 
     def _decide(self, account: AccountSettings, reader: AccountReader, memory: Memory, *, is_fresh: bool) -> Decision:
-        assessment = reader.assess()
-        keys = [figures.key for figures in assessment.positions] if assessment else []
-        return decide(
-            assessment,
-            memory=memory,
-            terms=account.terms,
-            step=reader.venue.margin_step,
-            outlooks={key: without_candles(key) for key in keys},
-            ended=self._ended.get(account.name, frozenset()),
-            fresh_read=is_fresh,
-            now=self._clock(),
-        )
+        def judge(snapshot: AccountSnapshot | None) -> Decision:
+            assessment = reader.assess(snapshot)
+            keys = [figures.key for figures in assessment.positions] if assessment else []
+            return decide(
+                assessment,
+                memory=memory,
+                terms=account.terms,
+                step=reader.venue.margin_step,
+                outlooks={key: without_candles(key) for key in keys},
+                ended=self._ended.get(account.name, frozenset()),
+                fresh_read=is_fresh,
+                now=self._clock(),
+            )
+
+        return judge_despite_bugs(reader.snapshot, judge)[0]
 
     def _memory(self, account: str, now: datetime) -> tuple[Memory, tuple[Gap, ...]]:
         """Return what the journal remembers; without one nobody knows what was spent, and the gap says so."""

@@ -103,26 +103,26 @@ class AccountReader:
         positions = self.snapshot.positions if self.snapshot else ()
         return tuple(sorted({position.contract.symbol for position in positions}))
 
-    def assess(self) -> AccountAssessment | None:
-        """Return the model's view of the last read at the newest marks; None when nothing was ever read."""
-        if self.snapshot is None:
+    def assess(self, snapshot: AccountSnapshot | None) -> AccountAssessment | None:
+        """Return the model's view of a read at the newest marks; None when nothing was ever read."""
+        if snapshot is None:
             return None
-        read_at = self.snapshot.positions_read_at
+        read_at = snapshot.positions_read_at
         newer = {
             symbol: mark
             for symbol, (mark, got_at) in self._marks.items()
             if got_at > read_at or min(got_at, mark.at) > read_at - DATED_MARK_HOLDS
         }
         last = self._assessed
-        is_same = last is not None and last.snapshot is self.snapshot and last.tiers is self._tiers
+        is_same = last is not None and last.snapshot is snapshot and last.tiers is self._tiers
         assessment = assess(
-            reprice(self.snapshot, newer),
+            reprice(snapshot, newer),
             self._tiers.by_symbol if self._tiers else {},
             self.venue.rule,
             self._now(),
             before=last.assessment if last is not None and is_same else None,
         )
-        self._assessed = _Assessed(self.snapshot, self._tiers, assessment)
+        self._assessed = _Assessed(snapshot, self._tiers, assessment)
         return assessment
 
     def tiers_are_due(self) -> None:

@@ -47,6 +47,7 @@ class Service:
         self.watches: dict[str, AccountWatch] = {}
         self._environ = environ
         self._clock = SteadyClock()
+        self._heartbeat = Heartbeat(url=settings.heartbeat_url) if settings.heartbeat_url is not None else None
         self._is_ready = False
         self._watchdog = systemd.watchdog_interval(environ, pid=os.getpid())
 
@@ -106,6 +107,8 @@ class Service:
             channels = open_channels(self.settings)
             for channel in channels:
                 stack.push_async_callback(channel.close)
+            if self._heartbeat is not None:
+                stack.push_async_callback(self._heartbeat.close)
             teller = Teller(journal, channels, self._clock)
             _note(journal, self._clock, "daemon.started")
             for account in self.settings.accounts.values():
@@ -147,16 +150,16 @@ class Service:
                 deadline=timedelta(seconds=30),
                 retry_after=timedelta(minutes=1),
             )
-        if self.settings.heartbeat_url is not None:
+        if self._heartbeat is not None:
             schedule.add(
                 "heartbeat",
-                self._heartbeat(Heartbeat(url=self.settings.heartbeat_url)),
+                self._ping(self._heartbeat),
                 deadline=timedelta(seconds=30),
                 retry_after=self.settings.heartbeat_interval,
                 first_after=min(self.settings.heartbeat_interval, timedelta(seconds=10)),
             )
 
-    def _heartbeat(self, heartbeat: Heartbeat) -> Callable[[], Awaitable[timedelta]]:
+    def _ping(self, heartbeat: Heartbeat) -> Callable[[], Awaitable[timedelta]]:
         async def ping() -> timedelta:
             """Ping only when every account was read afresh: silence is the alarm."""
             if all(self.fresh().values()):

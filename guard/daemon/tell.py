@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from guard.daemon.judging import Fault
 from guard.errors import DeliveryFailed, JournalError
 from guard.journal import Journal
 from guard.notify.channel import Channel
@@ -35,7 +36,7 @@ class Teller:
         self._now = now
         self._emergencies: set[asyncio.Task[None]] = set()
         self._is_journal_told = False
-        self._bugs: dict[str, str] = {}  # By account: the fault of our own that was told and is not over.
+        self._bugs: dict[str, Fault] = {}  # By account: the fault of our own that was told and is not over.
 
     @property
     def routes(self) -> Mapping[str, Level]:
@@ -82,14 +83,15 @@ class Teller:
         self.wake.set()
         return True
 
-    def tell_bug(self, account: str, bug: str | None) -> None:
-        """Tell once that a fault of our own stops an account's cycles, and once that it is over (None)."""
+    def tell_bug(self, account: str, fault: Fault | None) -> None:
+        """Tell once that a fault of our own keeps an account or a position unwatched, and once its end (None)."""
         told = self._bugs.pop(account, None)
-        if bug is not None:
-            self._bugs[account] = bug
-        if bug != told:
-            text = bug or told or ""
-            self.tell(bug_message(account, text, over=bug is None, now=self._now(), new_id=new_id))
+        if fault is not None:
+            self._bugs[account] = fault
+        about = fault or told
+        if about is not None and fault != told:
+            over = fault is None
+            self.tell(bug_message(account, about.bug, about.positions, over=over, now=self._now(), new_id=new_id))
 
     def tell_channel_news(self, news: ChannelNews) -> None:
         self.tell(channel_message(news, new_id=new_id), only=news.others)

@@ -11,6 +11,7 @@ import structlog
 from guard.config.settings import AccountSettings
 from guard.daemon.acting import Actor
 from guard.daemon.held import held_to_test_hosts
+from guard.daemon.judging import Fault, judge_despite_bugs
 from guard.daemon.keys import KeyGuard
 from guard.daemon.looks import LookKeeper
 from guard.daemon.past import rebuild_if_needed
@@ -23,7 +24,7 @@ from guard.policy.decide import decide
 from guard.policy.decision import Decision
 from guard.policy.memory import Memory
 from guard.policy.terms import Level, Mode, Terms
-from guard.snapshot import Mark, PositionKey
+from guard.snapshot import AccountSnapshot, Mark, PositionKey
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,7 @@ class AccountWatch:
         self._looks = LookKeeper(self._journal, settings.name)
         self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
+        self._fault: Fault | None = None  # Of the last decision.
         self._cycles = 0
         self._interval = timedelta(0)
         self._finished_s: float | None = None  # Loop time of the last finished cycle.
@@ -98,9 +100,9 @@ class AccountWatch:
         try:
             wait = await self._cycle()
         except Exception as bug:
-            self._teller.tell_bug(self.name, type(bug).__name__)
+            self._teller.tell_bug(self.name, Fault(bug=type(bug).__name__, positions=()))
             raise
-        self._teller.tell_bug(self.name, None)
+        self._teller.tell_bug(self.name, self._fault)
         return wait
 
     async def _cycle(self) -> timedelta:
@@ -135,19 +137,25 @@ class AccountWatch:
 
     def decide(self, *, fresh: bool, ended: Mapping[PositionKey, str] | None = None) -> Decision:
         """Judge the last read at the newest marks. Nothing is recorded."""
-        assessment = self.reader.assess()
-        keys = [figures.key for figures in assessment.positions] if assessment else []
         now = self._now()
-        return decide(
-            assessment,
-            memory=self._memory(now),
-            terms=self._terms(),
-            step=self.reader.venue.margin_step,
-            outlooks={key: without_candles(key) for key in keys},
-            ended=frozenset(ended or ()),
-            fresh_read=fresh,
-            now=now,
-        )
+        memory = self._memory(now)
+
+        def judge(snapshot: AccountSnapshot | None) -> Decision:
+            assessment = self.reader.assess(snapshot)
+            keys = [figures.key for figures in assessment.positions] if assessment else []
+            return decide(
+                assessment,
+                memory=memory,
+                terms=self._terms(),
+                step=self.reader.venue.margin_step,
+                outlooks={key: without_candles(key) for key in keys},
+                ended=frozenset(ended or ()),
+                fresh_read=fresh,
+                now=now,
+            )
+
+        decision, self._fault = judge_despite_bugs(self.reader.snapshot, judge)
+        return decision
 
     def is_crossed_by(self, mark: Mark) -> bool:
         """Say whether a mark reached a trigger or rung that the last cycle had not; a few times per near poll."""

@@ -4,6 +4,7 @@ import csv
 import gzip
 import itertools
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ COLUMNS = ("symbol", "time", "open", "high", "low", "close")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT")
 BAR_DEFAULT = timedelta(minutes=1)  # When a file has a single bar.
 WINDOW = timedelta(hours=12)
+YEARS = range(2009, 2100)  # No coin is older, and a time that ends the calendar has no window round it.
+PRICE_MIN, PRICE_MAX = Decimal("1E-6"), Decimal("1E+7")  # Dollars: the wire has eight decimals.
 SCRIPT_START = datetime(2025, 10, 10, 20, 30, tzinfo=UTC)
 
 
@@ -107,7 +110,9 @@ def _length(bars: Sequence[Bar]) -> timedelta:
 def _read_bars(path: Path) -> dict[str, list[Bar]]:
     bars: dict[str, list[Bar]] = {}
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        # Spreadsheets begin their CSV with a byte order mark.
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
             if missing:
@@ -116,18 +121,28 @@ def _read_bars(path: Path) -> dict[str, list[Bar]]:
                 if not _SYMBOL.fullmatch(row["symbol"] or ""):
                     raise ConfigError(f"{path}:{number}: symbol: found {row['symbol']!r}, expected one as BTCUSDT")
                 bars.setdefault(row["symbol"], []).append(_bar(row, f"{path}:{number}"))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: cannot be read as CSV or CSV.gz: {error}") from None
     if not bars:
         raise ConfigError(f"{path}: no bars in it; expected lines of {','.join(COLUMNS)}")
-    return {symbol: sorted(series, key=lambda bar: bar.at) for symbol, series in bars.items()}
+    return {symbol: _in_order(symbol, series, path) for symbol, series in bars.items()}
+
+
+def _in_order(symbol: str, series: Iterable[Bar], path: Path) -> list[Bar]:
+    found = sorted(series, key=lambda bar: bar.at)
+    for earlier, later in itertools.pairwise(found):
+        if earlier.at == later.at:
+            raise ConfigError(f"{path}: {symbol}: found two bars at {later.at:%Y-%m-%dT%H:%M:%SZ}, expected one")
+    return found
 
 
 def _bar(row: Mapping[str, str | None], place: str) -> Bar:
     try:
         at = datetime.fromisoformat(str(row["time"]))
     except ValueError:
-        raise ConfigError(f"{place}: time: found {row['time']!r}, expected ISO 8601 as 2025-10-10T20:30:00Z") from None
+        at = datetime.min.replace(tzinfo=UTC)
+    if at.year not in YEARS:
+        raise ConfigError(f"{place}: time: found {row['time']!r}, expected ISO 8601 as 2025-10-10T20:30:00Z")
     prices = {name: _price(row[name], f"{place}: {name}") for name in COLUMNS[2:]}
     if (
         not prices["low"]
@@ -146,4 +161,6 @@ def _price(text: str | None, place: str) -> Decimal:
         price = Decimal("NaN")
     if not price.is_finite() or price <= 0:
         raise ConfigError(f"{place}: found {text!r}, expected a positive price")
+    if not PRICE_MIN <= price <= PRICE_MAX:
+        raise ConfigError(f"{place}: found {text!r}, expected a price from {PRICE_MIN:f} to {PRICE_MAX:f}")
     return price

@@ -46,7 +46,7 @@ def playground() -> DemoExchange:
 async def serve_until_stopped(config: Path, stop: asyncio.Event, *, say: Callable[[str], None]) -> None:
     """Serve the playground, write a config for it, and move its marks until `stop` is set.
 
-    Raises ConfigError when the config file exists: it might be somebody's own.
+    Raises ConfigError when the config file cannot be made, or exists: it might be somebody's own.
     """
     exchange = playground()
     async with serve(exchange) as url:
@@ -63,6 +63,8 @@ def _write_config(config: Path, exchange: DemoExchange, url: str) -> None:
         config.touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         raise ConfigError(f"{config}: exists already; name another file with --config, or remove it") from None
+    except OSError as error:
+        raise ConfigError(f"{config}: cannot be written: {error.strerror}; name another file with --config") from None
     config.write_text(_config_text(exchange, url, config.absolute().with_suffix(".db")))
 
 

@@ -41,6 +41,7 @@ class Journal(Past, Alerts, OutboxShelf, History, Looks):
             armed=armed,
             disarmed_because=because,
             lives=MappingProxyType(self.open_lives(account)),
+            legacies=MappingProxyType(self.legacies(account, now)),
             alerts=MappingProxyType(dict(self.alert_states(account))),
             spent_today_by_rule=MappingProxyType(dict(by_rule)),
             spent_today_all=everything,
@@ -52,7 +53,7 @@ class Journal(Past, Alerts, OutboxShelf, History, Looks):
         """Keep what one cycle decided, all or nothing: states, new lives, alerts, and the messages for their channels.
 
         `routes` is each channel's from_level. A cycle that changes nothing writes nothing, but for clock and sightings
-        once a minute. Act only on a memory that was read after this: a new life may have inherited spending.
+        once a minute.
         Raises JournalError: then the caller tells the messages itself, and this process remembers them as told.
         """
         states = {state.subject: state for state in decision.alert_states}

@@ -1,7 +1,8 @@
 """Positions' lives, and what was spent in each: `max_per_position` holds for a life and for a re-entry within 24 h."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,10 +12,20 @@ from guard.journal.columns import key_of, moment, money_or_none, money_text_or_n
 from guard.journal.history import add_event
 from guard.journal.intents import COUNTS_AS_SPENT, IS_OPEN, Intents
 from guard.journal.records import IntentState
-from guard.policy.memory import Life
+from guard.policy.memory import Legacy, Life
 from guard.snapshot import PositionKey
 
 INHERITS_WITHIN = timedelta(hours=24)
+
+
+# Budgets that a new life of the same key goes on with: of a life that ended lately, else of a rebuilt past.
+_GOES_ON = (
+    "SELECT symbol, side, budget_id FROM lives WHERE account = :account AND ended_at > :since UNION ALL "
+    "SELECT symbol, side, budget_id FROM rebuilt WHERE account = :account AND budget_id IS NOT NULL "
+    "AND budget_id NOT IN (SELECT budget_id FROM lives)"
+)
+# Rebuilt spending of positions that were closed by then: a new life takes it into its budget.
+_UNCLAIMED = "SELECT * FROM rebuilt WHERE account = :account AND budget_id IS NULL AND at > :since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +52,31 @@ class Lives(Intents):
         """Return the lives of the positions believed open, with everything that counts as spent in them."""
         rows = self._rows("SELECT * FROM lives WHERE account = ? AND ended_at IS NULL", (account,))
         locked = {intent.key for intent in self.open_intents(account)}
-        lives = (_life_of(row, self._spending(row), locked) for row in rows)
+        lives = (_life_of(row, self._spending(row["budget_id"]), locked) for row in rows)
         return {life.key: life for life in lives}
 
-    def _spending(self, life: sqlite3.Row) -> Spending:
+    def legacies(self, account: str, now: datetime) -> dict[PositionKey, Legacy]:
+        """Return what each position would go on with that opens now; those with an open life are in `open_lives`.
+
+        What `add_lives` will hand over, so that the first decision on a position counts it already.
+        """
+        within = {"account": account, "since": time_text(now - INHERITS_WITHIN)}
+        found: defaultdict[PositionKey, list[Spending]] = defaultdict(list)
+        for symbol, side, budget_id in {tuple(row) for row in self._rows(_GOES_ON, within)}:
+            found[key_of(symbol, side)].append(self._spending(budget_id))
+        for row in self._rows(_UNCLAIMED, within):
+            spent = Spending(spent=Decimal(row["amount"]), last_top_up_at=None)
+            found[key_of(row["symbol"], row["side"])].append(spent)
+        locked = {intent.key for intent in self.open_intents(account)}
+        opened = self._rows("SELECT symbol, side FROM lives WHERE account = ? AND ended_at IS NULL", (account,))
+        closed = (found.keys() | locked) - {key_of(row["symbol"], row["side"]) for row in opened}
+        return {key: _legacy_of(found[key], is_locked=key in locked) for key in closed}
+
+    def _spending(self, budget_id: str) -> Spending:
         intents = self._intents(
-            "life_id IN (SELECT life_id FROM lives WHERE budget_id = ?) ORDER BY planned_at", (life["budget_id"],)
+            "life_id IN (SELECT life_id FROM lives WHERE budget_id = ?) ORDER BY planned_at", (budget_id,)
         )
-        rebuilt = self._rows("SELECT amount FROM rebuilt WHERE budget_id = ?", (life["budget_id"],))
+        rebuilt = self._rows("SELECT amount FROM rebuilt WHERE budget_id = ?", (budget_id,))
         return Spending(
             spent=sum((intent.amount for intent in intents if intent.state.counts_as_spent), Decimal(0))
             + sum((Decimal(row["amount"]) for row in rebuilt), Decimal(0)),
@@ -106,10 +134,7 @@ def open_budget(connection: sqlite3.Connection, account: str, key: PositionKey) 
 def _budget_of(connection: sqlite3.Connection, account: str, life: Life, now: datetime) -> str:
     """Return whose spending a new life goes on with: an earlier life's, a rebuilt past's, else its own."""
     row = connection.execute(
-        "SELECT budget_id FROM lives WHERE account = :account AND symbol = :symbol AND side = :side "
-        "AND ended_at > :since UNION ALL "
-        "SELECT budget_id FROM rebuilt WHERE account = :account AND symbol = :symbol AND side = :side "
-        "AND budget_id IS NOT NULL AND budget_id NOT IN (SELECT budget_id FROM lives) LIMIT 1",
+        f"SELECT budget_id FROM ({_GOES_ON}) WHERE symbol = :symbol AND side = :side LIMIT 1",  # noqa: S608 - our own.
         {
             "account": account,
             "symbol": life.key.symbol,
@@ -118,6 +143,15 @@ def _budget_of(connection: sqlite3.Connection, account: str, life: Life, now: da
         },
     ).fetchone()
     return life.life_id if row is None else str(row["budget_id"])
+
+
+def _legacy_of(found: Sequence[Spending], *, is_locked: bool) -> Legacy:
+    tried = (spending.last_top_up_at for spending in found if spending.last_top_up_at is not None)
+    return Legacy(
+        spent=sum((spending.spent for spending in found), Decimal(0)),
+        last_top_up_at=max(tried, default=None),
+        has_open_intent=is_locked,
+    )
 
 
 def _life_of(row: sqlite3.Row, spending: Spending, locked: AbstractSet[PositionKey]) -> Life:

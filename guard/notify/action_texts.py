@@ -55,9 +55,7 @@ def action_message(act: Act, *, mode: Mode, new_id: Callable[[], str]) -> Messag
         _who(act),
         *_before_and_after(act),
         *_budget(act),
-        "Nothing to do."
-        if is_done
-        else f"Mode {mode.word}: nothing was sent. To do: add it yourself, or let guard act.",
+        _after_it(act) if is_done else f"Mode {mode.word}: nothing was sent. To do: add it yourself, or let guard act.",
     ]
     return _message(act, AlertKind.ACTION, AlertEvent.FIRED, title, lines, new_id=new_id)
 
@@ -179,6 +177,13 @@ def _budget(act: Act) -> Iterator[str]:
         yield f"Spent on it so far: {wording.required(act.spent, act.currency)}."
     if act.budget_left is not None:
         yield f"Budget left for it: {wording.free(act.budget_left, act.currency)}."
+
+
+def _after_it(act: Act) -> str:
+    """Say what is left to do once it is made: whoever sleeps on must know whether guard could do it again."""
+    if act.budget_left is not None and act.budget_left <= 0:
+        return "To do: decide what happens if it falls on. Its budget is used up, guard will not add again."
+    return "Nothing to do."
 
 
 def _figure(row: Mapping[str, object] | None, field: str) -> Decimal | None:

@@ -12,6 +12,7 @@ class Channel(Protocol):
 
     name: str  # "telegram.me".
     from_level: Level
+    reaches_people: bool  # False: a log, which nobody reads at night; what it takes is not told yet.
 
     async def send(self, message: Message, *, attempt: int) -> None: ...
 

@@ -9,11 +9,12 @@ log = structlog.get_logger(__name__)
 
 
 class ConsoleChannel:
-    """Tells through the log. A written line is its confirmation."""
+    """Tells through the log. A written line is its confirmation, and no reason to give up a phone."""
 
     def __init__(self, *, from_level: Level, name: str = "console") -> None:
         self.name = name
         self.from_level = from_level
+        self.reaches_people = False
 
     async def send(self, message: Message, *, attempt: int) -> None:
         tell = log.warning if message.level >= Level.WARN and message.event != "resolved" else log.info

@@ -257,7 +257,7 @@ class _Lane:
         return tuple(lane.channel for lane in self._together if lane is not self and not lane.dead)
 
     def _is_told_elsewhere(self, message: Message) -> bool:
-        return any(message.level >= other.from_level for other in self._living_others())
+        return any(other.reaches_people and message.level >= other.from_level for other in self._living_others())
 
     def _due(self, now: datetime) -> tuple[Delivery, ...]:
         try:

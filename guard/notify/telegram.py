@@ -43,6 +43,7 @@ class TelegramChannel:
     ) -> None:
         self.name = name
         self.from_level = from_level
+        self.reaches_people = True
         self._token = token
         self._url = f"{api_url.rstrip('/')}/bot{token}/sendMessage"
         self._chat_id: int | str = chat_id

@@ -3,7 +3,7 @@
 Each kind of alert has its own title and lines; figures are worded by guard.notify.wording, against ourselves.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from guard.notify import position_lines, wording
@@ -310,10 +310,19 @@ def journal_message(reason: str, *, works: bool, now: datetime, new_id: Callable
     )
 
 
-def bug_message(account: str, bug: str, *, over: bool, now: datetime, new_id: Callable[[], str]) -> Message:
-    """Return that a fault of our own keeps an account from being judged, or no longer does. `bug` is its class."""
+def bug_message(
+    account: str, bug: str, positions: Sequence[str], *, over: bool, now: datetime, new_id: Callable[[], str]
+) -> Message:
+    """Return that a fault of our own keeps positions, or the whole account (none), from being judged, or its end."""
     if over:
         title, lines = f"Watched again: guard judges the account — {account}", [f"The fault ({bug}) is over."]
+    elif positions:
+        title = f"GUARD FAILED: {', '.join(positions)} not watched — {account}"
+        lines = [
+            f"A fault of guard's own ({bug}) keeps it from judging {', '.join(positions)}.",
+            "No level of it is known and no margin is added. The others stay watched.",
+            "To do: look at the exchange yourself; send the log of guard (`judging.failed`) to its makers.",
+        ]
     else:
         title = f"GUARD FAILED: this account is not watched — {account}"
         lines = [

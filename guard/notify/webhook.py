@@ -32,6 +32,7 @@ class WebhookChannel:
     ) -> None:
         self.name = name
         self.from_level = from_level
+        self.reaches_people = True
         self._url = url
         self._signer = None if secret is None else _signer(name, secret)
         self._now = now

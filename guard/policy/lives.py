@@ -5,15 +5,15 @@ from decimal import Decimal
 
 from guard.margin import birth_distance, contract_value
 from guard.margin.figures import PositionFigures
-from guard.policy.memory import Life
+from guard.policy.memory import NO_LEGACY, Legacy, Life
 from guard.policy.phrases import percent
 from guard.policy.subjects import stable_id
 from guard.policy.terms import TopUpTerms
 from guard.snapshot import MarginMode
 
 
-def new_life(figures: PositionFigures, *, account: str, now: datetime) -> Life | None:
-    """Return the life of a position seen for the first time.
+def new_life(figures: PositionFigures, *, account: str, now: datetime, legacy: Legacy = NO_LEGACY) -> Life | None:
+    """Return the life of a position seen for the first time. It goes on with what was spent before (`legacy`).
 
     None: an isolated one without tiers; what is fixed for its whole life is not fixed before it can be computed.
     """
@@ -30,9 +30,9 @@ def new_life(figures: PositionFigures, *, account: str, now: datetime) -> Life |
         first_seen_at=now,
         birth_distance=_birth_distance(figures) if isolated else None,
         initial_margin=margin,
-        spent=Decimal(0),
-        last_top_up_at=None,
-        has_open_intent=False,
+        spent=legacy.spent,
+        last_top_up_at=legacy.last_top_up_at,
+        has_open_intent=legacy.has_open_intent,
     )
 
 

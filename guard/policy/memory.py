@@ -33,6 +33,21 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Legacy:
+    """What a position goes on with that opens now: of a life that ended within 24 h, or of before the journal.
+
+    Money is in the settle currency.
+    """
+
+    spent: Decimal
+    last_top_up_at: datetime | None
+    has_open_intent: bool
+
+
+NO_LEGACY = Legacy(spent=Decimal(0), last_top_up_at=None, has_open_intent=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """One rung under one subject: an alarm with its own `for` on the way in and its own `clear` on the way out.
 
@@ -67,6 +82,7 @@ class Memory:
     armed: bool
     disarmed_because: str | None  # Why not armed, for people. None: armed.
     lives: "Mapping[PositionKey, Life]" = field(default_factory=lambda: MappingProxyType({}))
+    legacies: "Mapping[PositionKey, Legacy]" = field(default_factory=lambda: MappingProxyType({}))  # Of no open life.
     alerts: "Mapping[str, AlertState]" = field(default_factory=lambda: MappingProxyType({}))
     # Dollars moved in the rolling 24 h, applied and open intents: by rule of this account; of all accounts together.
     spent_today_by_rule: "Mapping[str, Decimal]" = field(default_factory=lambda: MappingProxyType({}))

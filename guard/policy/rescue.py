@@ -131,7 +131,8 @@ def _top_up(case: Case, desk: Desk, amount: Decimal, cut_by: str | None) -> TopU
         cut_by=cut_by,
         priority=case.top_up.priority,
         mode=case.mode,
-        reason=f"distance {percent(before)} is at or below the trigger {percent(case.trigger)}",
+        reason=f"distance {percent(before)} is at or below the trigger {percent(case.trigger)}"
+        + (f"; made smaller by {cut_by}" if cut_by else ""),
     )
 
 

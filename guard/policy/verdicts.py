@@ -13,7 +13,7 @@ from guard.policy.decision import DataState, PoolVerdict, PositionVerdict, TopUp
 from guard.policy.holds import Signal
 from guard.policy.ladder import instant_level, signals
 from guard.policy.lives import new_life, trigger_in_force
-from guard.policy.memory import Life
+from guard.policy.memory import NO_LEGACY, Life
 from guard.policy.rescue import as_near_as_said, guarded_price, judge, margin_beyond, margin_needed
 from guard.policy.rules import matching_rule, mode_in_force
 from guard.policy.terms import Ladder, Level, Mode, Rule
@@ -108,7 +108,8 @@ def view(
     rule = matching_rule(desk.terms, figures.key, position.margin_mode)
     ladder = desk.terms.ladder if rule is None else rule.ladder
     known = desk.memory.lives.get(figures.key)
-    life = known or new_life(figures, account=desk.terms.account, now=desk.now)
+    legacy = desk.memory.legacies.get(figures.key, NO_LEGACY)
+    life = known or new_life(figures, account=desk.terms.account, now=desk.now, legacy=legacy)
     sight = _position_sight(figures, desk, outlook, ladder, pools)
     case: Case | None = None
     if rule is not None and rule.top_up is not None and position.margin_mode is MarginMode.ISOLATED:

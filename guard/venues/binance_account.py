@@ -2,10 +2,11 @@
 
 A row that cannot be read is a Gap and the others stay. Nothing is estimated: `isolatedWallet` is the margin without
 unrealized PnL, `liquidationPrice` "0" means that no positive price liquidates, and both endpoints must name the same
-positions with the same sizes.
+positions with the same sizes and isolated margins.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -28,6 +29,7 @@ from guard.snapshot import (
 from guard.venues.protocol import KeyScopes, KeyVerdict
 from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row
 
+WALLET_TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
 NOTIONAL_TOLERANCE = Decimal("0.01")  # Of the notional: more than rounding, less than any wrong field.
 
 PositionSide = Literal["BOTH", "LONG", "SHORT"]
@@ -40,6 +42,12 @@ class _Amount(Row):
     symbol: Word
     position_side: PositionSide
     position_amt: Number  # Base units; negative is short.
+
+
+class _IsolatedWallet(_Amount):
+    """What both endpoints say of an isolated position's margin."""
+
+    isolated_wallet: Number
 
 
 class _PositionRisk(_Amount):
@@ -264,13 +272,31 @@ def _disagreements(rows: list[object], account_rows: list[object], bad: set[Leg]
     They are two requests: a position that moved between them disagrees for one cycle.
     """
     ours, theirs = open_legs(rows), open_legs(account_rows)
+    our_wallets, their_wallets = _isolated_wallets(rows), _isolated_wallets(account_rows)
     gaps = []
     for leg in sorted((ours.keys() | theirs.keys()) - bad):
         one, other = ours.get(leg), theirs.get(leg)
-        if one != other:
+        reason = None if one == other else f"positionRisk says {_size(one)}, account says {_size(other)}"
+        held, told = our_wallets.get(leg), their_wallets.get(leg)
+        if reason is None and held is not None and told is not None and _differ(held, told):
+            reason = f"positionRisk says {held:f} of isolated margin, account says {told:f}"
+        if reason is not None:
             raw = {"symbol": leg[0], "positionSide": leg[1], "positionAmt": str(one or other)}
-            gaps.append(_gap(raw, f"positionRisk says {_size(one)}, account says {_size(other)}", terms))
+            gaps.append(_gap(raw, reason, terms))
     return gaps
+
+
+def _isolated_wallets(rows: list[object]) -> dict[Leg, Decimal]:
+    wallets: dict[Leg, Decimal] = {}
+    for raw in rows:
+        with suppress(RowError):  # Where it matters it is a Gap already.
+            row = read_row(_IsolatedWallet, raw)
+            wallets[row.symbol, row.position_side] = row.isolated_wallet
+    return wallets
+
+
+def _differ(one: Decimal, other: Decimal) -> bool:
+    return abs(one - other) > WALLET_TOLERANCE * max(abs(one), abs(other))
 
 
 def _size(size: Decimal | None) -> str:

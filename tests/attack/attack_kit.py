@@ -54,6 +54,7 @@ class Phone:
 
     name: str = "phone"
     from_level: Level = Level.WATCH
+    reaches_people: bool = True
     error: Exception | None = None
     sent: list[Message] = field(default_factory=list)
 

@@ -140,3 +140,22 @@ async def test_a_position_older_than_the_history_is_not_taken_for_a_new_one_beca
         await run.watch.cycle()
         assert here.posts() == 0
         assert "watching only" in run.row().withheld.text
+
+
+async def test_the_first_cycle_on_a_journal_without_a_past_spends_on_who_has_budget_left(tmp_path):
+    """BTC used its budget up before the journal was lost. Not one dollar of that is planned anew, so ETH gets its own."""
+    async with world(tmp_path, build=_two, rules=RULES.replace("3000", "1300")) as here:
+        async with here.run() as run:
+            await run.watch.cycle()
+            here.exchange.set_mark("BTCUSDT", BREACHED)
+            await run.watch.cycle()
+            assert len(here.moved()) == 1
+        for file in tmp_path.glob("journal.db*"):
+            file.unlink()
+        here.rewrite('max_per_day = "5000"', 'max_per_day = "2600"')
+        here.exchange.set_marks({"BTCUSDT": LOWER, "ETHUSDT": Decimal(2_600)})
+        async with here.run() as run:
+            await run.watch.cycle()
+            assert "max_per_position" in run.row("BTC/USDT:USDT").withheld.text
+            assert run.told("refused") == [one for one in run.told("refused") if one.symbol == "BTC/USDT:USDT"]
+            assert len(here.moved()) == 2

@@ -9,6 +9,8 @@ from attack_kit import BREACHED, one_long, world
 from guard.daemon import watch as watching
 from guard.demo.exchange import Fault, FaultKind
 from guard.errors import DeliveryFailed
+from guard.policy import verdicts
+from guard.policy.terms import Level
 from guard.snapshot import Side
 
 HISTORY = "/positionMargin/history"
@@ -135,6 +137,35 @@ async def test_records_that_hang_do_not_keep_the_account_from_being_read(tmp_pat
         here.exchange.faults.add(Fault(kind=FaultKind.HANG, path=HISTORY, seconds=30))
         await run.watch.cycle()
         assert run.watch.is_fresh
+
+
+async def test_a_fault_of_our_own_over_one_position_leaves_the_others_watched_and_saved(tmp_path, monkeypatch):
+    def two(exchange, account):
+        one_long(exchange, account)
+        exchange.open_position(account, symbol="ETHUSDT", side=Side.LONG, quantity=Decimal(10), leverage=5)
+
+    real = verdicts.matching_rule
+
+    def stumbling(terms, key, margin_mode):
+        if key == eth and stumbles:
+            raise ZeroDivisionError("in judging")
+        return real(terms, key, margin_mode)
+
+    async with world(tmp_path, build=two, wallet=30_000) as here, here.run() as run:
+        await run.watch.cycle()
+        eth, stumbles = run.key("ETH/USDT:USDT"), True
+        monkeypatch.setattr(verdicts, "matching_rule", stumbling)
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        await run.watch.cycle()
+        assert here.moved() == [Decimal("1211.53")]
+        assert run.row_or_none("ETH/USDT:USDT") is None
+        assert any(gap.key == eth and "ZeroDivisionError" in gap.reason for gap in run.watch.decision.gaps)
+        (told,) = run.told("blind", "fired")
+        assert (told.level, "ETH/USDT:USDT long not watched" in told.title) == (Level.CRITICAL, True)
+        stumbles = False
+        await run.watch.cycle()
+        assert run.row("ETH/USDT:USDT").level is Level.WATCH
+        assert [one.alert for one in run.told("blind", "resolved")] == ["bug main"]
 
 
 async def test_a_fault_of_our_own_is_told_once_and_so_is_its_end(tmp_path):

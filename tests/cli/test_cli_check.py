@@ -113,7 +113,7 @@ async def test_what_works_but_should_be_known_is_a_note_and_exits_0(tmp_path):
             "rule 'nothing' matches no open position now",
             # 900 are left in the wallet, a tenth of it stays.
             "the budget allows 3,000 USDT, but only 810 USDT is there",
-            "alerts reach only the console",
+            "no channel leaves this machine",
             "/proc",
         ):
             assert said in notes

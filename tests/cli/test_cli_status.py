@@ -264,6 +264,7 @@ async def test_when_no_account_can_be_read_it_exits_69_and_the_document_still_sa
         assert answer.status == 69
         assert {account["state"] for account in answer.document["accounts"]} == {"blind"}
         assert answer.err.startswith("guard: ")
+        assert all(f" {account['account']}: binanceusdm GET" in answer.err for account in answer.document["accounts"])
         assert "Traceback" not in answer.err
 
 

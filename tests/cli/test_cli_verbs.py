@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import resource
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from cli_world import add_account, guard, hold, one_long, started, world
+from cli_world import add_account, guard, hold, one_long, started, until, world
 
 CALC = """
 [[collateral]]
@@ -127,6 +129,18 @@ async def test_a_second_daemon_on_one_journal_exits_69_and_names_the_first(tmp_p
         assert str(first.pid) in second.err.splitlines()[-1]
 
 
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="limits of another process are read in /proc")
+async def test_a_process_that_holds_keys_leaves_no_core_dump(tmp_path):
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+    async with (
+        world(tmp_path, build=two_accounts) as here,
+        started("run", "-c", str(here.config), home=tmp_path) as run,
+    ):
+        await until("it runs", (tmp_path / "journal.db").exists)
+        limits = Path(f"/proc/{run.pid}/limits").read_text().splitlines()  # noqa: ASYNC240 - it is memory, no disk.
+    assert next(line.split()[4:6] for line in limits if line.startswith("Max core file size")) == ["0", "0"]
+
+
 async def test_the_schema_is_a_json_schema_of_this_config_and_needs_none(tmp_path):
     answer = await guard("schema", home=tmp_path, GUARD_CONFIG="/nonexistent")
     schema = answer.document
@@ -191,12 +205,22 @@ async def test_every_command_explains_itself_without_a_config(tmp_path):
         ("history", "-n", "many"),
         ("run", "--log-level", "loud"),
         ("run", "--log-format", "xml"),
+        ("demo", "--budget", "500"),
+        ("demo", "--prices", "market.csv", "--budget", "5%"),
+        ("demo", "--serve", "--json"),
+        ("demo", "--config", "config.toml"),
     ],
 )
 async def test_what_cannot_be_meant_exits_2_and_says_what_could(tmp_path, words):
     answer = await guard(*words, home=tmp_path)
     assert (answer.status, answer.out) == (2, "")
     assert "Error: " in answer.err
+
+
+async def test_a_config_that_the_demo_cannot_write_exits_78_and_names_it(tmp_path):
+    answer = await guard("demo", "--serve", "--config", str(tmp_path / "missing" / "demo.toml"), home=tmp_path)
+    assert (answer.status, answer.out) == (78, "")
+    assert "missing/demo.toml: cannot be written: No such file or directory" in answer.err
 
 
 async def test_a_bug_of_our_own_exits_70_in_one_line_that_holds_no_value(tmp_path):

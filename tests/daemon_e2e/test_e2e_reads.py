@@ -129,12 +129,28 @@ async def beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved(fold
         assert set(_lives(here)) == {BTC, PositionKey("ETH/USDT:USDT", Side.LONG)}
 
 
-async def positions_that_stand_still_hide_no_fall_and_draw_no_money_without_effect(folder):
-    """The list of positions comes from a cache that stopped; mark prices, asked and streamed, go on."""
+async def a_wallet_that_the_exchange_states_twice_and_differently_gets_no_more_money(folder):
+    """After the first top-up the list of positions still shows the old margin; the account shows the new one."""
     rules = SHIELD.replace("[rules.top_up]", '[rules.top_up]\ncooldown = "0s"')
     async with world(folder, rules=rules) as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.faults.add(Fault(kind=FaultKind.FROZEN, path="/positionRisk"))
+        await cycles(guarded, 1)
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        await until("it says why it stops", lambda: here.told("refused"), of=guarded)
+        assert "of isolated margin, account says 7211.53" in here.told("refused")[0]["text"]
+        await cycles(guarded, 1)
+        assert here.moved() == [NEEDED]
+        assert here.books_agree()
+
+
+async def positions_that_stand_still_hide_no_fall_and_draw_no_money_without_effect(folder):
+    """Positions and account come from a cache that stopped; mark prices, asked and streamed, go on."""
+    rules = SHIELD.replace("[rules.top_up]", '[rules.top_up]\ncooldown = "0s"')
+    async with world(folder, rules=rules) as here, daemon(here) as guarded:
+        await watching(guarded)
+        for path in ("/positionRisk", "/account"):
+            here.exchange.faults.add(Fault(kind=FaultKind.FROZEN, path=path))
         await cycles(guarded, 1)
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await until("danger is told", lambda: [m for m in here.messages if m["level"] == "danger"], of=guarded)
@@ -152,6 +168,7 @@ STORIES = [
     a_long_retry_after_is_told_as_blindness_long_before_it_is_over,
     an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads,
     beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved,
+    a_wallet_that_the_exchange_states_twice_and_differently_gets_no_more_money,
     positions_that_stand_still_hide_no_fall_and_draw_no_money_without_effect,
 ]
 

@@ -1,13 +1,18 @@
-"""What systemd hears of the running daemon, over a real datagram socket."""
+"""What systemd hears of the running daemon, over a real datagram socket; and what the daemon leaves behind."""
 
 import asyncio
+import gc
 import socket
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from daemon_kit import POSITIONS, cycles, daemon, until, watching, world
 
+from guard.config import load
+from guard.daemon.service import Service
 from guard.demo.exchange import Fault, FaultKind
 
 
@@ -60,3 +65,22 @@ async def test_an_exchange_that_does_not_answer_does_not_starve_the_watchdog_but
                 await until("it is fed", lambda: _fed(heard) >= 2, of=guarded)
                 assert heard[0] == "READY=1"
                 assert "not read: main" in heard[-1]
+
+
+async def test_a_daemon_that_sent_heartbeats_leaves_no_connection_open_when_it_stops(tmp_path):
+    async with world(tmp_path) as here:
+        settings = load(here.config, environ={})
+        pinged = f"{here.url}/fapi/v1/ping"
+        stop = asyncio.Event()
+        service = Service(
+            replace(settings, heartbeat_url=pinged, heartbeat_interval=timedelta(milliseconds=50)), environ={}
+        )
+        running = asyncio.create_task(service.run(stop))
+        await until("it pings", lambda: here.exchange.requests.get(("GET", "/fapi/v1/ping"), 0) >= 2)
+        left_open: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: left_open.append(context["message"]))
+        stop.set()
+        await running
+        del service, running
+        gc.collect()
+        assert left_open == []

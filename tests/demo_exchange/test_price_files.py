@@ -65,6 +65,15 @@ def test_a_hole_in_the_bars_stays_a_hole_and_does_not_stretch_them(write):
         ((HEADER, bar(0, "NaN,1,1,1")), r":2: open: found 'NaN'"),
         ((HEADER, bar(0, "5,4,3,3")), r":2: open and close must lie between low and high"),
         ((HEADER, "BTCUSDT,2025-10-10T00:00:00Z,1,1"), r":2: low: found None"),
+        (
+            (HEADER, bar(1, "1,1,1,1"), bar(0, "1,1,1,1"), bar(1, "2,2,2,2")),
+            r"BTCUSDT: found two bars at 2025-10-10T00:01",
+        ),
+        ((HEADER, "BTCUSDT,0001-01-01T00:00:00Z,1,1,1,1"), r":2: time: found '0001-01-01T00:00:00Z'"),
+        ((HEADER, "BTCUSDT,9999-12-31T23:59:00Z,1,1,1,1"), r":2: time: found '9999-12-31T23:59:00Z'"),
+        ((HEADER, bar(0, "1e30,1e30,1e30,1e30")), r":2: open: found '1e30', expected a price from"),
+        ((HEADER, bar(0, "1E+999999,1E+999999,1,1")), r":2: open: found '1E\+999999', expected a price from"),
+        ((HEADER, bar(0, "1e-30,1e-30,1e-30,1e-30")), r":2: open: found '1e-30', expected a price from"),
     ],
 )
 def test_a_bad_file_is_told_line_and_remedy(write, lines, told):
@@ -75,11 +84,19 @@ def test_a_bad_file_is_told_line_and_remedy(write, lines, told):
 def test_a_file_that_is_not_what_its_name_says_is_refused(write, tmp_path):
     cut = write(HEADER, *(bar(minute, "1,1,1,1") for minute in range(500)), name="cut.csv.gz")
     cut.write_bytes(cut.read_bytes()[:-100])
+    garbled = write(HEADER, bar(0, "1,1,1,1"), name="garbled.csv.gz")
+    garbled.write_bytes(garbled.read_bytes()[:14] + b"\xff\xff" + garbled.read_bytes()[16:])
     plain = tmp_path / "plain.csv.gz"
     plain.write_text(HEADER)
-    for path in (cut, plain, tmp_path / "missing.csv", tmp_path):
+    for path in (cut, garbled, plain, tmp_path / "missing.csv", tmp_path):
         with pytest.raises(ConfigError, match="cannot be read"):
             read_market(path)
+
+
+def test_a_file_of_a_spreadsheet_is_read_as_any_other(tmp_path):
+    path = tmp_path / "market.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join((HEADER, bar(0, "1,1,1,1"), "")).encode())
+    assert read_market(path).opening() == {"BTCUSDT": 1}
 
 
 def test_a_script_visits_its_points_in_time():

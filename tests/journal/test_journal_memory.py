@@ -124,6 +124,31 @@ def test_a_reentry_within_a_day_inherits_and_a_later_one_does_not(journal):
     assert spent(journal, NOON + 72 * HOUR)[0] == 0
 
 
+def test_what_a_reentry_will_go_on_with_is_known_before_it_is_seen(journal):
+    spend(journal, intent(amount="40"))
+    assert journal.memory("main", NOON).legacies == {}  # It is open: its life says it.
+    journal.end_life("main", BTC, NOON, "closed")
+    legacy = journal.memory("main", NOON + 23 * HOUR).legacies[BTC]
+    assert (legacy.spent, legacy.last_top_up_at, legacy.has_open_intent) == (40, NOON, False)
+    assert journal.memory("main", NOON + 25 * HOUR).legacies == {}
+    assert journal.memory("other", NOON).legacies == {}
+
+
+def test_a_position_that_was_closed_and_opened_again_twice_leaves_its_spending_once(journal):
+    spend(journal, intent(amount="40"))
+    journal.end_life("main", BTC, NOON, "closed")
+    live(journal, life_id="second", at=NOON + HOUR)
+    journal.end_life("main", BTC, NOON + HOUR, "closed")
+    assert journal.memory("main", NOON + HOUR).legacies[BTC].spent == 40
+
+
+def test_an_open_intent_locks_whatever_opens_in_its_place(journal):
+    spend(journal, intent(amount="40"), IntentState.UNKNOWN)
+    journal.end_life("main", BTC, NOON, "closed")
+    legacy = journal.memory("main", NOON + 30 * HOUR).legacies[BTC]
+    assert (legacy.spent, legacy.has_open_intent) == (0, True)
+
+
 def test_the_other_side_and_other_accounts_inherit_nothing(journal):
     short = PositionKey(BTC.symbol, Side.SHORT)
     spend(journal, intent(amount="40"))

@@ -94,6 +94,15 @@ def test_a_closed_position_counts_today_and_in_a_reentry(journal):
     assert memory(journal).lives[BTC].spent == 10
 
 
+@pytest.mark.parametrize("opened_at", [{BTC: NOON - DAY}, {}])
+def test_the_first_decision_on_a_position_counts_its_rebuilt_past_already(journal, opened_at):
+    rebuild(journal, [change("10", NOON - HOUR), change("5", NOON - HOUR, key=ETH)], opened_at=opened_at)
+    before = memory(journal).legacies
+    live(journal)
+    assert before[BTC].spent == memory(journal).lives[BTC].spent == 10
+    assert memory(journal).legacies.keys() == {ETH}
+
+
 def test_a_reentry_a_day_later_inherits_no_rebuilt_spending(journal):
     rebuild(journal, [change("10", NOON - HOUR)], opened_at={})
     live(journal, at=NOON + DAY)

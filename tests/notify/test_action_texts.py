@@ -62,6 +62,14 @@ def test_a_top_up_is_told_with_before_after_spent_and_left():
     assert (read.facts["before"], read.facts["after"], read.facts["amount"]) == (BEFORE, AFTER, "62.31000000")
 
 
+def test_who_used_the_budget_up_does_not_say_that_there_is_nothing_to_do():
+    read = action_message(replace(ACT, budget_left=Decimal(0)), mode=Mode.ACT, new_id=new_id)
+    assert read.text.splitlines()[-2:] == [
+        "Budget left for it: 0 USDT.",
+        "To do: decide what happens if it falls on. Its budget is used up, guard will not add again.",
+    ]
+
+
 @pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.SHADOW, Mode.APPROVE])
 def test_a_top_up_that_was_only_said_cannot_be_mistaken_for_one_that_was_made(mode):
     top_up = TopUp(

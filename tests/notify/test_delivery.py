@@ -158,6 +158,17 @@ async def test_a_message_that_nobody_else_would_tell_waits_for_the_repair():
     assert [told.id for told in phone.confirmed] == ["msg_1"]
 
 
+async def test_a_line_in_the_log_is_no_reason_to_give_up_the_phone():
+    blocked = DeliveryFailed("the bot was blocked", permanent=True)
+    phone = ScriptedChannel("phone", [blocked] * 3)
+    console = ScriptedChannel("console", reaches_people=False)
+    async with Post(phone, console).running() as post:
+        post.add(message(level=Level.DANGER))
+        await asyncio.sleep(3600)
+    assert [told.id for told in phone.confirmed] == ["msg_1"]
+    assert post.news[0].others == ("console",)
+
+
 async def test_the_last_channel_that_dies_keeps_its_messages():
     gone = DeliveryFailed("gone", permanent=True)
     phone = ScriptedChannel("phone", [gone] * 5)

@@ -97,6 +97,7 @@ class ScriptedChannel:
     name: str
     script: list[DeliveryFailed | None] = field(default_factory=list)
     from_level: Level = Level.WATCH
+    reaches_people: bool = True
     takes_s: float = 0.0
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     tried: list[tuple[datetime, Message]] = field(default_factory=list)

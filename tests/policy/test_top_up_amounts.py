@@ -78,6 +78,7 @@ def test_a_short_is_topped_up_alike():
 def test_a_limit_cuts_the_amount_and_is_named(terms, world, amount, cut_by):
     top_up = row(judged(isolated("0.07"), rules=[rule(top_up=top_up_terms(**terms))], **world)).top_up
     assert (top_up.amount, top_up.cut_by) == (Decimal(amount), cut_by)
+    assert top_up.reason.endswith(f"; made smaller by {cut_by}")
 
 
 def test_without_any_written_limit_the_wallet_is_the_limit():
