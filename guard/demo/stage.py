@@ -29,7 +29,8 @@ GUARDED_KEYS = {"api_key": "demo-guarded-key", "secret": "demo-guarded-secret"}
 UNGUARDED_KEYS = {"api_key": "demo-unguarded-key", "secret": "demo-unguarded-secret"}
 CRASH_FREE_MARGIN = Decimal(8000)
 LAST_PRICE_NOTE = (
-    "prices of a file are taken as mark prices; exchanges liquidate on the mark, which fell less than the last price"
+    "prices of a file are taken as mark prices; if they are last prices: exchanges liquidate on the mark, "
+    "which falls less in a crash"
 )
 
 

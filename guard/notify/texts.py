@@ -54,25 +54,31 @@ def message_for(alert: Alert, *, decision: Decision, now: datetime, new_id: Call
         symbol=alert.key.symbol if alert.key is not None else None,
         side=alert.key.side.word if alert.key is not None else None,
         margin_mode=alert.margin_mode.value if alert.margin_mode is not None else None,
-        title=one_line(f"{_headline(alert)} — {alert.account}"),
+        title=_title(_headline(alert), alert.account),
         text="\n".join(line for line in _lines(alert, decision, now) if line),
         facts=_facts(alert, decision, now),
     )
 
 
-def one_line(title: str) -> str:
+def one_line(title: str, length_max: int = _TITLE_MAX) -> str:
     """Return a title on one line, however foreign text got into it."""
     line = " ".join(title.split())
-    return line if len(line) <= _TITLE_MAX else f"{line[: _TITLE_MAX - 1]}…"
+    return line if len(line) <= length_max else f"{line[: length_max - 1]}…"
+
+
+def _title(headline: str, account: str) -> str:
+    """Return a title whose end is always the account, however long a reason stands before it."""
+    tail = f" — {account}"
+    return one_line(f"{one_line(headline, max(1, _TITLE_MAX - len(tail)))}{tail}")
 
 
 def _headline(alert: Alert) -> str:
+    if alert.kind is AlertKind.VANISHED:  # Whether or not its danger was told before: gone is no good news.
+        return f"GONE: {alert.reason}" if alert.key is None else f"GONE {_subject(alert)}"
     word = alert.level.word.upper() if alert.kind is AlertKind.ALERT else _KIND_WORDS[alert.kind]
     begin = _EVENT_WORDS[alert.event].format(word=word)
     if alert.kind is AlertKind.MODEL_GAP and alert.position is not None:
         return f"{begin} {_subject(alert)}: {_both_prices(alert.position)}"
-    if alert.kind is AlertKind.VANISHED:
-        return f"{begin} {_subject(alert)}"
     where = _where(alert)
     if where is None:
         return f"{begin} {_subject(alert)}: {alert.reason}" if alert.key is not None else f"{begin}: {alert.reason}"
@@ -147,12 +153,12 @@ def _of_pool(alert: Alert, verdict: PoolVerdict, decision: Decision) -> Iterator
 
 def _of_account(alert: Alert, decision: Decision) -> Iterator[str]:
     """Yield the lines of an alert without figures: what to do, what could not be seen, what was seen last."""
-    if alert.event is AlertEvent.RESOLVED:
-        yield "Nothing to do."
-        return
-    if alert.kind is AlertKind.VANISHED:
+    if alert.kind is AlertKind.VANISHED:  # Also where it ends a danger that was told.
         yield "If you did not close it, it was liquidated, reduced by the exchange, or closed by a stop."
         yield "To do: look at the order history at the exchange."
+        return
+    if alert.event is AlertEvent.RESOLVED:
+        yield "Nothing to do."
         return
     if alert.kind is AlertKind.STALE:
         yield "To do: nothing yet. guard says so when it is blind."

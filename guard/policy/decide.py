@@ -169,16 +169,17 @@ def _gone(cycle: _Cycle) -> Iterable[Subject]:
     """Yield the subjects of positions proven gone, and of pools that nothing leans on any more."""
     if not cycle.is_fresh:
         return
-    reason = "position is gone: closed, liquidated or ADL; check"
     for key in sorted(cycle.ended):
         for name in subjects.of_position(key):
-            yield absent(name, reason=reason, repeat_interval=None)
+            # Its own end says what to do; the worries about it only end.
+            what = "position is gone: closed, liquidated or ADL; check"
+            yield absent(name, reason=what if subjects.is_ladder(name) else "position is gone", repeat_interval=None)
     listed = {row.key for row in cycle.judged.positions}
     if subjects.remembered_positions(cycle.memory) <= listed | cycle.ended:
         seen = {pool.figures.name for pool in cycle.judged.pools}
         for pool in sorted(subjects.remembered_pools(cycle.memory) - seen):
             for name in subjects.of_pool(pool):
-                yield absent(name, reason="no cross position is left in this pool; check", repeat_interval=None)
+                yield absent(name, reason=f"no cross position is left in {pool}; check", repeat_interval=None)
 
 
 def _missing(cycle: _Cycle) -> Iterable[Subject]:

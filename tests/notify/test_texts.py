@@ -275,10 +275,26 @@ def test_an_account_that_was_never_read_is_told_as_that():
     assert read.facts["data_age_s"] is None
 
 
-def test_a_position_that_vanished_is_not_called_closed():
-    read = told(alert(kind=AlertKind.VANISHED, reason="it is in no complete reading any more"))
+@pytest.mark.parametrize("event", [AlertEvent.FIRED, AlertEvent.RESOLVED])
+def test_a_position_that_vanished_is_neither_called_closed_nor_nothing_to_do(event):
+    read = told(alert(kind=AlertKind.VANISHED, event=event, reason="it is in no complete reading any more"))
     assert read.title == "GONE BTC long — main"
     assert "If you did not close it, it was liquidated" in read.text
+    assert "To do: look at the order history at the exchange." in read.text
+    assert "Nothing to do" not in read.text
+
+
+def test_a_pool_that_vanished_is_named():
+    gone = alert(
+        kind=AlertKind.VANISHED, event=AlertEvent.RESOLVED, key=None, reason="no cross position is left in USDT cross"
+    )
+    assert told(gone).title == "GONE: no cross position is left in USDT cross — main"
+
+
+def test_a_long_reason_never_pushes_the_account_out_of_the_title():
+    read = told(alert(reason="listed at 12:20:51 UTC, missing now " * 9))
+    assert len(read.title) == 120
+    assert read.title.endswith("… — main")
 
 
 def test_every_kind_and_event_has_words_and_facts_that_json_can_carry():

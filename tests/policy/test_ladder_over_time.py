@@ -291,6 +291,19 @@ def test_a_gap_between_the_two_models_is_told_and_does_not_hide_the_ladder():
     assert sorted(watching.see(180, closer)) == [("alert", FIRED, "warn"), ("model_gap", FIRED, "warn")]
 
 
+def test_of_a_position_that_is_gone_one_message_asks_for_a_look_and_its_worries_only_end():
+    watching = Watching()
+    closer = isolated("0.12", exchange_liquidation=Liquidation(kind=LiquidationKind.AT, price=PRICE_AT_14))
+    watching.see(0, closer)
+    watching.see(60, closer)
+    watching.see(120, ended=[KEY])
+    reasons = {alert.kind.value: alert.reason for alert in watching.last.alerts}
+    assert reasons == {
+        "vanished": "position is gone: closed, liquidated or ADL; check",
+        "model_gap": "position is gone",
+    }
+
+
 @given(st.lists(st.sampled_from(["0.079", "0.081", "0.099", "0.101"]), min_size=2, max_size=60))
 def test_a_distance_that_trembles_round_a_rung_never_flaps(distances):
     watching = Watching()
