@@ -65,7 +65,10 @@ def child(folder, ready):
 def test_forty_kills_never_move_margin_twice_and_none_is_unaccounted(tmp_path):
     journal_with(tmp_path, BTC).close()
     context = multiprocessing.get_context("fork")
-    for _ in range(KILLS):
+    ledger = tmp_path / "ledger"
+    kills = 0
+    while kills < KILLS or len(Ledger(ledger).entries) <= KILLS:  # Enough of both, however slow the machine is.
+        kills += 1
         ready = context.Event()
         process = context.Process(target=child, args=(tmp_path, ready))
         process.start()
@@ -75,7 +78,7 @@ def test_forty_kills_never_move_margin_twice_and_none_is_unaccounted(tmp_path):
         process.join()
         assert process.exitcode == -signal.SIGKILL
 
-    venue = venue_on(tmp_path / "ledger")
+    venue = venue_on(ledger)
     with Journal.open(tmp_path / "journal.db", exclusive=True) as journal:
         asyncio.run(settle_all(journal, venue))
         intents = journal.intents(limit=100_000)
@@ -83,5 +86,4 @@ def test_forty_kills_never_move_margin_twice_and_none_is_unaccounted(tmp_path):
         applied = Counter(intent.amount for intent in intents if intent.state is IntentState.APPLIED)
         assert moved == applied
         assert set(moved.values()) == {1}
-        assert len(intents) > KILLS  # The processes did live long enough to spend.
         assert journal.memory("main", now()).lives[BTC].spent == venue.moved
