@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from guard.notify import wording
-from guard.notify.position_lines import short_name
+from guard.notify.position_lines import price_to_save
+from guard.policy.phrases import short_name
+from guard.policy.terms import Mode
 from guard.snapshot import PositionKey, Side
 
 LEVEL_STYLES = {
@@ -97,7 +99,11 @@ def level_text(level: str) -> Text:
 
 def short_row_name(row: Row) -> str:
     """Name a position as traders do: `BTC long`."""
-    return short_name(PositionKey(row["symbol"], Side[row["side"].upper()]))
+    return short_name(_key(row))
+
+
+def _key(row: Row) -> PositionKey:
+    return PositionKey(row["symbol"], Side[row["side"].upper()])
 
 
 def known(text: str | None, word: Callable[[Decimal], str]) -> str:
@@ -191,6 +197,8 @@ def _notes(account: Row) -> Iterator[RenderableType]:
             yield _note(f"{short_row_name(row)}: no top-up: {row['withheld']}", "yellow")
         if row["level"] == "unknown" and row["pool"] is None:
             yield _note(f"{short_row_name(row)}: {row['reason']}", UNSEEN)
+    for row in account["contenders"]:
+        yield _note(f"too little money for all: {_price_to_save(row)}", "yellow")
     for row in account["pools"]:
         if row["level"] == "unknown":
             yield _note(f"{row['pool']}: {row['reason']}", UNSEEN)
@@ -198,6 +206,17 @@ def _notes(account: Row) -> Iterator[RenderableType]:
             money = partial(wording.free, currency=row["currency"])
             spendable = "" if row["spendable"] is None else f", {known(row['spendable'], money)} above its reserve"
             yield _note(f"{row['currency']} wallet: {known(row['available'], money)} available{spendable}", "dim")
+
+
+def _price_to_save(row: Row) -> str:
+    return price_to_save(
+        _key(row),
+        currency=row["currency"],
+        cost=None if row["money_to_clear"] is None else Decimal(row["money_to_clear"]),
+        kept=Decimal(row["loss_avoided"]),
+        is_saved=row["is_saved"],
+        mode=Mode[row["mode"].upper()],
+    )
 
 
 def _gap_line(gap: Row) -> str:

@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from guard.notify import wording
-from guard.notify.position_lines import short_name
 from guard.notify.texts import one_line
 from guard.policy.decision import AlertEvent, AlertKind, TopUp
 from guard.policy.message import Message
+from guard.policy.phrases import short_name
 from guard.policy.terms import Level, Mode
 from guard.snapshot import MarginMode, PositionKey
 

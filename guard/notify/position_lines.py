@@ -5,9 +5,11 @@ from decimal import Decimal
 
 from guard.notify import wording
 from guard.policy.decision import Decision, PoolVerdict, PositionVerdict, TopUp
+from guard.policy.phrases import short_name
 from guard.policy.terms import Level, Mode
 from guard.snapshot import Liquidation, LiquidationKind, MarginMode, PositionKey
 
+_CONTENDERS_MAX = 6
 _ONLY_SAID = {
     Mode.OBSERVE: "mode observe: it only looks",
     Mode.SHADOW: "mode shadow: it only says so",
@@ -18,15 +20,6 @@ _ANSWERS = {
     LiquidationKind.NONE: "at no price",
     LiquidationKind.UNKNOWN: "not known",
 }
-
-
-def short_name(key: PositionKey) -> str:
-    """Return the shortest name a trader recognizes: `BTC long`; `BTC/USD long` where the coin itself is the margin."""
-    pair, _, settle = key.symbol.partition(":")
-    base = pair.partition("/")[0]
-    coin, _, expiry = settle.partition("-")
-    name = pair if coin == base else base
-    return f"{name}{'-' if expiry else ''}{expiry} {key.side.word}"
 
 
 def where(verdict: PositionVerdict) -> str:
@@ -155,6 +148,32 @@ def what_to_do(verdict: PositionVerdict) -> str:
         currency = verdict.figures.position.contract.settle
         return f"To do: bring {currency} into the futures wallet, make a position smaller, or close one."
     return "To do: add margin at the exchange, make the position smaller, or close it."
+
+
+def who_else_needs_it(verdict: PositionVerdict, decision: Decision) -> Iterator[str]:
+    """Yield what each of those that need the same money costs and is worth, where this position is one of them."""
+    contenders = decision.contenders
+    if all(one.key != verdict.key for one in contenders):
+        return
+    yield "Too little money for all of these:"
+    for one in contenders[:_CONTENDERS_MAX]:
+        cost, kept = one.money_to_clear, one.loss_avoided
+        price = price_to_save(
+            one.key, currency=one.currency, cost=cost, kept=kept, is_saved=one.is_saved, mode=one.mode
+        )
+        yield f"- {price}"
+    if len(contenders) > _CONTENDERS_MAX:
+        yield f"- {len(contenders) - _CONTENDERS_MAX} more."
+
+
+def price_to_save(
+    key: PositionKey, *, currency: str, cost: Decimal | None, kept: Decimal, is_saved: bool, mode: Mode
+) -> str:
+    """Return what saving a position costs, what that keeps, and whether it is done. `cost` None: no money saves it."""
+    end = f"{'saved' if is_saved else 'not saved'}{'' if mode is Mode.ACT else ', only said'}"
+    if cost is None:
+        return f"{short_name(key)}: no money keeps its {wording.free(kept, currency)}: {end}."
+    return f"{short_name(key)}: {wording.required(cost, currency)} keeps {wording.free(kept, currency)}: {end}."
 
 
 def how_a_pool_stands(verdict: PoolVerdict, decision: Decision) -> Iterator[str]:

@@ -10,6 +10,7 @@ from guard.notify import position_lines, wording
 from guard.notify.delivery import ChannelNews
 from guard.policy.decision import Alert, AlertEvent, AlertKind, DataState, Decision, PoolVerdict, PositionVerdict
 from guard.policy.message import Message
+from guard.policy.phrases import short_name
 from guard.policy.rows import pool_row, position_row
 from guard.policy.terms import Level
 from guard.snapshot import Gap
@@ -96,7 +97,7 @@ def _where(alert: Alert) -> str | None:
 def _subject(alert: Alert) -> str:
     if alert.pool is not None:
         return alert.pool.figures.name
-    return position_lines.short_name(alert.key) if alert.key is not None else "account"
+    return short_name(alert.key) if alert.key is not None else "account"
 
 
 def _both_prices(verdict: PositionVerdict) -> str:
@@ -115,7 +116,7 @@ def _lines(alert: Alert, decision: Decision, now: datetime) -> Iterator[str]:
     if alert.kind is AlertKind.ALERT:
         yield _WHAT_HAPPENED[alert.event]
     if alert.position is not None:
-        yield from _of_position(alert, alert.position)
+        yield from _of_position(alert, alert.position, decision)
     elif alert.pool is not None:
         yield from _of_pool(alert, alert.pool, decision)
     else:
@@ -133,7 +134,7 @@ def _who(alert: Alert) -> str:
     return f"{what}{f', {mode}' if mode else ''}, account {alert.account}."
 
 
-def _of_position(alert: Alert, verdict: PositionVerdict) -> Iterator[str]:
+def _of_position(alert: Alert, verdict: PositionVerdict, decision: Decision) -> Iterator[str]:
     yield from position_lines.how_far(verdict)
     if alert.event is AlertEvent.RESOLVED:
         yield "Nothing to do."
@@ -143,6 +144,7 @@ def _of_position(alert: Alert, verdict: PositionVerdict) -> Iterator[str]:
     else:
         yield position_lines.what_guard_does(verdict)
         yield position_lines.what_to_do(verdict)
+        yield from position_lines.who_else_needs_it(verdict, decision)
         yield from position_lines.what_it_costs(verdict)
 
 
@@ -181,7 +183,7 @@ def _last_seen(decision: Decision) -> Iterator[str]:
     known = [row for row in decision.positions if row.figures.distance is not None]
     nearest = sorted(known, key=lambda row: row.figures.distance or 0)
     for row in nearest[:_LISTED_MAX]:
-        yield f"Last seen: {position_lines.short_name(row.key)} {position_lines.where(row)}."
+        yield f"Last seen: {short_name(row.key)} {position_lines.where(row)}."
 
 
 def _age_line(decision: Decision, now: datetime) -> str:

@@ -1,6 +1,6 @@
 """What each limit leaves for one position now, in its settle currency, and a sentence that says so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +8,7 @@ from decimal import Decimal
 from guard.margin.figures import AccountAssessment, PoolFigures, PositionFigures
 from guard.margin.pool import Leg, MarginPool
 from guard.policy.cross_room import room_of
-from guard.policy.decision import DataState, TopUp, Withheld, WithheldReason
+from guard.policy.decision import DataState, Withheld, WithheldReason
 from guard.policy.ladder import rung_distance
 from guard.policy.memory import Life, Memory
 from guard.policy.phrases import money_left, percent
@@ -48,6 +48,30 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Money that is spoken for in this decision: for whoever comes later it is gone."""
+
+    key: PositionKey
+    rule: str
+    currency: str
+    amount: Decimal
+    dollars: Decimal  # The same in US dollars.
+    mode: Mode
+
+    def takes_from(self, case: Case, limit: WithheldReason) -> bool:
+        """Say whether it leaves a position less of a limit: what is only said takes nothing from what is done."""
+        if self.mode < case.mode:
+            return False
+        match limit:
+            case WithheldReason.RULE_DAY_BUDGET_SPENT:
+                return self.rule == case.rule.name
+            case WithheldReason.RESERVE | WithheldReason.CROSS_POOL_NEEDS_IT:
+                return self.currency == case.settle
+            case _:
+                return limit is WithheldReason.TOTAL_DAY_BUDGET_SPENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What lies on the table for every position of one decision."""
 
@@ -57,15 +81,14 @@ class Desk:
     prices: DollarPrices
     state: DataState
     now: datetime
-    planned: tuple[TopUp, ...] = ()  # Earlier in this decision: their money is gone for those that come later.
+    claims: tuple[Claim, ...] = ()  # Of others in this decision.
     cross_rooms: dict[str, Decimal] = field(default_factory=dict)  # By currency; computed once, when first asked for.
 
-    def with_planned(self, top_up: TopUp) -> "Desk":
-        return replace(self, planned=(*self.planned, top_up))
+    def beside(self, claims: Iterable[Claim]) -> "Desk":
+        return replace(self, claims=tuple(claims))
 
-    def planned_for(self, mode: Mode) -> tuple[TopUp, ...]:
-        """Return the plans that take money from one of this mode: what is only said takes nothing from what is done."""
-        return tuple(plan for plan in self.planned if plan.mode >= mode)
+    def claimed(self, case: Case, limit: WithheldReason) -> Iterator[Claim]:
+        return (claim for claim in self.claims if claim.takes_from(case, limit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +165,13 @@ def _rule_day_room(case: Case, desk: Desk) -> Room | Withheld | None:
     limit = _settle_amount(written, case, desk, f"max_per_day of rule {case.rule.name}")
     if isinstance(limit, Withheld):
         return limit
-    planned = sum((plan.dollars for plan in desk.planned_for(case.mode) if plan.rule == case.rule.name), ZERO)
+    reason = WithheldReason.RULE_DAY_BUDGET_SPENT
+    claimed = sum((claim.dollars for claim in desk.claimed(case, reason)), ZERO)
     # What was spent under a name that no rule bears any more counts for each: a new name is no new budget.
     others = {rule.name for rule in desk.terms.rules} - {case.rule.name}
-    spent = planned + sum((d for name, d in desk.memory.spent_today_by_rule.items() if name not in others), ZERO)
+    spent = claimed + sum((d for name, d in desk.memory.spent_today_by_rule.items() if name not in others), ZERO)
     return _spent_room(
-        WithheldReason.RULE_DAY_BUDGET_SPENT,
+        reason,
         f"max_per_day of rule {case.rule.name}",
         limit=limit,
         spent=spent / desk.prices[case.settle],
@@ -162,9 +186,10 @@ def _all_day_room(case: Case, desk: Desk) -> Room | Withheld | None:
     limit = _settle_amount(written, case, desk, "[limits] max_per_day")
     if isinstance(limit, Withheld):
         return limit
-    spent = desk.memory.spent_today_all + sum((plan.dollars for plan in desk.planned_for(case.mode)), ZERO)
+    reason = WithheldReason.TOTAL_DAY_BUDGET_SPENT
+    spent = desk.memory.spent_today_all + sum((claim.dollars for claim in desk.claimed(case, reason)), ZERO)
     return _spent_room(
-        WithheldReason.TOTAL_DAY_BUDGET_SPENT,
+        reason,
         "[limits] max_per_day",
         limit=limit,
         spent=spent / desk.prices[case.settle],
@@ -180,7 +205,7 @@ def _reserve_room(case: Case, desk: Desk) -> Room | Withheld:
     reserve = reserve_of(case.top_up, wallet, desk.prices, case.life)
     if reserve is None:
         return _not_known(case.top_up.reserve, case, "reserve")
-    available = wallet.available - _planned_amount(case, desk)
+    available = wallet.available - _claimed_amount(case, desk)
     text = f"reserve {money_left(reserve, case.settle)} must stay: {money_left(available, case.settle)} available"
     return Room(
         reason=WithheldReason.RESERVE, name="the reserve", left=max(ZERO, available - max(ZERO, reserve)), text=text
@@ -200,7 +225,7 @@ def _cross_room(case: Case, desk: Desk) -> Room | None:
         text = f"{name} comes first: with less in it, it would end at {percent(danger)} from liquidation or nearer"
     if case.settle not in desk.cross_rooms:
         desk.cross_rooms[case.settle] = _room_beside(pool, danger, case, desk)
-    left = desk.cross_rooms[case.settle] - _planned_amount(case, desk)
+    left = desk.cross_rooms[case.settle] - _claimed_amount(case, desk)
     return Room(reason=WithheldReason.CROSS_POOL_NEEDS_IT, name=name, left=max(ZERO, left), text=text)
 
 
@@ -225,8 +250,8 @@ def _room_beside(pool: PoolFigures | None, danger: Decimal, case: Case, desk: De
     return room_of(pool.pool, danger=danger, most=max(ZERO, wallet.available), step=case.step)
 
 
-def _planned_amount(case: Case, desk: Desk) -> Decimal:
-    return sum((plan.amount for plan in desk.planned_for(case.mode) if plan.currency == case.settle), ZERO)
+def _claimed_amount(case: Case, desk: Desk) -> Decimal:
+    return sum((claim.amount for claim in desk.claimed(case, WithheldReason.RESERVE)), ZERO)
 
 
 def _settle_amount(written: Amount, case: Case, desk: Desk, name: str) -> Decimal | Withheld:

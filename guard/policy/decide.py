@@ -9,7 +9,7 @@ from guard.margin.figures import AccountAssessment
 from guard.outlook import Outlook, without_candles
 from guard.policy import subjects, worries
 from guard.policy.budget import Desk
-from guard.policy.decision import DataState, Decision, PoolVerdict, PositionVerdict, TopUp
+from guard.policy.decision import Contender, DataState, Decision, PoolVerdict, PositionVerdict, TopUp
 from guard.policy.follow import Clerk, Subject, Told, absent
 from guard.policy.freshness import data_state
 from guard.policy.ladder import repeat_interval
@@ -74,6 +74,7 @@ def decide(
         top_ups=judged.top_ups,
         alert_states=tuple(one.state for one in everything if one.state is not None),
         new_lives=judged.new_lives,
+        contenders=judged.contenders,
     )
 
 
@@ -86,6 +87,7 @@ class _Judged:
     pools: tuple[PoolVerdict, ...] = ()
     pool_sights: tuple[Sight, ...] = ()  # In the order of `pools`.
     top_ups: tuple[TopUp, ...] = ()
+    contenders: tuple[Contender, ...] = ()
 
     @property
     def new_lives(self) -> tuple[Life, ...]:
@@ -112,13 +114,14 @@ def _judge(desk: Desk, outlooks: Mapping[PositionKey, Outlook], step: Callable[[
         view(figures, desk, sights, outlooks.get(figures.key) or without_candles(figures.key), step)
         for figures in desk.assessment.positions
     )
-    answers, after = plan(views, desk)
+    planned = plan(views, desk)
     return _Judged(
         views=views,
-        positions=tuple(position_verdict(one, desk, answers.get(one.figures.key)) for one in views),
+        positions=tuple(position_verdict(one, desk, planned.answers.get(one.figures.key)) for one in views),
         pools=tuple(pool_verdict(pool, sights[pool.name], desk) for pool in pools),
         pool_sights=tuple(sights[pool.name] for pool in pools),
-        top_ups=after.planned,
+        top_ups=planned.top_ups,
+        contenders=planned.contenders,
     )
 
 

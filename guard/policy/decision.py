@@ -1,5 +1,6 @@
 """What policy answers: a verdict for each position and pool, what changed for people, and which top-ups to make."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -35,6 +36,7 @@ class WithheldReason(StrEnum):
     RESERVE = "the reserve must stay"
     CROSS_POOL_NEEDS_IT = "the cross pool on the same wallet would end in danger"
     CANNOT_SAVE = "your budget cannot save this"
+    OTHERS_FIRST = "the money goes to others first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,36 @@ class PoolVerdict:
     spendable: Decimal | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One of several positions that need the same money, and too little of it: what saving it costs and is worth."""
+
+    key: PositionKey
+    currency: str  # Its settle currency: of all amounts.
+    mode: Mode  # Below ACT it is only said.
+    priority: int
+    is_saved: bool  # The money brings it to its clear level, now or in several acts.
+    amount: Decimal | None  # What it gets now. None: nothing.
+    clear: Decimal  # Its clear level, a distance.
+    money_to_clear: Decimal | None  # The price of saving it. None: no amount does.
+    money_to_target: Decimal | None  # None: no amount does.
+    loss_avoided: Decimal  # What a liquidation would take: its margin balance.
+
+    @property
+    def worth(self) -> Decimal:
+        """Return the loss avoided per unit of money. Zero: no money saves it."""
+        return self.loss_avoided / self.money_to_clear if self.money_to_clear else Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triage:
+    """What each breached position gets, or why not."""
+
+    answers: Mapping[PositionKey, TopUp | Withheld]
+    top_ups: tuple[TopUp, ...]  # In the order in which they are to be made.
+    contenders: tuple[Contender, ...]  # Best placed first. Empty: there is money for everybody.
+
+
 class AlertKind(StrEnum):
     ALERT = "alert"
     ACTION = "action"
@@ -152,6 +184,9 @@ class Decision:
     pools: tuple[PoolVerdict, ...]
     gaps: tuple[Gap, ...]
     alerts: tuple[Alert, ...]
-    top_ups: tuple[TopUp, ...]  # In the order in which they are to be made: priority, then nearest to liquidation.
+    # In the order in which they are to be made: what is done before what is only said; priority, then nearest to
+    # liquidation, or in the order of triage where money is short.
+    top_ups: tuple[TopUp, ...]
     alert_states: tuple[AlertState, ...]  # The next memory of the ladder, whole.
     new_lives: tuple[Life, ...]  # Positions seen for the first time.
+    contenders: tuple[Contender, ...] = ()  # Best placed first. Empty: there is money for everybody who may have some.

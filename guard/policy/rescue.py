@@ -8,6 +8,7 @@ from guard.margin.figures import PositionFigures
 from guard.policy.budget import Case, Desk, Room, action_room, in_full_dollars, most_left, rooms, smallest
 from guard.policy.decision import DataState, TopUp, Withheld, WithheldReason
 from guard.policy.freshness import may_be_spent_on
+from guard.policy.left_out import already_added
 from guard.policy.phrases import money_left, money_needed, percent
 from guard.policy.terms import Level, Mode
 from guard.snapshot import LiquidationKind
@@ -47,6 +48,10 @@ def as_near_as_said(figures: PositionFigures) -> MarginPool | None:
     return with_margin(pool, min(Decimal(0), given_back - away))
 
 
+def clear_level(case: Case) -> Decimal:
+    return case.trigger + CLEAR_ABOVE_TRIGGER
+
+
 def margin_needed(case: Case, distance: Decimal) -> Decimal | None:
     """Return the margin that restores a distance, unrounded; 0: none. None: not modelled, or no amount does."""
     if case.pool is None or case.leg is None:
@@ -77,7 +82,7 @@ def _priced(case: Case, desk: Desk, in_total: Sequence[Room], one_act: Room | No
     wanted = margin_needed(case, case.top_up.target)
     if empty is not None:
         return Withheld(reason=empty.reason, text=f"{empty.text}; {_wanted_text(wanted, case)} wanted")
-    hopeless = _cannot_save(case, in_total)
+    hopeless = _cannot_save(case, in_total, desk)
     if hopeless is not None:
         return hopeless
     tightest = smallest(bounds)
@@ -87,21 +92,21 @@ def _priced(case: Case, desk: Desk, in_total: Sequence[Room], one_act: Room | No
         amount, cut_by = rounded_down(tightest.left, case.step), tightest.name
     if amount is None:  # Only with `when_short = "spend"`, no limit at all and a target that no amount reaches.
         return Withheld(reason=WithheldReason.CANNOT_SAVE, text=_unreachable(case))
-    return _top_up(case, desk, amount, cut_by)
+    return top_up_of(case, desk, amount, cut_by)
 
 
-def _cannot_save(case: Case, in_total: Sequence[Room]) -> Withheld | None:
+def _cannot_save(case: Case, in_total: Sequence[Room], desk: Desk) -> Withheld | None:
     """Law 9: no money goes where all that may still be spent cannot restore the clear level."""
     if case.top_up.when_short_spend:
         return None
-    clear = case.trigger + CLEAR_ABOVE_TRIGGER
+    clear = clear_level(case)
     needed, left = margin_needed(case, clear), most_left(in_total)
     if needed is None:
         return Withheld(reason=WithheldReason.CANNOT_SAVE, text=_unreachable(case))
     if left is None or rounded_up(needed, case.step) <= rounded_down(left, case.step):
         return None
     tightest = smallest(in_total)
-    why = "" if tightest is None else f" ({tightest.text})"
+    why = "" if tightest is None else f" ({tightest.text}{already_added(case, tightest.reason, desk)})"
     text = (
         f"your budget cannot save this: needs {money_needed(needed, case.settle)} to reach {percent(clear)}, "
         f"{money_left(left, case.settle)} can be spent{why}"
@@ -109,7 +114,8 @@ def _cannot_save(case: Case, in_total: Sequence[Room]) -> Withheld | None:
     return Withheld(reason=WithheldReason.CANNOT_SAVE, text=text)
 
 
-def _top_up(case: Case, desk: Desk, amount: Decimal, cut_by: str | None) -> TopUp:
+def top_up_of(case: Case, desk: Desk, amount: Decimal, cut_by: str | None) -> TopUp:
+    """Return the top-up of a breached, modelled position by an amount that the limits allow."""
     assert case.pool is not None  # _not_modelled stood before.
     assert case.leg is not None
     assert case.figures.distance is not None  # It is breached.
@@ -216,8 +222,7 @@ def _wanted_text(wanted: Decimal | None, case: Case) -> str:
 
 
 def _unreachable(case: Case) -> str:
-    clear = percent(case.trigger + CLEAR_ABOVE_TRIGGER)
-    return f"your budget cannot save this: no amount of margin reaches {clear}"
+    return f"your budget cannot save this: no amount of margin reaches {percent(clear_level(case))}"
 
 
 _STOPS: tuple[Callable[[Case, Desk], Withheld | None], ...] = (

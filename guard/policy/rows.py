@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from guard.margin import decimal_text, pool_fields, position_fields
-from guard.policy.decision import Decision, PoolVerdict, PositionVerdict
+from guard.policy.decision import Contender, Decision, PoolVerdict, PositionVerdict
 from guard.policy.terms import Mode
 from guard.snapshot import Gap
 
@@ -26,6 +26,7 @@ def account_row(decision: Decision, *, account: str, exchange: str, mode: Mode, 
         "pools": [pool_row(pool) for pool in decision.pools],
         "positions": [position_row(row) for row in decision.positions],
         "gaps": [{"subject": gap.subject, "reason": gap.reason} for gap in gaps],
+        "contenders": [contender_row(contender) for contender in decision.contenders],
     }
 
 
@@ -49,6 +50,23 @@ def position_row(verdict: PositionVerdict) -> dict[str, object]:
         "level": verdict.level.word,
         "reason": reason,
         "idle_margin": decimal_text(verdict.idle_margin),
+    }
+
+
+def contender_row(contender: Contender) -> dict[str, object]:
+    """Return one of those that need the same money. Amounts are decimal strings in its `currency`."""
+    return {
+        "symbol": contender.key.symbol,
+        "side": contender.key.side.word,
+        "currency": contender.currency,
+        "mode": contender.mode.word,
+        "priority": contender.priority,
+        "is_saved": contender.is_saved,
+        "amount": decimal_text(contender.amount),
+        "clear": decimal_text(contender.clear),
+        "money_to_clear": decimal_text(contender.money_to_clear),
+        "money_to_target": decimal_text(contender.money_to_target),
+        "loss_avoided": decimal_text(contender.loss_avoided),
     }
 
 

@@ -9,15 +9,16 @@ from guard.margin.figures import PoolFigures, PositionFigures
 from guard.outlook import Outlook
 from guard.policy import subjects
 from guard.policy.budget import Case, Desk, most_left, reserve_of, rooms
-from guard.policy.decision import DataState, PoolVerdict, PositionVerdict, TopUp, Withheld, WithheldReason
+from guard.policy.decision import DataState, PoolVerdict, PositionVerdict, TopUp, Triage, Withheld, WithheldReason
 from guard.policy.holds import Signal
 from guard.policy.ladder import instant_level, signals
 from guard.policy.lives import new_life, trigger_in_force
 from guard.policy.memory import NO_LEGACY, Life
-from guard.policy.rescue import as_near_as_said, guarded_price, judge, margin_beyond, margin_needed
+from guard.policy.rescue import as_near_as_said, guarded_price, margin_beyond, margin_needed
 from guard.policy.rules import matching_rule, mode_in_force
 from guard.policy.terms import Ladder, Level, Mode, Rule
-from guard.snapshot import LiquidationKind, MarginMode, PositionKey
+from guard.policy.triage import triage
+from guard.snapshot import LiquidationKind, MarginMode
 
 # Accounts that no model covers are watched by the exchange's own ratio (1 is liquidation). Exchanges' apps warn in
 # these steps: 80 % is Binance's second warning, 90 % its last.
@@ -137,15 +138,9 @@ def view(
     )
 
 
-def plan(views: tuple[PositionView, ...], desk: Desk) -> tuple[Mapping[PositionKey, TopUp | Withheld], Desk]:
-    """Judge every breached position, by priority, then by distance. What is planned first is spent for the others."""
-    breached = [one.case for one in views if one.case is not None and one.case.is_breached]
-    answers: dict[PositionKey, TopUp | Withheld] = {}
-    for case in sorted(breached, key=lambda case: (-case.top_up.priority, case.figures.distance or 0, case.key)):
-        answer = answers[case.key] = judge(case, desk)
-        if isinstance(answer, TopUp):
-            desk = desk.with_planned(answer)
-    return answers, desk
+def plan(views: tuple[PositionView, ...], desk: Desk) -> Triage:
+    """Judge every position whose trigger is breached."""
+    return triage((one.case for one in views if one.case is not None and one.case.is_breached), desk)
 
 
 def position_verdict(one: PositionView, desk: Desk, answer: TopUp | Withheld | None) -> PositionVerdict:

@@ -39,7 +39,7 @@ def _two(exchange, account):
 @pytest.mark.parametrize("fault", [None, FaultKind.LOSE_AFTER])
 @pytest.mark.parametrize("nth", range(1, 9))
 async def test_a_journal_that_fails_one_read_does_not_let_a_limit_be_passed(tmp_path, nth, fault):
-    async with world(tmp_path, build=_two, rules=TIGHT.replace("1300", "1500")) as here, here.run() as run:
+    async with world(tmp_path, build=_two, rules=TIGHT) as here, here.run() as run:
         await run.watch.cycle()
         real, calls = run.journal.memory, 0
 
@@ -55,7 +55,7 @@ async def test_a_journal_that_fails_one_read_does_not_let_a_limit_be_passed(tmp_
             here.exchange.faults.add(Fault(kind=fault, method="POST", path="/positionMargin", times=1))
         here.exchange.set_marks({"BTCUSDT": BREACHED, "ETHUSDT": Decimal(2_600)})
         await run.watch.cycle()
-        assert sum(here.moved()) <= 1_500
+        assert sum(here.moved()) <= LIMIT
         assert here.posts() <= 1
 
 

@@ -12,7 +12,18 @@ from guard.demo.exchange import Fault, FaultKind
 from guard.snapshot import Side
 
 # Source: the contract of `status --json` (docs and README); scripts may rely on the order as they read it.
-ACCOUNT_KEYS = ["account", "exchange", "mode", "state", "data_age_s", "level", "pools", "positions", "gaps"]
+ACCOUNT_KEYS = [
+    "account",
+    "exchange",
+    "mode",
+    "state",
+    "data_age_s",
+    "level",
+    "pools",
+    "positions",
+    "gaps",
+    "contenders",
+]
 POOL_KEYS = [
     "pool",
     "currency",

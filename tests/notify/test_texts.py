@@ -20,11 +20,11 @@ from told_support import (
 
 from guard.margin.figures import Crossings
 from guard.notify.delivery import ChannelNews
-from guard.notify.position_lines import short_name
 from guard.notify.texts import channel_message, drill_message, heartbeat_message, keys_message, message_for, one_line
 from guard.notify.webhook import webhook_object
 from guard.outlook import Outlook
 from guard.policy.decision import AlertEvent, AlertKind, DataState, TopUp, Withheld, WithheldReason
+from guard.policy.phrases import short_name
 from guard.policy.terms import Level, Mode
 from guard.snapshot import Gap, Liquidation, LiquidationKind, MarginMode, PositionKey, Side
 

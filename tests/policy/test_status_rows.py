@@ -11,7 +11,7 @@ from guard.policy.rows import account_row
 from guard.policy.terms import Mode
 from guard.snapshot import Gap
 
-ACCOUNT_KEYS = "account exchange mode state data_age_s level pools positions gaps"
+ACCOUNT_KEYS = "account exchange mode state data_age_s level pools positions gaps contenders"
 POOL_KEYS = (
     "pool currency margin_mode margin_balance maintenance_margin requirement margin_ratio available reserve spendable "
     "liquidation distance sigmas shock_down shock_up driver level reason "

@@ -165,8 +165,8 @@ def test_money_planned_for_one_is_gone_for_the_next():
     pair = isolated("0.07"), isolated("0.07", symbol=ETH)
     decision = judged(*pair, available=1500)
     assert [plan.amount for plan in decision.top_ups] == [Decimal("891.00"), Decimal("609.00")]
-    decision = judged(*pair, available=1000)
-    assert row(decision, ETH_KEY).withheld.reason is WithheldReason.CANNOT_SAVE
+    decision = judged(*pair, available=500)
+    assert row(decision, ETH_KEY).withheld.reason is WithheldReason.OTHERS_FIRST
     decision = judged(*pair, per_day=1500)
     assert decision.top_ups[1].cut_by == "[limits] max_per_day"
     assert sum(plan.dollars for plan in decision.top_ups) == 1500
@@ -175,7 +175,7 @@ def test_money_planned_for_one_is_gone_for_the_next():
 def test_what_is_only_said_takes_nothing_from_what_is_done():
     said = rule("said", symbol="BTC/*", mode=Mode.SHADOW, top_up=top_up_terms(priority=9))
     decision = judged(isolated("0.07"), isolated("0.07", symbol=ETH), rules=[said, rule()], available=900)
-    assert [(plan.mode, plan.amount) for plan in decision.top_ups] == [(Mode.SHADOW, 891), (Mode.ACT, 891)]
+    assert [(plan.mode, plan.amount) for plan in decision.top_ups] == [(Mode.ACT, 891), (Mode.SHADOW, 891)]
 
 
 def test_figures_of_a_row_say_what_is_left_and_where_it_ends():
