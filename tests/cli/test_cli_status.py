@@ -43,6 +43,7 @@ POOL_KEYS = [
     "driver",
     "level",
     "reason",
+    "falls_together",  # Ours, behind the contract's.
 ]
 POSITION_KEYS = [
     "symbol",
@@ -81,10 +82,12 @@ POSITION_KEYS = [
     "withheld",
     "level",
     "reason",
+    "effective_leverage",  # Ours, behind the contract's.
+    "idle_margin",
 ]
 WORDS = {
     "pool", "currency", "margin_mode", "liquidation", "driver", "level", "reason", "symbol", "side", "rule", "withheld",
-    "touch_probability",
+    "touch_probability", "falls_together",
 }  # fmt: skip
 LEVELS = ["ok", "watch", "warn", "unknown", "danger", "critical"]
 DECIMAL = re.compile(r"-?(0|[1-9]\d*)(\.\d*[1-9])?")
