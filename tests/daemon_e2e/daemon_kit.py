@@ -231,7 +231,7 @@ class Process:
         return await self.ended()
 
     async def ended(self) -> int:
-        await self.output
+        await asyncio.shield(self.output)  # A limit that is passed must be told as one, and `kill` still waits for it.
         assert self.process.returncode is not None
         return self.process.returncode
 
