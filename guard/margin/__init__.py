@@ -14,9 +14,12 @@ from guard.margin.added_margin import (
 )
 from guard.margin.assess import assess, cross_figures
 from guard.margin.book import Book, BookPool, Holding, book_of, cross_book_pool, isolated_book_pool
+from guard.margin.book_figures import PoolState, state_of, states_of
+from guard.margin.compare import Comparison, Hedge, MarginSource, Reason, ReasonKind, Stand, Variant, compare
 from guard.margin.cross import pool_name
 from guard.margin.figures import AccountAssessment, Crossings, PoolFigures, PositionFigures
 from guard.margin.liquidation import bankruptcy_price, crossings, shock
+from guard.margin.order import Effect, Market, Order, Outcome, Refusal, RefusalKind, Shift, Terms, market_of
 from guard.margin.pool import HaircutBasis, Leg, MarginPool
 from guard.margin.position import isolated_position
 from guard.margin.present import PresentLeg, PresentPool, counted_value, obstacle_of
@@ -36,32 +39,50 @@ from guard.margin.requirement import (
 from guard.margin.rows import decimal_text, pool_fields, position_fields
 from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, ShownPrice, TierBasis
 from guard.margin.tier_table import TierTable
+from guard.margin.whatif import shifts, what_if
 
 __all__ = [
     "AccountAssessment",
     "Book",
     "BookPool",
+    "Comparison",
     "Crossings",
+    "Effect",
     "Factors",
     "HaircutBasis",
+    "Hedge",
     "HedgeNetting",
     "Holding",
     "Leg",
     "MaintenanceBasis",
     "MarginPool",
     "MarginRule",
+    "MarginSource",
+    "Market",
+    "Order",
+    "Outcome",
     "PoolFigures",
+    "PoolState",
     "PositionFigures",
     "PresentLeg",
     "PresentPool",
+    "Reason",
+    "ReasonKind",
+    "Refusal",
+    "RefusalKind",
+    "Shift",
     "ShownPrice",
+    "Stand",
+    "Terms",
     "TierBasis",
     "TierTable",
+    "Variant",
     "assess",
     "at_prices",
     "bankruptcy_price",
     "birth_distance",
     "book_of",
+    "compare",
     "contract_value",
     "counted_value",
     "cross_book_pool",
@@ -78,6 +99,7 @@ __all__ = [
     "liquidation_with_margin",
     "margin_balance",
     "margin_to_distance",
+    "market_of",
     "obstacle_of",
     "of_leg",
     "pool_fields",
@@ -86,6 +108,10 @@ __all__ = [
     "pool_requirement",
     "position_fields",
     "reprice",
+    "shifts",
     "shock",
+    "state_of",
+    "states_of",
+    "what_if",
     "with_margin",
 ]
