@@ -130,6 +130,47 @@ def calc(
     run_calc(file, as_json=as_json)
 
 
+AccountOption = Annotated[str | None, typer.Option("--account", help="Only this account.", show_default=False)]
+
+
+@app.command()
+def compare(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="An account written by hand, TOML or JSON. Left out: the live ones.", show_default=False),
+    ] = None,
+    config: Config = None,
+    *,
+    account: AccountOption = None,
+    as_json: Json = False,
+) -> None:
+    """Hold isolated margin against cross: where each ends, what it risks, what falls together."""
+    from guard.cli.compare import run_compare  # noqa: PLC0415
+
+    run_compare(file, config, account=account, as_json=as_json)
+
+
+@app.command()
+def whatif(
+    order: Annotated[str, typer.Argument(help='As in "long 0.5 BTC/USDT:USDT 10x isolated 800".', show_default=False)],
+    config: Config = None,
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="An account written by hand, instead of a live one.")
+    ] = None,
+    account: AccountOption = None,
+    as_json: Json = False,
+) -> None:
+    """Look at the account as it would be with one more order in it.
+
+    SIDE QUANTITY SYMBOL [LEVERAGEx] [isolated [MARGIN] | cross] [at PRICE]. The quantity is in contracts (base units
+    where a contract is one of them), or its worth, as 5000USDT. Nothing is sent.
+    """
+    from guard.cli.whatif import run_whatif  # noqa: PLC0415
+
+    run_whatif(order, file, config, account=account, as_json=as_json)
+
+
 @app.command()
 def history(
     config: Config = None,

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.live import Live
 
 from guard import logs
+from guard.cli.books import raise_if_none_read
 from guard.cli.screen import Screen
 from guard.cli.tables import StatusView, print_status
 from guard.config import load
 from guard.daemon.look import Look, Looker
-from guard.errors import KeysRefused, VenueUnavailable
 
 EXIT_BY_LEVEL = {"ok": 0, "watch": 0, "warn": 1, "unknown": 3, "danger": 2, "critical": 2}
 WATCH_EVERY_S = 5.0
@@ -39,7 +39,7 @@ def run_status(config: Path | None, *, as_json: bool, exit_code: bool, watch: bo
     looks, document = asyncio.run(_once(looker))
     with suppress(BrokenPipeError) if exit_code else nullcontext():  # How it stands counts, whoever still listens.
         _print(document, as_json=as_json)
-    _raise_if_all_failed(looks)
+    raise_if_none_read(looks)
     if exit_code:
         sys.exit(health(document))
 
@@ -75,10 +75,3 @@ async def _watch(looker: Looker, console: Console) -> None:
                 else:
                     live.update(StatusView(document), refresh=True)
                 await asyncio.sleep(WATCH_EVERY_S)
-
-
-def _raise_if_all_failed(looks: Mapping[str, Look]) -> None:
-    failures = [look.failure for look in looks.values() if look.failure is not None]
-    if failures and len(failures) == len(looks):
-        refused = next((failure for failure in failures if isinstance(failure, KeysRefused)), None)
-        raise refused or VenueUnavailable("; ".join(f"{name}: {look.failure}" for name, look in looks.items()))

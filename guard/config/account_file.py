@@ -83,6 +83,7 @@ class WrittenPosition:
 class WrittenAccount:
     positions: tuple[WrittenPosition, ...]  # In the order of the file.
     cross_pool: MarginPool | None  # None: no position is cross.
+    idle_wallet: MarginPool | None = None  # The wallet that could back cross positions where there are none.
 
     @property
     def book(self) -> Book:
@@ -90,7 +91,8 @@ class WrittenAccount:
         held = [(Holding(position=one.position, leg=one.leg, beta=one.beta), one.pool) for one in self.positions]
         isolated = [isolated_book_pool(one, pool) for one, pool in held if pool is not self.cross_pool]
         if self.cross_pool is None:
-            return Book(pools=tuple(isolated))
+            idle = () if self.idle_wallet is None else (cross_book_pool((), self.idle_wallet),)
+            return Book(pools=(*idle, *isolated))
         members = tuple(one for one, pool in held if pool is self.cross_pool)
         return Book(pools=(cross_book_pool(members, self.cross_pool), *isolated))
 
@@ -273,10 +275,12 @@ def _check_currency(
 def _built(account: AccountTable, collateral: list[CollateralTable], rows: list[PositionTable]) -> WrittenAccount:
     legs = [leg_of(_position(row), _tiers(row), _rule(row)) for row in rows]
     cross = tuple(leg for leg, row in zip(legs, rows, strict=True) if row.margin_mode == "cross")
+    currency = account.currency or (cross or legs)[0].contract.settle if legs else ""
+    is_priced = all(row.price == 1 for row in collateral if row.asset == currency)
     pool = None
-    if cross:
+    if cross or (collateral and legs and is_priced):
         pool = MarginPool(
-            currency=account.currency or cross[0].contract.settle,
+            currency=currency,
             margin_mode=MarginMode.CROSS,
             collateral=tuple(_collateral(row) for row in collateral),
             legs=cross,
@@ -286,8 +290,11 @@ def _built(account: AccountTable, collateral: list[CollateralTable], rows: list[
             order_margin=account.order_margin,
             funding_due=account.funding_due,
         )
+    cross_pool, idle = (pool, None) if cross else (None, pool)
     return WrittenAccount(
-        positions=tuple(_written(row, leg, pool) for row, leg in zip(rows, legs, strict=True)), cross_pool=pool
+        positions=tuple(_written(row, leg, cross_pool) for row, leg in zip(rows, legs, strict=True)),
+        cross_pool=cross_pool,
+        idle_wallet=idle,
     )
 
 
@@ -314,7 +321,7 @@ def _position(row: PositionTable) -> Position:
         entry_price=row.entry_price,
         mark_price=row.mark_price,
         isolated_wallet=row.isolated_wallet,
-        leverage=None,
+        leverage=row.leverage,
         hedged=False,
         auto_add_margin=None,
         exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),

@@ -15,12 +15,13 @@ from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal import Journal
+from guard.margin import Market
 from guard.outlook import without_candles
 from guard.policy.decide import decide
 from guard.policy.decision import Decision
 from guard.policy.memory import Memory
 from guard.policy.subjects import remembered_positions
-from guard.snapshot import AccountSnapshot, Gap, PositionKey
+from guard.snapshot import AccountSnapshot, Contract, Gap, PositionKey
 from guard.venues import open_venue
 from guard.venues.protocol import Venue
 
@@ -64,6 +65,18 @@ class Looker:
     def venue(self, account: str) -> Venue:
         """Return the open venue of an account, for questions beside a look."""
         return self._readers[account].venue
+
+    async def market(self, account: str, contract: Contract) -> Market:
+        """Return what a contract costs now and its terms, for questions about a position that is not open yet.
+
+        Raises VenueUnavailable or KeysRefused. Asked after a look.
+        """
+        reader = self._readers[account]
+        tiers = reader.tiers_of(contract.symbol)
+        if tiers is None:
+            raise VenueUnavailable(f"{account}: the leverage brackets of {contract.symbol} could not be read")
+        mark = await reader.venue.mark(contract.symbol)
+        return Market(contract=contract, tiers=tiers, rule=reader.venue.rule, mark_price=mark.price)
 
     async def look(self) -> Mapping[str, Look]:
         """Look at every account at once; one that is dead delays the others by its own time limit at most."""

@@ -8,7 +8,7 @@ import structlog
 
 from guard.daemon.continuity import Continuity, Sighting, follow
 from guard.errors import KeysRefused, VenueUnavailable
-from guard.margin import assess, reprice
+from guard.margin import TierTable, assess, reprice
 from guard.margin.figures import AccountAssessment
 from guard.snapshot import AccountSnapshot, Mark, PositionKey
 from guard.venues.protocol import TierTables, Venue
@@ -97,6 +97,10 @@ class AccountReader:
         known = self._marks.get(mark.symbol)
         if known is None or known[0].at <= mark.at:
             self._marks[mark.symbol] = (mark, self._now())
+
+    def tiers_of(self, symbol: str) -> TierTable | None:
+        """Return a symbol's leverage brackets as last read; None: not known."""
+        return None if self._tiers is None else self._tiers.by_symbol.get(symbol)
 
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols of the positions last read, in order."""

@@ -106,6 +106,10 @@ class BinanceUsdm:
     def skew(self) -> timedelta | None:
         return self._skew
 
+    @property
+    def contracts(self) -> Mapping[str, Contract]:
+        return {contract.symbol: contract for contract in self._terms.contracts.values()}
+
     async def open(self) -> None:
         await self._load_markets(reload=False)
         await self._read_choices()

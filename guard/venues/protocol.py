@@ -10,6 +10,7 @@ from typing import Protocol
 from guard.margin import MarginRule, TierTable
 from guard.snapshot import (
     AccountSnapshot,
+    Contract,
     Gap,
     MarginChange,
     MarginRequest,
@@ -91,6 +92,11 @@ class Venue(Protocol):
 
     async def open(self) -> None:
         """Load markets, asset mode and position mode: the lean start. May be called again after a failure."""
+        ...
+
+    @property
+    def contracts(self) -> Mapping[str, Contract]:
+        """Every market by its unified symbol, as of the last `open`."""
         ...
 
     async def snapshot(self) -> AccountSnapshot:
