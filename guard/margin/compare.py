@@ -34,7 +34,7 @@ from guard.margin.book_moves import (
 )
 from guard.margin.figures import PositionFigures
 from guard.margin.present import PresentPool, obstacle_of
-from guard.margin.requirement import unrealized_pnl
+from guard.margin.requirement import gain_between
 from guard.snapshot import PositionKey
 
 
@@ -207,7 +207,7 @@ def _margins(pool: BookPool) -> list[tuple[Decimal, MarginSource]] | Reason:
         _Taker(
             settle=one.leg.contract.settle,
             notional=one.notional,
-            initial=one.paid / held.position.leverage if held.position.leverage else None,
+            initial=finished(one.paid / held.position.leverage) if held.position.leverage else None,
         )
         for held, one in zip(pool.holdings, PresentPool(pool.pool).legs, strict=True)
     ]
@@ -306,7 +306,7 @@ def _hedge(
 
 def _gain(holding: Holding, move: Decimal) -> Decimal:
     mark = holding.leg.mark_price
-    return unrealized_pnl(holding.position, mark * (1 + move)) - unrealized_pnl(holding.position, mark)
+    return gain_between(holding.position, mark, mark * (1 + move))
 
 
 def _sums(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:

@@ -24,7 +24,7 @@ from guard.margin.figures import PositionFigures
 from guard.margin.liquidation import UNKNOWN
 from guard.margin.order import Effect, Market, Order, Outcome, Refusal, RefusalKind, Shift, Terms
 from guard.margin.pool import Leg
-from guard.margin.requirement import contract_value, unrealized_pnl
+from guard.margin.requirement import contract_value, gain_between
 from guard.margin.till import Till
 from guard.snapshot import ContractKind, MarginMode, Position, PositionKey, Side
 
@@ -133,7 +133,7 @@ def _reduce(till: Till, holding: Holding, part: Decimal, terms: Terms) -> None:
     position, spot = holding.position, till.find(holding.key)
     assert spot is not None, "it was found a moment ago"
     closed = replace(position, quantity=part)
-    realized = unrealized_pnl(closed, terms.price)
+    realized = gain_between(closed, position.entry_price, terms.price)
     left = position.quantity - part
     wallet = till.pools[spot[0]].pool.collateral[0].wallet_balance if till.pools[spot[0]].is_isolated else None
     released = ZERO if wallet is None else wallet * part / position.quantity
@@ -147,7 +147,7 @@ def _reduce(till: Till, holding: Holding, part: Decimal, terms: Terms) -> None:
         till.move_available(None)
     else:
         reserved = contract_value(position.contract, part, position.mark_price) / position.leverage
-        till.move_available(reserved + realized - unrealized_pnl(closed, position.mark_price))
+        till.move_available(reserved + gain_between(closed, position.mark_price, terms.price))
 
 
 def _open(till: Till, order: Order, terms: Terms, quantity: Decimal) -> Refusal | None:
@@ -161,29 +161,28 @@ def _open(till: Till, order: Order, terms: Terms, quantity: Decimal) -> Refusal 
     there = till.spendable()
     if margin is not None and there is not None and margin > there:
         return Refusal(kind=RefusalKind.SHORT, currency=contract.settle, needed=margin, available=finished(there))
-    _add(till, order, terms, quantity, margin if is_isolated else None)
+    new = _new_holding(order.side, terms, quantity, margin if is_isolated else None)
+    _add(till, new, terms.price)
     if is_isolated and margin is not None:
         till.pay(-margin)
     if till.taken is not None:
         till.taken = margin
-    at_once = ZERO if is_isolated else _at_once(terms, order.side, quantity)
+    at_once = ZERO if is_isolated else gain_between(new.position, terms.price, terms.market.mark_price)
     till.move_available(None if margin is None else at_once - margin)
     return None
 
 
-def _add(till: Till, order: Order, terms: Terms, quantity: Decimal, margin: Decimal | None) -> None:
-    """Put the new contracts into the position of their side, or make one. `margin` None: cross."""
-    new = _new_holding(order.side, terms, quantity, margin)
-    spot = till.find(order.key)
+def _add(till: Till, new: Holding, price: Decimal) -> None:
+    """Put new contracts into the position of their side; where there is none, they are one."""
+    spot, margin = till.find(new.key), new.position.isolated_wallet
     if spot is None and margin is not None:
         till.pools.append(as_isolated(new, margin))
     elif spot is None:
         till.put_into_cross(new)
     else:
         pool = till.pools[spot[0]]
-        held = pool.holdings[spot[1]]
         wallet = None if margin is None else pool.pool.collateral[0].wallet_balance + margin
-        till.replace_holding(spot, _averaged(held, quantity, terms.price), wallet)
+        till.replace_holding(spot, _averaged(pool.holdings[spot[1]], new.position.quantity, price), wallet)
 
 
 def _averaged(held: Holding, quantity: Decimal, price: Decimal) -> Holding:
@@ -232,13 +231,6 @@ def _new_holding(side: Side, terms: Terms, quantity: Decimal, margin: Decimal | 
         updated_at=None,
     )
     return Holding(position=position, leg=leg)
-
-
-def _at_once(terms: Terms, side: Side, quantity: Decimal) -> Decimal:
-    """Return the profit (negative: loss) that the new contracts have as soon as they are there."""
-    contract, mark = terms.market.contract, terms.market.mark_price
-    gains = contract_value(contract, quantity, mark) - contract_value(contract, quantity, terms.price)
-    return int(side) * (gains if contract.kind is ContractKind.LINEAR else -gains)
 
 
 def _unstated(pool: BookPool) -> BookPool:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 from hypothesis import strategies as st
 from margin_worlds import cross_worlds, isolated_worlds, leg
@@ -56,12 +57,12 @@ def book(*holdings, wallet="10000", gaps=()):
 
 
 def money(pools):
-    """Return what is in all wallets, by asset: the one thing that no conversion may change."""
+    """Return what is in all wallets, by asset, to forty decimals: the one thing that no conversion may change."""
     total = {}
     for pool in pools:
         for row in pool.pool.collateral:
-            total[row.asset] = total.get(row.asset, 0) + row.wallet_balance
-    return {asset: amount for asset, amount in total.items() if amount}
+            total[row.asset] = total.get(row.asset, 0) + Fraction(row.wallet_balance)
+    return {asset: round(amount, 40) for asset, amount in total.items() if round(amount, 40)}
 
 
 @st.composite
