@@ -72,8 +72,10 @@ def books(draw):
     leverages = st.sampled_from((None, "3", "25"))
     members = tuple(holding(one, leverage=draw(leverages)) for one in pool.legs)
     pools = [cross_book_pool(members, pool)] if draw(st.booleans()) else []
+    held = list(members) if pools else []
     for made, margin in draw(st.lists(isolated_worlds(), min_size=0 if pools else 1, max_size=3)):
-        pools.append(alone(holding(at_one_price(made, members), wallet=margin, leverage=draw(leverages))))
+        held.append(holding(at_one_price(made, held), wallet=margin, leverage=draw(leverages)))
+        pools.append(alone(held[-1]))
     return Book(pools=tuple(pools))
 
 
