@@ -38,7 +38,15 @@ def _account(variant: Variant, name: str) -> str:
         return f"{said}; no move of prices ends any of it."
     if first.figures.liquidation.kind is LiquidationKind.PAST:
         return f"{said}; {_pool_names(first)} would be past liquidation at once."
-    return f"{said}; first to end: {_pool_names(first)}, {wording.distance(first.figures.distance or Decimal(0))} away."
+    distance = first.figures.distance or Decimal(0)
+    how = ", if all prices move at once" if _takes_all_prices(first) else ""
+    return f"{said}; first to end: {_pool_names(first)}, {wording.distance(distance)} away{how}."
+
+
+def _takes_all_prices(state: PoolState) -> bool:
+    """Say whether no coin alone liquidates a pool as soon as all of them together do."""
+    alone = [row.distance for row in state.positions if row.distance is not None]
+    return state.figures.distance is not None and all(state.figures.distance < distance for distance in alone)
 
 
 def first_to_end(variant: Variant) -> PoolState | None:
