@@ -45,8 +45,10 @@ def _account(variant: Variant, name: str) -> str:
 
 def _takes_all_prices(state: PoolState) -> bool:
     """Say whether no coin alone liquidates a pool as soon as all of them together do."""
+    if len({row.position.contract.base for row in state.positions}) == 1 or state.figures.distance is None:
+        return False
     alone = [row.distance for row in state.positions if row.distance is not None]
-    return state.figures.distance is not None and all(state.figures.distance < distance for distance in alone)
+    return all(state.figures.distance < distance for distance in alone)
 
 
 def first_to_end(variant: Variant) -> PoolState | None:
@@ -98,6 +100,8 @@ def advice(holding: Holding, isolated: Stand, cross: Stand) -> str:
     assert cross.figures is not None, "figures or a reason"
     own, pooled = isolated.figures.crossings.nearest, cross.figures.crossings.nearest
     risks = f"{_at_risk(cross)} instead of {_at_risk(isolated)}"
+    if _at_risk(cross) == _at_risk(isolated):
+        risks = f"the same {_at_risk(cross)}"
     if own.price is not None and pooled.price is not None:
         return _two_prices(holding, own.price, pooled.price, risks)
     if LiquidationKind.PAST in {own.kind, pooled.kind}:
@@ -123,7 +127,7 @@ def _two_prices(holding: Holding, own: Decimal, pooled: Decimal, risks: str) -> 
     if points < 0:
         nearer = f"{_points(-points)} nearer"
         return (
-            f"Cross ends at {pooled_text}{side} instead of {own_text} ({nearer}) and risks {risks}: it gains nothing."
+            f"Cross ends at {pooled_text}{side} instead of {own_text} ({nearer}) and risks {risks}."
         )
     return f"Both end at {own_text}; cross risks {risks}."
 

@@ -165,8 +165,7 @@ def _open(till: Till, order: Order, terms: Terms, quantity: Decimal) -> Refusal 
     _add(till, new, terms.price)
     if is_isolated and margin is not None:
         till.pay(-margin)
-    if till.taken is not None:
-        till.taken = margin
+    till.taken = margin
     at_once = ZERO if is_isolated else gain_between(new.position, terms.price, terms.market.mark_price)
     till.move_available(None if margin is None else at_once - margin)
     return None
