@@ -72,10 +72,11 @@ def _hedge(hedge: Hedge, comparison: Comparison) -> str:
     else:
         lost = wording.required(-hedge.change, hedge.currency)
         together = f"together they lose only {lost} of the {wording.free(-hedge.own_change, hedge.currency)} it loses"
-    return (
+    said = (
         f"{' and '.join(names)} are a hedge: isolated, {dying} is liquidated at {wording.signed_move(hedge.move)} "
-        f"although {together}. {_cross_end(hedge.coin, comparison.cross.stands[hedge.dying])}"
+        f"although {together}."
     )
+    return f"{said} {_cross_end(hedge.coin, comparison.cross.stands[hedge.dying])}".rstrip()
 
 
 def _cross_end(coin: str, stand: Stand) -> str:
@@ -126,9 +127,7 @@ def _two_prices(holding: Holding, own: Decimal, pooled: Decimal, risks: str) -> 
         return f"Cross ends at {pooled_text}{side} instead of {own_text} ({farther}) but then risks {risks}."
     if points < 0:
         nearer = f"{_points(-points)} nearer"
-        return (
-            f"Cross ends at {pooled_text}{side} instead of {own_text} ({nearer}) and risks {risks}."
-        )
+        return f"Cross ends at {pooled_text}{side} instead of {own_text} ({nearer}) and risks {risks}."
     return f"Both end at {own_text}; cross risks {risks}."
 
 

@@ -15,6 +15,7 @@ from guard.cli.whatif_texts import refusal_text
 from guard.cli.whatif_view import outcome_parts
 from guard.config.account_file import read_account_file
 from guard.config.account_tables import symbol_parts
+from guard.config.problems import printable
 from guard.config.settings import Settings
 from guard.daemon.look import Looker
 from guard.margin import Book, Market, Order, Outcome, RefusalKind, market_of, what_if
@@ -59,7 +60,7 @@ def _written_market(book: Book, order: Order, file: Path) -> Market:
     if market is None:
         symbols = {holding.leg.contract.symbol for holding in book.holdings()}
         refuse_usage(
-            f"whatif: {file} has no position of {order.symbol!r}, and only a position tells its mark and brackets"
+            f"whatif: {printable(str(file))} has no position of {order.symbol!r}, and only a position tells its mark and brackets"
             f"{nearest_symbol(order.symbol, symbols)}"
         )
     return market

@@ -134,7 +134,7 @@ def test_a_hedge_is_told_by_what_the_pair_gains_or_loses(short, together):
     legs = (holding(wallet="10000"), holding(side=Side.SHORT, quantity=short, wallet=str(3_000 * Decimal(short))))
     text = list(aims(compare(book(*legs))))[2]
     expected = "BTC long and BTC short are a hedge: isolated, BTC short is liquidated at +4.9 % although"
-    assert text.startswith(f"{expected} {together}. ")
+    assert text.startswith(f"{expected} {together}. In one cross pool ")
 
 
 def test_every_conversion_is_an_assumption_in_plain_words():
