@@ -59,9 +59,10 @@ def _written_market(book: Book, order: Order, file: Path) -> Market:
     market = market_of(book, order.symbol)
     if market is None:
         symbols = {holding.leg.contract.symbol for holding in book.holdings()}
+        near = nearest_symbol(order.symbol, symbols)
         refuse_usage(
-            f"whatif: {printable(str(file))} has no position of {order.symbol!r}, and only a position tells its mark and brackets"
-            f"{nearest_symbol(order.symbol, symbols)}"
+            f"whatif: {printable(str(file))} has no position of {order.symbol!r}, "
+            f"and only a position tells its mark and brackets{near}"
         )
     return market
 
