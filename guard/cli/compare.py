@@ -21,7 +21,7 @@ from guard.cli.usage import refuse_usage
 from guard.config.account_file import read_account_file
 from guard.margin import Book, Comparison, Stand, Variant, compare
 from guard.notify import wording
-from guard.notify.position_lines import short_name
+from guard.policy.phrases import short_name
 from guard.snapshot import MarginMode
 
 FAR = 11  # As shocks are searched up to +1,000 %: what lies beyond that, behind a nearer end, is only in the JSON.

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from guard.margin import Comparison, Hedge, Holding, MarginSource, PoolState, Reason, ReasonKind, Stand, Variant
 from guard.notify import wording
-from guard.notify.position_lines import short_name
+from guard.policy.phrases import short_name
 from guard.snapshot import Liquidation, LiquidationKind, MarginMode
 
 ISOLATED_AIM = (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from guard.margin import Effect, Order, Outcome, PositionFigures, Refusal, RefusalKind, Shift
 from guard.notify import wording
-from guard.notify.position_lines import short_name
+from guard.policy.phrases import short_name
 from guard.snapshot import ContractKind, LiquidationKind, MarginMode, PositionKey, Side
 
 

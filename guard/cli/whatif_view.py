@@ -12,7 +12,7 @@ from guard.cli.whatif_rows import pool_pairs
 from guard.cli.whatif_texts import notes, refusal_text, shift_text, understood
 from guard.margin import Book, Order, Outcome, PoolState, PositionFigures, shifts
 from guard.notify import wording
-from guard.notify.position_lines import short_name
+from guard.policy.phrases import short_name
 from guard.snapshot import LiquidationKind
 
 Part = Table | Text | Padding
