@@ -35,14 +35,20 @@ from guard.margin.requirement import (
 )
 from guard.margin.rows import decimal_text, pool_fields, position_fields
 from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, ShownPrice, TierBasis
+from guard.margin.shock_path import Shock
+from guard.margin.stress import market_ends, stress
+from guard.margin.stress_report import Closure, Death, Fate, MarketEnds, PoolOutcome, StressReport
 from guard.margin.tier_table import TierTable
 
 __all__ = [
     "AccountAssessment",
     "Book",
     "BookPool",
+    "Closure",
     "Crossings",
+    "Death",
     "Factors",
+    "Fate",
     "HaircutBasis",
     "HedgeNetting",
     "Holding",
@@ -50,11 +56,15 @@ __all__ = [
     "MaintenanceBasis",
     "MarginPool",
     "MarginRule",
+    "MarketEnds",
     "PoolFigures",
+    "PoolOutcome",
     "PositionFigures",
     "PresentLeg",
     "PresentPool",
+    "Shock",
     "ShownPrice",
+    "StressReport",
     "TierBasis",
     "TierTable",
     "assess",
@@ -78,6 +88,7 @@ __all__ = [
     "liquidation_with_margin",
     "margin_balance",
     "margin_to_distance",
+    "market_ends",
     "obstacle_of",
     "of_leg",
     "pool_fields",
@@ -87,5 +98,6 @@ __all__ = [
     "position_fields",
     "reprice",
     "shock",
+    "stress",
     "with_margin",
 ]

@@ -80,7 +80,7 @@ class PresentPool:
     def _counted(self) -> Decimal:
         if self.pool.haircut_basis is HaircutBasis.EQUITY:
             assets = dict.fromkeys([*self._rows, *(one.leg.contract.settle for one in self.legs)])
-            rows = (self._row(asset) for asset in assets)
+            rows = (self.row_of(asset) for asset in assets)
             return sum((counted_units(row, self.equity_of(row.asset)) * row.price for row in rows), ZERO)
         total = ZERO
         for row in self.pool.collateral:
@@ -89,7 +89,8 @@ class PresentPool:
             total += one.pnl * one.settle_price
         return total
 
-    def _row(self, asset: str) -> Collateral:
+    def row_of(self, asset: str) -> Collateral:
+        """Return an asset's row; an empty one where the pool's own currency has none."""
         found = self._rows.get(asset)
         if found is not None:
             return found
@@ -118,7 +119,7 @@ class PresentPool:
         maintenance = charged * line.rate - line.amount
         price = surcharged = ONE
         if contract.settle != self.pool.currency:
-            row = self._row(contract.settle)
+            row = self.row_of(contract.settle)
             price, surcharged = row.price, row.price * (1 + row.surcharge)
         return PresentLeg(
             leg=leg,
@@ -215,7 +216,7 @@ class PresentPool:
             equities[settle] = equities[settle].plus(self._pnl_line(one, move))
         slope = ZERO
         for asset in dict.fromkeys([*self._rows, *equities]):
-            row = self._row(asset)
+            row = self.row_of(asset)
             scales = move.scales(asset, self.pool.currency)
             equity = equities[asset].plus(line_of(row.wallet_balance * row.price, scales=scales))
             bend = EquityBend(row, equity, line_of(row.price, scales=scales))
