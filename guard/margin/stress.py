@@ -2,7 +2,7 @@
 
 What is assumed: the first pool that ends is gone, and the others go on. An isolated position loses its whole margin;
 the positions of a cross pool go together, and its collateral with them. What a liquidation leaves, the exchange keeps.
-Prices go from the present to the shock by one path (`shock_path.py`), so a pool may die on the way to prices at which it
+Prices go from the present to the shock by one path (`shock_path.py`): a pool may die on the way to prices at which it
 would live. Nothing is added, closed or hedged meanwhile, but for auto-deleveraging where it is asked for.
 """
 

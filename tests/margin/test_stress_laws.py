@@ -9,8 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stress_worlds import book, crossed, excess, isolated, judged_way
 
-from guard.margin import Fate, Shock, crossings, isolated_pool, market_ends, shock, stress
-from guard.snapshot import LiquidationKind
+from guard.margin import (
+    Fate,
+    Shock,
+    crossings,
+    isolated_pool,
+    margin_balance,
+    market_ends,
+    pool_requirement,
+    shock,
+    stress,
+)
+from guard.snapshot import DOLLAR_STABLECOINS, LiquidationKind
 
 quick = settings(max_examples=150, deadline=None)
 NEAR = Decimal("1e-12")
@@ -113,3 +123,25 @@ def test_hedges_are_closed_at_the_mark_so_that_nobody_is_richer_or_poorer_at_tha
     if kept.fate is Fate.ALIVE:
         assert abs(kept.equity_after - lost.equity_after) <= abs(kept.equity_after) * Decimal("1e-45")
         assert lost.margin_ratio_after <= kept.margin_ratio_after
+
+
+@quick
+@given(worlds.cross_worlds(), percents, st.data())
+def test_no_end_on_a_curved_path_is_overlooked(pool, move, data):
+    """Up to the end, and all the way where there is none, the balance is above the requirement wherever one looks."""
+    coins = dict.fromkeys(leg.contract.base for leg in pool.legs)
+    betas = {coin: Decimal(data.draw(st.integers(-5, 30))) / 10 for coin in coins}
+    report = stress(book(crossed(pool, [betas[leg.contract.base] for leg in pool.legs])), Shock(market=move))
+    end = way_of(report)
+
+    def excess_at(way):
+        market = 1 + move * way
+        held = dict.fromkeys((row.asset for row in pool.collateral if row.asset not in DOLLAR_STABLECOINS), Decimal(1))
+        factors = {coin: market**beta for coin, beta in (held | betas).items()}
+        return margin_balance(pool, factors) - pool_requirement(pool, factors)
+
+    for step in range(50):
+        assert excess_at((Decimal(1) if end is None else end) * step / 50) > 0 or end == 0
+    if end is not None and end > 0:
+        assert excess_at(end * (1 - Decimal("1e-15"))) > 0
+        assert end == 1 or excess_at(min(Decimal(1), end * (1 + Decimal("1e-15")))) <= 0
