@@ -15,6 +15,7 @@ from guard.margin.added_margin import (
 from guard.margin.assess import assess, cross_figures
 from guard.margin.book import Book, BookPool, Holding, book_of, cross_book_pool, isolated_book_pool
 from guard.margin.cross import pool_name
+from guard.margin.ends import assets_of
 from guard.margin.figures import AccountAssessment, Crossings, PoolFigures, PositionFigures
 from guard.margin.liquidation import bankruptcy_price, crossings, shock
 from guard.margin.pool import HaircutBasis, Leg, MarginPool
@@ -38,6 +39,7 @@ from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, ShownP
 from guard.margin.shock_path import Shock
 from guard.margin.stress import market_ends, stress
 from guard.margin.stress_report import Closure, Death, Fate, MarketEnds, PoolOutcome, StressReport
+from guard.margin.stress_rows import pool_end_fields, stress_fields
 from guard.margin.tier_table import TierTable
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "TierBasis",
     "TierTable",
     "assess",
+    "assets_of",
     "at_prices",
     "bankruptcy_price",
     "birth_distance",
@@ -91,6 +94,7 @@ __all__ = [
     "market_ends",
     "obstacle_of",
     "of_leg",
+    "pool_end_fields",
     "pool_fields",
     "pool_maintenance_margin",
     "pool_name",
@@ -99,5 +103,7 @@ __all__ = [
     "reprice",
     "shock",
     "stress",
+    "stress_fields",
+    "unrealized_pnl",
     "with_margin",
 ]
