@@ -11,11 +11,11 @@ from typing import Any
 import typer
 
 from guard import logs
+from guard.cli.arming import unknown_account
 from guard.cli.screen import Screen
 from guard.cli.stress_tables import StressView
 from guard.config import Settings, load
 from guard.config.account_file import read_account_file
-from guard.config.problems import did_you_mean
 from guard.config.scenarios import Scenario, read_scenarios, scenario, share
 from guard.daemon.look import Look, Looker
 from guard.errors import KeysRefused, VenueUnavailable
@@ -135,11 +135,7 @@ def _chosen(settings: Settings, account: str | None) -> Settings:
     if account is None:
         return settings
     if account not in settings.accounts:
-        known = ", ".join(settings.accounts)
-        raise typer.BadParameter(
-            f"no account {account!r} in {settings.path}, which has {known}{did_you_mean(account, settings.accounts)}",
-            param_hint="--account",
-        )
+        raise unknown_account(account, settings)
     return replace(settings, accounts={account: settings.accounts[account]})
 
 

@@ -19,7 +19,10 @@ RHYTHM_S = 90.0
 
 
 def playground() -> DemoExchange:
-    """Return an exchange with three accounts: isolated long and short, a hedged pair, and a cross pool of two."""
+    """Return an exchange with three accounts of every kind.
+
+    Isolated long and short; a hedged cross pair with two isolated positions beside it; and a cross pool of two.
+    """
     exchange = DemoExchange()
     isolated = _account(exchange, "isolated")
     exchange.open_position(isolated, symbol="BTCUSDT", side=Side.LONG, quantity=Decimal("0.5"), leverage=10)
@@ -40,6 +43,7 @@ def playground() -> DemoExchange:
             margin_mode=MarginMode.CROSS,
         )
     exchange.open_position(hedge, symbol="SOLUSDT", side=Side.LONG, quantity=Decimal(60), leverage=10)
+    exchange.open_position(hedge, symbol="ETHUSDT", side=Side.SHORT, quantity=Decimal(2), leverage=8)
     return exchange
 
 

@@ -104,6 +104,5 @@ __all__ = [
     "shock",
     "stress",
     "stress_fields",
-    "unrealized_pnl",
     "with_margin",
 ]

@@ -21,7 +21,6 @@ from guard.margin.liquidation import crossings
 from guard.margin.liquidation import shock as market_shock
 from guard.margin.pool import HaircutBasis, MarginPool
 from guard.margin.present import PresentPool, counted_value
-from guard.margin.requirement import margin_ratio
 from guard.margin.shock_path import Path, Shock, betas_of
 from guard.margin.stress_report import Closure, Death, Fate, MarketEnds, PoolOutcome, StressReport
 from guard.snapshot import DOLLAR_STABLECOINS, ContractKind, PositionKey
@@ -170,7 +169,6 @@ def _outcome(course: _Course, path: Path) -> PoolOutcome:
     if course.pool is not None and course.way is None:
         fate, arrived = Fate.ALIVE, pool_on_way(course.pool.pool, path, ONE)
     now = None if arrived is None else PresentPool(arrived)
-    ratio = None if now is None else margin_ratio(now.requirement, now.balance)
     return PoolOutcome(
         pool_name=known.name,
         currency=known.pool.currency,
@@ -179,7 +177,7 @@ def _outcome(course: _Course, path: Path) -> PoolOutcome:
         fate=fate,
         equity_before=ZERO if course.before is None else _equity(course.before.pool),
         equity_after=ZERO if arrived is None else _equity(arrived),
-        margin_ratio_after=None if ratio is None else finished(ratio),
+        margin_ratio_after=None if now is None or now.ratio is None else finished(now.ratio),
         distance_left=None if now is None or not now.legs else _distance(now),
     )
 

@@ -178,5 +178,5 @@ def test_the_served_exchange_answers_every_other_command(tmp_path):
         assert serving.wait(10) == 0
     accounts = {one["account"]: one for one in json.loads(status.stdout)["accounts"]}
     assert status.returncode == 0
-    assert {name: len(one["positions"]) for name, one in accounts.items()} == {"isolated": 2, "hedge": 3, "cross": 2}
+    assert {name: len(one["positions"]) for name, one in accounts.items()} == {"isolated": 2, "hedge": 4, "cross": 2}
     assert all(one["state"] == "fresh" for one in accounts.values())
