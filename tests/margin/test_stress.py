@@ -8,8 +8,8 @@ import pytest
 from margin_worlds import contract, leg, table
 from stress_worlds import book, cross, isolated, names
 
-from guard.margin import Fate, Shock, market_ends, stress
-from guard.snapshot import Collateral, Side
+from guard.margin import Fate, HaircutBasis, Shock, TierBasis, market_ends, stress
+from guard.snapshot import Collateral, HaircutTier, Side
 
 BTC, ETH, SOL = contract("BTC"), contract("ETH"), contract("SOL")
 FREE = table(("0", "0"))
@@ -108,6 +108,34 @@ def test_a_bracket_that_jumps_up_on_the_way_down_ends_the_pool_at_its_floor():
     jumping = table(("0", "0.5"), ("90", "0.01"), jumping=True)
     (death,) = stress(book(isolated(long(BTC, tiers=jumping), "40")), market(-20)).deaths
     assert death.market_move == Decimal("-0.1")
+
+
+def test_a_requirement_frozen_at_the_entry_does_not_fall_with_the_price():
+    (death,) = stress(book(isolated(long(BTC, basis="entry"), "20")), market(-50)).deaths
+    assert death.market_move == Decimal("-0.19")  # 20 + 81 - 100 against one percent of 100.
+
+
+def test_a_tier_looked_up_by_contracts_stays_the_same_at_every_price():
+    one = long(BTC, tiers=table(("0", "0.01"), ("90", "0.5"), jumping=True))
+    by_contracts = replace(one, rule=replace(one.rule, tier_basis=TierBasis.CONTRACTS))
+    (death,) = stress(book(isolated(by_contracts, "20")), market(-50)).deaths
+    assert near(death.market_move, Fraction(-19, 99))
+
+
+def test_a_haircut_taken_from_equity_changes_where_the_equity_leaves_its_slice():
+    slices = tuple(
+        HaircutTier(balance_floor=Decimal(floor), haircut=Decimal(cut)) for floor, cut in ((0, 0), (2, "0.5"))
+    )
+    own = Collateral(
+        asset="BTC", wallet_balance=Decimal("2.2"), price=Decimal(1), haircut=Decimal(0), haircut_tiers=slices
+    )
+    made = cross(long(contract("ETH", quote="BTC"), "1", tiers=FREE), wallet="0")
+    pool = replace(
+        made.pool, collateral=(own,), haircut_basis=HaircutBasis.EQUITY, other_maintenance_margin=Decimal("1.9")
+    )
+    # Of 1.2 + f half counts above 2, so that 2.1 are left at first; below 2 all of it does, and 1.9 are left at 0.7.
+    (death,) = stress(book(replace(made, pool=pool)), coins(ETH=-50)).deaths
+    assert death.moves == {"ETH": Decimal("-0.3")}
 
 
 def test_a_pool_past_its_liquidation_dies_before_any_move():
@@ -242,6 +270,15 @@ def test_a_pool_that_dies_anyway_is_no_victim_of_auto_deleveraging_nor_is_one_th
     assert report.deaths[0].way < report.deaths_without_closures[0].way
     late = stress(book(hedged()), market(-60), auto_deleveraging_at=Decimal("0.9"))
     assert (late.closures, late.deaths) == ((), late.deaths_without_closures)
+
+
+def test_profit_of_a_lost_hedge_is_money_even_where_the_pool_held_none_of_its_currency():
+    held = Collateral(asset="BTC", wallet_balance=Decimal(1), price=Decimal(100), haircut=Decimal(0))
+    made = cross(long(ETH), short(ETH), wallet="0", others=(held,))
+    pool = replace(made, pool=replace(made.pool, collateral=(held,)))
+    report = stress(book(pool), coins(ETH=-50), auto_deleveraging_at=Decimal("0.2"))
+    assert [closure.realized for closure in report.closures] == [10]
+    assert report.outcomes[0].equity_after == 100 + 10 - 50
 
 
 def test_an_isolated_hedge_gives_its_margin_and_profit_back_to_the_cross_wallet():
