@@ -15,11 +15,14 @@ def plain(terms, **more):
     return leg(terms, entry="100", mark="100", **more)
 
 
-def test_a_scenario_is_a_row_of_everything_that_happened():
+def scenario_row():
     pools = book(cross(plain(BTC), plain(BTC, side=Side.SHORT), plain(ETH), wallet="25"), isolated(plain(ETH), "90"))
-    row = stress_fields("bad day", stress(pools, Shock(market=Decimal("-0.2")), auto_deleveraging_at=Decimal("0.5")))
-    (death,) = row.pop("deaths")
-    (closure,) = row.pop("closures")
+    return stress_fields("bad day", stress(pools, Shock(market=Decimal("-0.2")), auto_deleveraging_at=Decimal("0.5")))
+
+
+def test_a_scenario_is_a_row_of_everything_that_happened():
+    row = scenario_row()
+    assert [len(row.pop(key)) for key in ("deaths", "closures")] == [1, 1]
     assert row == {
         "name": "bad day",
         "market": "-0.2",
@@ -47,7 +50,7 @@ def test_a_scenario_is_a_row_of_everything_that_happened():
                 "equity_before": "90",
                 "equity_after": "70",
                 "margin_ratio_after": "0.01142857142857142857142857142857143",
-                "distance_left": "0.8838383838383838383838383838383838",
+                "distance_left": "0.8737373737373737373737373737373737",
             },
         ],
         "currency": "USD",
@@ -56,6 +59,10 @@ def test_a_scenario_is_a_row_of_everything_that_happened():
         "lost": "45",
         "unmoved": [],
     }
+
+
+def test_a_death_tells_where_it_was_and_what_it_took():
+    (death,) = scenario_row()["deaths"]
     sixth = "-0.1666666666666666666666666666666667"
     assert death == {
         "pool": "USDT cross",
@@ -72,6 +79,10 @@ def test_a_scenario_is_a_row_of_everything_that_happened():
         "lost": "35",
         "only_by_auto_deleveraging": True,
     }
+
+
+def test_a_lost_hedge_tells_its_price_and_what_it_paid():
+    (closure,) = scenario_row()["closures"]
     assert closure == {
         "position": "BTC/USDT:USDT short",
         "pool": "USDT cross",
