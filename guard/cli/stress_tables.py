@@ -54,7 +54,7 @@ class StressView:
 
     def _account(self, account: Row, *, is_phone: bool) -> Iterator[RenderableType]:
         scenarios: Sequence[Row] = account["scenarios"]
-        if not account["pools"]:
+        if not any(pool["positions"] for pool in account["pools"]):
             yield _note("no open positions", "dim")
             return
         if len(scenarios) == 1:
@@ -143,7 +143,7 @@ def _change_and_left(scenario: Row) -> tuple[str, str]:
 
 def _ends(pools: Sequence[Row]) -> Table:
     table = _table("pool", "ends if all fall", "if all rise")
-    for pool in sorted(pools, key=_nearness):
+    for pool in sorted((pool for pool in pools if pool["positions"]), key=_nearness):
         past = Text("past", style=DEAD)
         is_past = pool["liquidation"] == "past"
         down, up = (past if is_past else signed_move(pool[key]) for key in ("market_down", "market_up"))

@@ -20,6 +20,7 @@ from guard.margin.present import PresentLeg, PresentPool, counted_value
 from guard.margin.requirement import at_prices
 from guard.margin.rule import MaintenanceBasis
 from guard.margin.shock_path import Path
+from guard.snapshot import Collateral
 
 
 @exact
@@ -65,6 +66,10 @@ def _end_of_piece(piece: PowerSum, before: Decimal, after: Decimal) -> Decimal |
         return before
     roots = piece.roots(min(before, after), max(before, after))
     return min(roots, key=lambda root: abs(root - before), default=None)
+
+
+# The pool's own currency, where the pool has none of it; every other asset it depends on has a row.
+_EMPTY = Collateral(asset="", wallet_balance=ZERO, price=ONE, haircut=ZERO)
 
 
 class _Part(Protocol):
@@ -137,9 +142,9 @@ def _assets(now: PresentPool, path: Path) -> Iterator[_Part]:
     """Yield the equity of each asset, where haircuts are taken from it."""
     if now.pool.haircut_basis is not HaircutBasis.EQUITY:
         return
-    profits = _profits(now, path)
-    for asset in dict.fromkeys([*(row.asset for row in now.pool.collateral), *profits]):
-        row, price = now.row_of(asset), path.price(asset)
+    profits, rows = _profits(now, path), {row.asset: row for row in now.pool.collateral}
+    for asset in dict.fromkeys([*rows, *profits]):
+        row, price = rows.get(asset) or _EMPTY, path.price(asset)
         equity = PowerSum.total([(price, row.wallet_balance * row.price), *profits.get(asset, ())])
         yield _Equity(equity, PowerSum.total([(price, row.price)]), tuple(bands_of(row)))
 

@@ -80,7 +80,7 @@ class PresentPool:
     def _counted(self) -> Decimal:
         if self.pool.haircut_basis is HaircutBasis.EQUITY:
             assets = dict.fromkeys([*self._rows, *(one.leg.contract.settle for one in self.legs)])
-            rows = (self.row_of(asset) for asset in assets)
+            rows = (self._row(asset) for asset in assets)
             return sum((counted_units(row, self.equity_of(row.asset)) * row.price for row in rows), ZERO)
         total = ZERO
         for row in self.pool.collateral:
@@ -89,8 +89,7 @@ class PresentPool:
             total += one.pnl * one.settle_price
         return total
 
-    def row_of(self, asset: str) -> Collateral:
-        """Return an asset's row; an empty one where the pool's own currency has none."""
+    def _row(self, asset: str) -> Collateral:
         found = self._rows.get(asset)
         if found is not None:
             return found
@@ -119,7 +118,7 @@ class PresentPool:
         maintenance = charged * line.rate - line.amount
         price = surcharged = ONE
         if contract.settle != self.pool.currency:
-            row = self.row_of(contract.settle)
+            row = self._row(contract.settle)
             price, surcharged = row.price, row.price * (1 + row.surcharge)
         return PresentLeg(
             leg=leg,
@@ -216,7 +215,7 @@ class PresentPool:
             equities[settle] = equities[settle].plus(self._pnl_line(one, move))
         slope = ZERO
         for asset in dict.fromkeys([*self._rows, *equities]):
-            row = self.row_of(asset)
+            row = self._row(asset)
             scales = move.scales(asset, self.pool.currency)
             equity = equities[asset].plus(line_of(row.wallet_balance * row.price, scales=scales))
             bend = EquityBend(row, equity, line_of(row.price, scales=scales))
