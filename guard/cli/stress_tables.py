@@ -22,7 +22,7 @@ from guard.cli.stress_words import (
     signed_money,
     signed_move,
     totals,
-    unsummed,
+    unpriced,
     where,
 )
 from guard.cli.tables import NOT_KNOWN, UNSEEN
@@ -172,7 +172,7 @@ def _notes(scenarios: Sequence[Row]) -> Iterator[RenderableType]:
     asked = [scenario for scenario in scenarios if scenario["auto_deleveraging_at"] is not None]
     if asked and not any(scenario["closures"] for scenario in asked):
         yield _note("auto-deleveraging finds no hedge leg in profit to close", "dim")
-    yield from (_note(line, UNSEEN) for line in unsummed(scenarios))
+    yield from (_note(line, UNSEEN) for line in unpriced(scenarios))
 
 
 def _left(scenario: Row) -> Decimal:

@@ -64,10 +64,13 @@ def left_words(scenario: Row) -> str | None:
 
 def totals(scenario: Row) -> tuple[Decimal | None, Decimal | None, str]:
     """Return all equity before and after: in the one currency there is, else in dollars. None: no price is known."""
-    currencies = {pool["currency"] for pool in scenario["pools"]}
+    held = {pool["currency"] for pool in scenario["pools"] if pool["positions"]}
+    currencies = held | {pool["currency"] for pool in scenario["pools"] if pool["currency"] not in scenario["unpriced"]}
     if len(currencies) == 1:
-        sums = [sum((Decimal(pool[key]) for pool in scenario["pools"]), Decimal(0)) for key in _EQUITY]
-        return sums[0], sums[1], currencies.pop()
+        (currency,) = currencies
+        counted = [pool for pool in scenario["pools"] if pool["currency"] == currency]
+        sums = [sum((Decimal(pool[key]) for pool in counted), Decimal(0)) for key in _EQUITY]
+        return sums[0], sums[1], currency
     before, after = (None if scenario[key] is None else Decimal(scenario[key]) for key in _EQUITY)
     return before, after, DOLLARS
 
@@ -75,10 +78,11 @@ def totals(scenario: Row) -> tuple[Decimal | None, Decimal | None, str]:
 _EQUITY = ("equity_before", "equity_after")
 
 
-def unsummed(scenarios: Sequence[Row]) -> Iterator[str]:
-    """Yield a line where equity in several currencies has no sum."""
-    if any(totals(scenario)[1] is None for scenario in scenarios):
-        yield "no sum of all equity: one of its currencies has no price in dollars here"
+def unpriced(scenarios: Sequence[Row]) -> Iterator[str]:
+    """Yield a line for each currency that is not in the sums."""
+    for currency in dict.fromkeys(currency for scenario in scenarios for currency in scenario["unpriced"]):
+        if all(totals(scenario)[2] != currency for scenario in scenarios):
+            yield f"not summed up: {currency}, which has no price in dollars here"
 
 
 def money(amount: Decimal | str, currency: str) -> str:

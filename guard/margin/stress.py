@@ -51,6 +51,8 @@ def stress(book: Book, shock: Shock, *, auto_deleveraging_at: Decimal | None = N
         courses, closures = _unhedged(hedged, path, auto_deleveraging_at)
     outcomes = tuple(_outcome(course, path) for course in courses)
     known = {asset for pool in book.pools for asset in assets_of(pool.pool)}
+    prices = _dollar_prices(book)
+    before, after = _dollars(outcomes, prices, path.factors(prices, ONE))
     return StressReport(
         shock=shock,
         auto_deleveraging_at=auto_deleveraging_at,
@@ -58,8 +60,9 @@ def stress(book: Book, shock: Shock, *, auto_deleveraging_at: Decimal | None = N
         closures=tuple(closures),
         deaths_without_closures=_deaths(hedged, hedged, path),
         outcomes=outcomes,
-        dollars_before=_in_dollars(book, path, ZERO, [(one.currency, one.equity_before) for one in outcomes]),
-        dollars_after=_in_dollars(book, path, ONE, [(one.currency, one.equity_after) for one in outcomes]),
+        dollars_before=before,
+        dollars_after=after,
+        unpriced=tuple(dict.fromkeys(one.currency for one in outcomes if one.currency not in prices)),
         unmoved=tuple(coin for coin in shock.coins if coin not in known),
     )
 
@@ -195,16 +198,28 @@ def _distance(now: PresentPool) -> Decimal | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def _in_dollars(book: Book, path: Path, way: Decimal, amounts: Sequence[tuple[str, Decimal]]) -> Decimal | None:
-    prices = {
-        holding.leg.contract.base: holding.leg.mark_price
-        for holding in book.holdings()
-        if holding.leg.contract.kind is ContractKind.INVERSE or holding.leg.contract.settle in DOLLAR_STABLECOINS
-    } | dict.fromkeys(DOLLAR_STABLECOINS, ONE)
-    moved = path.factors((currency for currency, _ in amounts), way)
-    total = ZERO
-    for currency, amount in amounts:
-        if currency not in prices:
-            return None
-        total += amount * prices[currency] * moved.get(currency, ONE)
-    return finished(total)
+def _dollar_prices(book: Book) -> Mapping[str, Decimal]:
+    """Return what is known of coins' prices in dollars: stablecoins are one each, coins by their marks and rows."""
+    prices: dict[str, Decimal] = {}
+    for pool in book.pools:
+        if pool.pool.currency in DOLLAR_STABLECOINS:
+            prices |= {row.asset: row.price for row in pool.pool.collateral}
+    for holding in book.holdings():
+        contract = holding.leg.contract
+        if contract.kind is ContractKind.INVERSE or contract.settle in DOLLAR_STABLECOINS:
+            prices[contract.base] = holding.leg.mark_price
+    return prices | dict.fromkeys(DOLLAR_STABLECOINS, ONE)
+
+
+def _dollars(
+    outcomes: Sequence[PoolOutcome], prices: Mapping[str, Decimal], factors: Mapping[str, Decimal]
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return all equity before and after, where at least every currency with positions has a price."""
+    if any(outcome.keys and outcome.currency not in prices for outcome in outcomes):
+        return None, None
+    before = after = ZERO
+    for outcome in outcomes:
+        price = prices.get(outcome.currency, ZERO)
+        before += outcome.equity_before * price
+        after += outcome.equity_after * price * factors.get(outcome.currency, ONE)
+    return finished(before), finished(after)

@@ -75,8 +75,9 @@ class StressReport:
     closures: tuple[Closure, ...]
     deaths_without_closures: tuple[Death, ...]  # What ends if no hedge is taken away; the same where none is.
     outcomes: tuple[PoolOutcome, ...]
-    dollars_before: Decimal | None  # All equity. None: some currency has no price in dollars here.
+    dollars_before: Decimal | None  # All equity. None: a currency with positions has no price in dollars here.
     dollars_after: Decimal | None
+    unpriced: tuple[str, ...]  # Currencies without a price in dollars: their wallets are not in the sums.
     unmoved: tuple[str, ...]  # Coins the shock names and nothing in the book depends on.
 
     @property

@@ -24,6 +24,7 @@ def stress_fields(name: str, report: StressReport) -> dict[str, object]:
         "equity_before": decimal_text(report.dollars_before),
         "equity_after": decimal_text(report.dollars_after),
         "lost": decimal_text(report.dollars_lost),
+        "unpriced": list(report.unpriced),
         "unmoved": list(report.unmoved),
     }
 

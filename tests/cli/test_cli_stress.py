@@ -83,7 +83,7 @@ async def test_the_rows_of_a_scenario_have_the_keys_that_scripts_read(tmp_path):
     scenario = (await on_file(tmp_path, "--json", "--move", "-50%", "--adl")).document["scenarios"][0]
     assert list(scenario) == [
         "name", "market", "coins", "auto_deleveraging_at", "deaths", "deaths_without_closures", "closures", "pools",
-        "currency", "equity_before", "equity_after", "lost", "unmoved",
+        "currency", "equity_before", "equity_after", "lost", "unpriced", "unmoved",
     ]  # fmt: skip
     assert list(scenario["deaths"][0]) == [
         "pool", "margin_mode", "currency", "way", "market_move", "moves", "positions", "trigger_coin", "driver",
@@ -264,6 +264,21 @@ async def test_only_the_named_account_is_asked(tmp_path):
         nobody = await here.guard("stress", "--account", "mian")
         assert (nobody.status, nobody.out) == (78, "")
         assert "main, other" in nobody.err
+
+
+async def test_a_wallet_in_a_coin_without_a_price_is_left_out_of_the_sums_and_named(tmp_path):
+    def build(exchange):
+        one_long(exchange)
+        exchange.accounts["key-of-main-canary"].balances["SOL"] = Decimal(2)
+
+    async with world(tmp_path, build=build) as here:
+        answer, shown = await asyncio.gather(
+            here.guard("stress", "--json", "--move", "-5%"), here.guard("stress", "--move", "-5%")
+        )
+    (scenario,) = answer.document["accounts"][0]["scenarios"]
+    assert (scenario["unpriced"], scenario["equity_before"], scenario["equity_after"]) == (["SOL"], "20000", "18500")
+    assert "left: 18,500 USDT of 20,000 USDT" in shown.out
+    assert "not summed up: SOL, which has no price in dollars here" in shown.out
 
 
 async def test_a_pool_that_cannot_be_modelled_is_named_and_nothing_is_said_of_it(tmp_path):

@@ -174,6 +174,21 @@ def test_equity_in_a_currency_without_a_price_in_dollars_is_not_summed_up():
     pool = isolated(leg(contract("ETH", quote="BTC"), entry="0.05", mark="0.05"), "1")
     report = stress(book(pool), market(-20))
     assert (report.dollars_before, report.dollars_after, report.dollars_lost) == (None, None, None)
+    assert report.unpriced == ("BTC",)
+
+
+def test_a_wallet_in_a_coin_without_a_price_is_left_out_of_the_sums_and_named():
+    made = cross(long(contract("BTC", quote="BNB")), wallet="3")
+    fees = replace(made, pool=replace(made.pool, legs=()), holdings=())
+    report = stress(book(isolated(long(BTC), "50"), fees), market(-20))
+    assert (report.dollars_before, report.dollars_after, report.unpriced) == (50, 30, ("BNB",))
+
+
+def test_a_coin_that_is_collateral_has_a_price_in_dollars():
+    held = Collateral(asset="EUR", wallet_balance=Decimal(1), price=Decimal("1.1"), haircut=Decimal(0))
+    euros = isolated(leg(contract("BTC", quote="EUR"), entry="100", mark="100"), "50")
+    report = stress(book(cross(long(ETH), wallet="60", others=(held,)), euros), coins(ETH=-20))
+    assert (report.dollars_before, report.unpriced) == (60 + Decimal("1.1") * 51, ())
 
 
 def test_a_coin_against_a_coin_stands_still_when_the_market_moves_and_dies_when_one_of_them_does():

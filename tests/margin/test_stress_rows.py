@@ -57,6 +57,7 @@ def test_a_scenario_is_a_row_of_everything_that_happened():
         "equity_before": "115",
         "equity_after": "70",
         "lost": "45",
+        "unpriced": [],
         "unmoved": [],
     }
 
