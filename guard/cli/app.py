@@ -159,6 +159,9 @@ def stress_command(
         str | None, typer.Option("--adl-at", help="The same after another part of the way, as 30%.")
     ] = None,
     account: Annotated[str | None, typer.Option("--account", help="Only this live account.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw each pool's margin ratio over all market moves, as FILE.png.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Let prices move: what dies first, what goes with it, what is left."""
@@ -173,6 +176,7 @@ def stress_command(
             lose_hedges=adl,
             lose_hedges_at=adl_at,
             account=account,
+            plot=plot,
             as_json=as_json,
         )
     )

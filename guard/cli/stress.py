@@ -38,6 +38,7 @@ class StressOptions:
     lose_hedges: bool
     lose_hedges_at: str | None
     account: str | None
+    plot: Path | None
     as_json: bool
 
 
@@ -62,16 +63,27 @@ def run_stress(options: StressOptions) -> None:
         return
     if options.config is not None or options.account is not None:
         raise typer.BadParameter("FILE is an account of its own: it goes with neither --config nor --account")
-    written = read_account_file(options.file)
-    answers = [_answer(account.book, questions) for account in written.accounts]
+    _stress_file(options.file, options, questions)
+
+
+def _stress_file(file: Path, options: StressOptions, questions: _Questions) -> None:
+    written = read_account_file(file)
+    books = {
+        f"{file.name} [{index}]" if written.is_list else file.name: account.book
+        for index, account in enumerate(written.accounts)
+    }
+    answers = {name: _answer(book, questions) for name, book in books.items()}
     if options.as_json:
-        print(json.dumps(answers if written.is_list else answers[0], indent=2))
-        return
-    names = [str(options.file) if not written.is_list else f"{options.file} [{index}]" for index in range(len(answers))]
-    _show([{"account": name} | answer for name, answer in zip(names, answers, strict=True)], questions)
+        rows = list(answers.values())
+        print(json.dumps(rows if written.is_list else rows[0], indent=2))
+    else:
+        _show([{"account": name} | answer for name, answer in answers.items()], questions)
+    _draw(options, books)
 
 
 def _questions(options: StressOptions) -> _Questions:
+    if options.plot is not None and options.plot.suffix.lower() != ".png":
+        raise typer.BadParameter(f"found {str(options.plot)!r}, expected a name that ends in .png", param_hint="--plot")
     asked = [_typed("--move", scenario, text) for text in options.moves]
     if options.scenarios is not None:
         asked += read_scenarios(options.scenarios)
@@ -120,11 +132,13 @@ def _stress_live(options: StressOptions, questions: _Questions) -> None:
     settings = _chosen(load(options.config), options.account)
     logs.configure("error", secrets=settings.secrets())
     looks, status = asyncio.run(_look(settings))
-    accounts = [_account(row, looks[row["account"]], questions) for row in status["accounts"]]
+    books = {name: book for name, look in looks.items() if (book := _book(look)) is not None}
+    accounts = [_account(row, looks[row["account"]], books, questions) for row in status["accounts"]]
     if options.as_json:
         print(json.dumps({key: status[key] for key in ("schema_version", "as_of")} | {"accounts": accounts}, indent=2))
     else:
         _show(accounts, questions)
+    _draw(options, books)
     failures = [look.failure for look in looks.values() if look.failure is not None]
     if failures:
         refused = next((failure for failure in failures if isinstance(failure, KeysRefused)), None)
@@ -145,16 +159,27 @@ async def _look(settings: Settings) -> tuple[Mapping[str, Look], Mapping[str, An
         return looks, looker.document(looks)
 
 
-def _account(row: Row, look: Look, questions: _Questions) -> dict[str, Any]:
+def _book(look: Look) -> Book | None:
+    """Return what was just read. None: nothing was."""
     assessment = look.decision.assessment
+    return None if assessment is None or look.failure is not None else book_of(assessment)
+
+
+def _account(row: Row, look: Look, books: Mapping[str, Book], questions: _Questions) -> dict[str, Any]:
     head = {key: row[key] for key in ("account", "exchange", "state", "data_age_s")}
-    if assessment is None or look.failure is not None:
+    book = books.get(look.settings.name)
+    if book is None:
         gap = {"subject": look.settings.name, "reason": str(look.failure or "it was never read")}
         return head | {"pools": [], "scenarios": [], "gaps": [gap]}
-    return head | _answer(book_of(assessment), questions)
+    return head | _answer(book, questions)
 
 
 def _show(accounts: Sequence[Row], questions: _Questions) -> None:
-    console = Screen()
-    view = StressView(accounts, is_ladder=questions.is_ladder)
-    console.print(view)
+    Screen().print(StressView(accounts, is_ladder=questions.is_ladder))
+
+
+def _draw(options: StressOptions, books: Mapping[str, Book]) -> None:
+    if options.plot is not None:
+        from guard.cli.stress_plot import draw_books  # noqa: PLC0415 - Pillow is only needed here.
+
+        draw_books(options.plot, books)

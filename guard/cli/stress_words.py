@@ -6,7 +6,7 @@ from typing import Any
 
 from guard.cli.tables import NOT_KNOWN
 from guard.notify import wording
-from guard.notify.position_lines import short_name
+from guard.policy.phrases import short_name
 from guard.snapshot import PositionKey, Side
 
 DOLLARS = "USD"

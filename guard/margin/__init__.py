@@ -37,7 +37,7 @@ from guard.margin.requirement import (
 from guard.margin.rows import decimal_text, pool_fields, position_fields
 from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, ShownPrice, TierBasis
 from guard.margin.shock_path import Shock
-from guard.margin.stress import market_ends, stress
+from guard.margin.stress import market_ends, market_ratios, stress
 from guard.margin.stress_report import Closure, Death, Fate, MarketEnds, PoolOutcome, StressReport
 from guard.margin.stress_rows import pool_end_fields, stress_fields
 from guard.margin.tier_table import TierTable
@@ -92,6 +92,7 @@ __all__ = [
     "margin_balance",
     "margin_to_distance",
     "market_ends",
+    "market_ratios",
     "obstacle_of",
     "of_leg",
     "pool_end_fields",

@@ -77,6 +77,17 @@ def market_ends(book: Book) -> tuple[MarketEnds, ...]:
     return tuple(_market_ends(pool, betas) for pool in book.pools)
 
 
+@exact
+def market_ratios(book: Book, moves: Sequence[Decimal]) -> tuple[tuple[Decimal | None, ...], ...]:
+    """Return each pool's margin ratio under these moves of the whole market, if it lived to see them.
+
+    None: no balance is left.
+    """
+    betas = betas_of(book)
+    paths = [Path(Shock(market=move), betas) for move in moves]
+    return tuple(tuple(PresentPool(pool_on_way(pool.pool, path, ONE)).ratio for path in paths) for pool in book.pools)
+
+
 def _market_ends(pool: BookPool, betas: Mapping[str, Decimal]) -> MarketEnds:
     is_past = bool(pool.holdings) and PresentPool(pool.pool).excess <= 0
     down = up = None

@@ -5,7 +5,9 @@ import json
 from decimal import Decimal
 
 from cli_world import MARKS, add_account, guard, hold, one_long, world
+from PIL import Image, ImageColor
 
+from guard.cli.plot import COLOURS, LIQUIDATION
 from guard.demo.exchange import Fault, FaultKind
 from guard.snapshot import Side
 
@@ -167,6 +169,22 @@ async def test_a_list_of_accounts_gets_a_list_of_answers(tmp_path):
     assert [len(one["scenarios"][0]["deaths"]) for one in answer.document] == [1, 0]
     shown = await on_file(tmp_path, "--move", "-30%", text=text, name="a.json")
     assert "no open positions" in shown.out
+
+
+async def test_a_picture_of_all_pools_is_drawn_where_it_is_asked_for(tmp_path):
+    drawn, nowhere, empty = await asyncio.gather(
+        on_file(tmp_path, "--plot", "stress.png", "--json"),
+        on_file(tmp_path, "--plot", "no/stress.png"),
+        on_file(tmp_path, "--plot", "empty.png", text="positions = []\n", name="empty.toml"),
+    )
+    assert (drawn.status, len(drawn.document["pools"])) == (0, 3)
+    with Image.open(tmp_path / "stress.png") as picture:
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 24)}
+    assert {ImageColor.getrgb(colour) for colour in (LIQUIDATION, *COLOURS[:3])} <= colours
+    assert nowhere.status == 78
+    assert "no/stress.png: the picture cannot be written" in nowhere.err
+    assert (empty.status, (tmp_path / "empty.png").exists()) == (0, False)
+    assert "no pool to draw" in empty.err
 
 
 async def test_bad_files_exit_78_and_name_the_place(tmp_path):

@@ -204,6 +204,7 @@ async def test_every_command_explains_itself_without_a_config(tmp_path):
         ("stress", "--move", "-20"),
         ("stress", "--move", "BTC:-20%"),
         ("stress", "--adl-at", "0%"),
+        ("stress", "--plot", "stress.jpg"),
         ("stress", "account.toml", "--account", "main"),
         ("stress", "account.toml", "-c", "config.toml"),
         ("history", "-n", "0"),

@@ -8,7 +8,7 @@ import pytest
 from margin_worlds import contract, leg, table
 from stress_worlds import book, cross, isolated, names
 
-from guard.margin import Fate, HaircutBasis, Shock, TierBasis, market_ends, stress
+from guard.margin import Fate, HaircutBasis, Shock, TierBasis, market_ends, market_ratios, stress
 from guard.snapshot import Collateral, HaircutTier, Side
 
 BTC, ETH, SOL = contract("BTC"), contract("ETH"), contract("SOL")
@@ -255,6 +255,18 @@ def test_the_ends_of_a_market_move_are_told_for_each_pool_by_its_betas():
     assert curved.down is None
     assert abs((1 + curved.up) ** 2 - Decimal(120) / 101) < Decimal("1e-22")
     assert (past.is_past, past.down, past.up) == (True, None, None)
+
+
+def test_a_pools_margin_ratio_is_told_for_every_move_of_the_market():
+    pools = book(isolated(long(BTC), "20"), isolated(short(ETH), "30", beta="2"))
+    moves = (Decimal("-0.5"), Decimal(0), Decimal("0.1"))
+    # At half its price the long is 30 short; a tenth more market makes 121 of the short's 100.
+    (gone, now, risen), shorts = market_ratios(pools, moves)
+    assert gone is None
+    assert near(now, Fraction(5, 100))
+    assert near(risen, Fraction(11, 300))
+    expected = (Fraction(25, 10500), Fraction(1, 30), Fraction(121, 900))
+    assert all(near(ratio, one) for ratio, one in zip(shorts, expected, strict=True))
 
 
 # Hedges lost -------------------------------------------------------------------------------------------------------
