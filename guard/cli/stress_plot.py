@@ -9,10 +9,9 @@ from guard.cli.plot import StressCurve, draw_stress
 from guard.cli.stress_words import pool_name
 from guard.margin import Book, market_ends, market_ratios, pool_end_fields
 
-# Every percent up to a doubling, and coarser up to where ends are searched; the picture shows what the ends need of it.
-MOVES = tuple(
-    sorted({*(Decimal(percent) / 100 for percent in (*range(-99, 101), *range(100, 1001, 5))), Decimal("-0.995")})
-)
+# Every half percent up to a doubling, and coarser up to where ends are searched; the picture shows what its ends need.
+MOVES = tuple(Decimal(half) / 200 for half in (*range(-199, 200), *range(200, 2001, 10)))
+BESIDE = tuple(Decimal(thousandth) / 1000 for thousandth in (-2, -1, 0, 1, 2))  # Where curves are steep.
 
 
 def draw_books(path: Path, books: Mapping[str, Book]) -> None:
@@ -25,11 +24,14 @@ def draw_books(path: Path, books: Mapping[str, Book]) -> None:
 
 
 def _curves(prefix: str, book: Book) -> Iterator[StressCurve]:
-    for pool, ends, ratios in zip(book.pools, market_ends(book), market_ratios(book, MOVES), strict=True):
+    every_end = market_ends(book)
+    places = {end + side for ends in every_end for end in (ends.down, ends.up) if end is not None for side in BESIDE}
+    moves = sorted({*MOVES, *(place for place in places if place > MOVES[0])})
+    for pool, ends, ratios in zip(book.pools, every_end, market_ratios(book, moves), strict=True):
         if pool.holdings:
             yield StressCurve(
                 name=prefix + pool_name(pool_end_fields(pool, ends)),
-                moves=tuple(float(move) for move in MOVES),
+                moves=tuple(map(float, moves)),
                 ratios=tuple(None if ratio is None else float(ratio) for ratio in ratios),
                 ends_at=tuple(float(end) for end in (ends.down, ends.up) if end is not None),
             )

@@ -257,6 +257,22 @@ def test_the_ends_of_a_market_move_are_told_for_each_pool_by_its_betas():
     assert (past.is_past, past.down, past.up) == (True, None, None)
 
 
+@pytest.mark.parametrize(
+    ("side", "wallet", "beta", "end"),
+    [
+        (Side.SHORT, "231", "0.5", "9.9561"),  # 331 is the square root of 10.9561.
+        (Side.SHORT, "239", "0.5", None),
+        (Side.LONG, "99.99", "2", "-0.99"),
+        (Side.LONG, "99.99995", "2", None),
+    ],
+)
+def test_a_market_with_betas_is_searched_nearly_to_nothing_and_up_to_eleven_times_its_price(side, wallet, beta, end):
+    (ends,) = market_ends(book(isolated(long(BTC, side=side, tiers=FREE), wallet, beta=beta)))
+    found = ends.up if side is Side.SHORT else ends.down
+    assert (found is None) is (end is None)
+    assert end is None or abs(found - Decimal(end)) < Decimal("1e-40")
+
+
 def test_a_pools_margin_ratio_is_told_for_every_move_of_the_market():
     pools = book(isolated(long(BTC), "20"), isolated(short(ETH), "30", beta="2"))
     moves = (Decimal("-0.5"), Decimal(0), Decimal("0.1"))
