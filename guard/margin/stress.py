@@ -138,10 +138,11 @@ def _death(pool: BookPool, path: Path, way: Decimal, *, only_by_auto_deleveragin
     then = PresentPool(pool_on_way(pool.pool, path, way))
     factors = path.factors(assets_of(pool.pool), way)
     changes = _changes(pool, path, then)
-    trigger = min(changes, key=lambda coin: sum(changes[coin].values()), default=None) if way > 0 else None
+    moving = [coin for coin in changes if way > 0 and path.shock.moves(coin)]
+    trigger = min(moving, key=lambda coin: sum(changes[coin].values()), default=None)
     lost_by = {key: change for of_coin in changes.values() for key, change in of_coin.items() if key is not None}
-    own = [(change, key) for key, change in changes.get(trigger or "", {}).items() if key is not None and change < 0]
-    driver = min(own)[1] if own else None
+    of_trigger = {} if trigger is None else changes[trigger]
+    driver = min(((change, key) for key, change in of_trigger.items() if key and change < 0), default=(ZERO, None))[1]
     keys = sorted(lost_by, key=lambda key: (key != driver, lost_by[key]))
     money = sum((row.wallet_balance * row.price for row in then.pool.collateral), ZERO)
     return Death(

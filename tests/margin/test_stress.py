@@ -79,6 +79,13 @@ def test_the_coin_that_costs_most_on_balance_is_the_trigger_even_if_a_hedged_leg
     assert (death.trigger_coin, str(death.driver)) == ("ETH", "ETH/USDT:USDT long")
 
 
+def test_a_pool_that_a_bracket_ends_while_it_gains_has_a_trigger_and_no_driver():
+    jumping = table(("0", "0.01"), ("110", "0.2"), jumping=True)
+    idle = Collateral(asset="USDC", wallet_balance=Decimal(5), price=Decimal(1), haircut=Decimal(0))
+    (death,) = stress(book(cross(long(BTC, tiers=jumping), wallet="5", others=(idle,))), market(80)).deaths
+    assert (death.market_move, death.trigger_coin, death.driver) == (Decimal("0.1"), "BTC", None)
+
+
 def test_coins_held_as_collateral_fall_along_and_may_be_what_kills():
     held = Collateral(asset="BTC", wallet_balance=Decimal(1), price=Decimal(100), haircut=Decimal("0.1"))
     pool = cross(short(ETH, tiers=FREE), wallet="-30", others=(held,))
