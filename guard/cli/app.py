@@ -171,11 +171,63 @@ def whatif(
     run_whatif(order, file, config, account=account, as_json=as_json)
 
 
+@app.command(name="stress")
+def stress_command(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="An account written by hand. Left out: the live accounts of the config.", show_default=False
+        ),
+    ] = None,
+    config: Config = None,
+    *,
+    move: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--move",
+            help="-20% moves every coin but the dollar stablecoins, BTC=-15%,ETH=-25% these alone. May be repeated. "
+            "Left out: a ladder from -50% to +50%.",
+            show_default=False,
+        ),
+    ] = None,
+    scenarios: Annotated[
+        Path | None, typer.Option("--scenarios", help="CSV (name,market,BTC,ETH) or TOML ([[scenarios]]) with moves.")
+    ] = None,
+    adl: Annotated[
+        bool, typer.Option("--adl", help="Hedges in profit are lost to auto-deleveraging halfway to the move.")
+    ] = False,
+    adl_at: Annotated[
+        str | None, typer.Option("--adl-at", help="The same after another part of the way, as 30%.")
+    ] = None,
+    account: AccountOption = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw each pool's margin ratio over all market moves, as FILE.png.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let prices move: what dies first, what goes with it, what is left."""
+    from guard.cli.stress import StressOptions, run_stress  # noqa: PLC0415
+
+    run_stress(
+        StressOptions(
+            file=file,
+            config=config,
+            moves=move or [],
+            scenarios=scenarios,
+            lose_hedges=adl,
+            lose_hedges_at=adl_at,
+            account=account,
+            plot=plot,
+            as_json=as_json,
+        )
+    )
+
+
 @app.command()
 def history(
     config: Config = None,
     *,
-    account: Annotated[str | None, typer.Option("--account", help="Only this account.")] = None,
+    account: AccountOption = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many entries, newest last.", min=1)] = 50,
     moved: Annotated[bool, typer.Option("--moved", help="Why each liquidation price moved since then.")] = False,
     since: Annotated[str, typer.Option("--since", help="With --moved: how far back, as 24h or 3d.")] = "24h",

@@ -229,6 +229,7 @@ def _check_together(
                 (*path, "mark_price"),
                 f"found {row.mark_price:f}, expected {mark:f} as in {dotted(first)}: one symbol, one mark",
             )
+    _check_betas(positions, problems)
     cross = [(path, row) for path, row in positions if row.margin_mode == "cross"]
     if cross:
         _check_currency(root, account, collateral, cross, problems)
@@ -236,6 +237,17 @@ def _check_together(
         for key in _OF_THE_CROSS_POOL:
             if getattr(account, key):
                 problems.add((*root, key), "found a part of the cross pool, expected none: no position is cross")
+
+
+def _check_betas(positions: list[tuple[Path, PositionTable]], problems: Problems) -> None:
+    betas: dict[str, tuple[Path, Decimal]] = {}
+    for path, row in positions:
+        coin = symbol_parts(row.symbol)[0]
+        first, beta = betas.setdefault(coin, (path, row.beta))
+        if beta != row.beta:
+            problems.add(
+                (*path, "beta"), f"found {row.beta:f}, expected {beta:f} as in {dotted(first)}: a coin has one price"
+            )
 
 
 def _check_currency(

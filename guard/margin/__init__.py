@@ -17,6 +17,7 @@ from guard.margin.book import Book, BookPool, Holding, book_of, cross_book_pool,
 from guard.margin.book_figures import PoolState, state_of, states_of
 from guard.margin.compare import Comparison, Hedge, MarginSource, Reason, ReasonKind, Stand, Variant, compare
 from guard.margin.cross import pool_name
+from guard.margin.ends import assets_of
 from guard.margin.figures import AccountAssessment, Crossings, PoolFigures, PositionFigures
 from guard.margin.liquidation import bankruptcy_price, crossings, shock
 from guard.margin.order import Effect, Market, Order, Outcome, Refusal, RefusalKind, Shift, Terms, market_of
@@ -38,6 +39,10 @@ from guard.margin.requirement import (
 )
 from guard.margin.rows import decimal_text, pool_fields, position_fields
 from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, ShownPrice, TierBasis
+from guard.margin.shock_path import Shock
+from guard.margin.stress import market_ends, market_ratios, stress
+from guard.margin.stress_report import Closure, Death, Fate, MarketEnds, PoolOutcome, StressReport
+from guard.margin.stress_rows import pool_end_fields, stress_fields
 from guard.margin.tier_table import TierTable
 from guard.margin.whatif import shifts, what_if
 
@@ -45,10 +50,13 @@ __all__ = [
     "AccountAssessment",
     "Book",
     "BookPool",
+    "Closure",
     "Comparison",
     "Crossings",
+    "Death",
     "Effect",
     "Factors",
+    "Fate",
     "HaircutBasis",
     "Hedge",
     "HedgeNetting",
@@ -59,9 +67,11 @@ __all__ = [
     "MarginRule",
     "MarginSource",
     "Market",
+    "MarketEnds",
     "Order",
     "Outcome",
     "PoolFigures",
+    "PoolOutcome",
     "PoolState",
     "PositionFigures",
     "PresentLeg",
@@ -71,13 +81,16 @@ __all__ = [
     "Refusal",
     "RefusalKind",
     "Shift",
+    "Shock",
     "ShownPrice",
     "Stand",
+    "StressReport",
     "Terms",
     "TierBasis",
     "TierTable",
     "Variant",
     "assess",
+    "assets_of",
     "at_prices",
     "bankruptcy_price",
     "birth_distance",
@@ -99,9 +112,12 @@ __all__ = [
     "liquidation_with_margin",
     "margin_balance",
     "margin_to_distance",
+    "market_ends",
     "market_of",
+    "market_ratios",
     "obstacle_of",
     "of_leg",
+    "pool_end_fields",
     "pool_fields",
     "pool_maintenance_margin",
     "pool_name",
@@ -112,6 +128,8 @@ __all__ = [
     "shock",
     "state_of",
     "states_of",
+    "stress",
+    "stress_fields",
     "what_if",
     "with_margin",
 ]

@@ -36,7 +36,7 @@ entry_price = "100"
 mark_price = "100"
 tiers = [{ notional_floor = "0", notional_cap = "1e12", maintenance_margin_rate = "0.01" }]
 """
-COMMANDS = ("demo", "check", "status", "run", "calc", "history", "arm", "disarm", "schema")
+COMMANDS = ("demo", "check", "status", "run", "calc", "stress", "history", "arm", "disarm", "schema")
 
 
 def two_accounts(exchange):
@@ -201,6 +201,12 @@ async def test_every_command_explains_itself_without_a_config(tmp_path):
         ("frobnicate",),
         ("status", "--nope"),
         ("calc",),
+        ("stress", "--move", "-20"),
+        ("stress", "--move", "BTC:-20%"),
+        ("stress", "--adl-at", "0%"),
+        ("stress", "--plot", "stress.jpg"),
+        ("stress", "account.toml", "--account", "main"),
+        ("stress", "account.toml", "-c", "config.toml"),
         ("history", "-n", "0"),
         ("history", "-n", "many"),
         ("run", "--log-level", "loud"),
