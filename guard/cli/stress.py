@@ -10,11 +10,10 @@ from typing import Any
 
 import typer
 
-from guard import logs
-from guard.cli.arming import unknown_account
+from guard.cli.books import settings_for
 from guard.cli.screen import Screen
 from guard.cli.stress_tables import StressView
-from guard.config import Settings, load
+from guard.config import Settings
 from guard.config.account_file import read_account_file
 from guard.config.scenarios import Scenario, read_scenarios, scenario, share
 from guard.daemon.look import Look, Looker
@@ -129,9 +128,7 @@ def _as_spelled(asked: Scenario, coins: set[str]) -> Scenario:
 
 
 def _stress_live(options: StressOptions, questions: _Questions) -> None:
-    settings = _chosen(load(options.config), options.account)
-    logs.configure("error", secrets=settings.secrets())
-    looks, status = asyncio.run(_look(settings))
+    looks, status = asyncio.run(_look(settings_for(options.config, options.account)))
     books = {name: book for name, look in looks.items() if (book := _book(look)) is not None}
     accounts = [_account(row, looks[row["account"]], books, questions) for row in status["accounts"]]
     if options.as_json:
@@ -143,14 +140,6 @@ def _stress_live(options: StressOptions, questions: _Questions) -> None:
     if failures:
         refused = next((failure for failure in failures if isinstance(failure, KeysRefused)), None)
         raise refused or VenueUnavailable("; ".join(str(failure) for failure in failures))
-
-
-def _chosen(settings: Settings, account: str | None) -> Settings:
-    if account is None:
-        return settings
-    if account not in settings.accounts:
-        raise unknown_account(account, settings)
-    return replace(settings, accounts={account: settings.accounts[account]})
 
 
 async def _look(settings: Settings) -> tuple[Mapping[str, Look], Mapping[str, Any]]:
