@@ -42,13 +42,14 @@ class PresentLeg(NamedTuple):
 class PresentPool:
     """A pool now. Raises ValueError where a leg's settle currency has no price in the pool."""
 
-    __slots__ = ("_by_asset", "_rows", "balance", "legs", "maintenance", "pool", "ratio", "requirement")
+    __slots__ = ("_by_asset", "_rows", "_surcharged", "balance", "legs", "maintenance", "pool", "ratio", "requirement")
 
     @exact
     def __init__(self, pool: MarginPool) -> None:
         self.pool = pool
         self._rows = {row.asset: row for row in pool.collateral}
         self._by_asset: dict[str, list[PresentLeg]] | None = None
+        self._surcharged = {row.asset for row in pool.collateral if row.surcharge}
         charges = charges_of(pool.legs)
         self.legs = tuple([self._leg(leg, charge) for leg, charge in zip(pool.legs, charges, strict=True)])
         self.maintenance = pool.other_maintenance_margin
@@ -108,16 +109,14 @@ class PresentPool:
             notional, paid = size / leg.mark_price, size / leg.entry_price
         charged = paid if rule.maintenance_basis is MaintenanceBasis.ENTRY else notional
         if leg.frozen_at is not None:
-            charged = notional * leg.frozen_at / leg.mark_price
-            if contract.kind is ContractKind.INVERSE:
-                charged = size / leg.frozen_at
+            charged = size * leg.frozen_at if contract.kind is ContractKind.LINEAR else size / leg.frozen_at
         if charge.quantity != leg.quantity:
             charged = charged * charge.quantity / leg.quantity
         tier = table.index_at(charged if charge.tier_by is None else charge.tier_by)
         line = table.lines[tier]
         maintenance = charged * line.rate - line.amount
         price = surcharged = ONE
-        if contract.settle != self.pool.currency:
+        if contract.settle != self.pool.currency or contract.settle in self._surcharged:
             row = self._row(contract.settle)
             price, surcharged = row.price, row.price * (1 + row.surcharge)
         return PresentLeg(
