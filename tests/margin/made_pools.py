@@ -29,7 +29,7 @@ def source_of(number):
     return Random(number)  # noqa: S311  # No secret is made of it.
 
 
-def _between(source, low, high, places=4):
+def between(source, low, high, places=4):
     """Return a decimal between two numbers with so many places."""
     scale = 10**places
     return Decimal(source.randint(round(low * scale), round(high * scale))).scaleb(-places)
@@ -47,7 +47,7 @@ def _chance(source, percent):
 
 
 def _dollar_prices(source):
-    coins = {coin: _between(source, 0.5, 90000, 2) for coin in COINS}
+    coins = {coin: between(source, 0.5, 90000, 2) for coin in COINS}
     return coins | {"USD": Decimal(1), "USDT": Decimal("0.9996"), "USDC": Decimal("1.0002"), "EUR": Decimal("1.07")}
 
 
@@ -76,13 +76,13 @@ def _tiers(source, top, *, has_amounts, may_jump):
     """Return a table that matters: floors lie around what the tier is looked up by, at a few times of it at most."""
     count = source.randint(1, 5)
     shares = sorted({source.choice((100, source.randint(1, 300))) for _ in range(count - 1)})
-    rates = sorted(_between(source, 0.002, 0.2) for _ in range(len(shares) + 1))
+    rates = sorted(between(source, 0.002, 0.2) for _ in range(len(shares) + 1))
     if may_jump and _chance(source, 10):
         source.shuffle(rates)
     jumps = may_jump and (not has_amounts or _chance(source, 45))
     made = table(*zip([Decimal(0), *(top * share / 100 for share in shares)], rates, strict=True), jumping=jumps)
     if not jumps and _chance(source, 15):  # Only the tier in force was stated, amount included: zero far below it.
-        amount = _rounded(top * _between(source, 0, 0.1))
+        amount = _rounded(top * between(source, 0, 0.1))
         made = TierTable.of(replace(row, maintenance_amount=row.maintenance_amount + amount) for row in made.rows)
     return made
 
@@ -95,7 +95,7 @@ def _symbol(source, terms, dollars, rule, currency, *, may_jump=True):
     inverse = terms.kind is ContractKind.INVERSE
     mark = dollars[terms.base] if inverse else dollars[terms.base] / dollars[terms.settle]
     mark = _rounded(mark * (Decimal("1.013") if terms.symbol.endswith(DATED) else 1), 7)
-    notional = _between(source, 100, 1000000, 2) / dollars[terms.settle]
+    notional = between(source, 100, 1000000, 2) / dollars[terms.settle]
     quantity = _rounded(notional / terms.contract_size * (mark if inverse else 1 / mark), 6)
     rule = replace(
         rule,
@@ -110,7 +110,7 @@ def _symbol(source, terms, dollars, rule, currency, *, may_jump=True):
         contract=terms,
         side=source.choice(list(Side)),
         quantity=quantity,
-        entry_price=_rounded(mark * _between(source, 0.6, 1.6, 3), 7),
+        entry_price=_rounded(mark * between(source, 0.6, 1.6, 3), 7),
         mark_price=mark,
         tiers=_tiers(source, top, has_amounts=by_notional, may_jump=may_jump),
         rule=rule,
@@ -122,8 +122,8 @@ def _legs(source, terms, dollars, rule, currency):
     legs = [_symbol(source, one, dollars, rule, currency) for one in symbols]
     for leg in tuple(legs):
         if _chance(source, 35):  # Both sides of one symbol, sometimes of the same size.
-            share = source.choice((Decimal(1), _between(source, 0.1, 2, 2)))
-            entry = _rounded(leg.mark_price * _between(source, 0.7, 1.4, 3), 7)
+            share = source.choice((Decimal(1), between(source, 0.1, 2, 2)))
+            entry = _rounded(leg.mark_price * between(source, 0.7, 1.4, 3), 7)
             other = replace(leg, side=Side(-leg.side), quantity=_rounded(leg.quantity * share, 8), entry_price=entry)
             legs.insert(source.randint(0, len(legs)), other)
     return tuple(legs)
@@ -137,7 +137,7 @@ def _row(source, asset, price, units):
     tiers = ()
     if _chance(source, 35):
         shares = sorted({source.randint(5, 200) for _ in range(source.randint(1, 3))})
-        haircuts = sorted(_between(source, 0, 0.9, 2) for _ in range(len(shares) + 1))
+        haircuts = sorted(between(source, 0, 0.9, 2) for _ in range(len(shares) + 1))
         if _chance(source, 10):
             source.shuffle(haircuts)
         floors = [Decimal(0), *(_rounded(abs(units) * share / 100, 8) for share in shares)]
@@ -162,7 +162,7 @@ def _collateral(source, legs, currency, dollars, gross):
     rows = []
     for asset in sorted({*settled, *idle} - {currency}):
         price = _rounded(dollars[asset] / dollars[currency], 12)
-        share = _between(source, -0.1, 0.4) if _chance(source, 80) else Decimal(0)
+        share = between(source, -0.1, 0.4) if _chance(source, 80) else Decimal(0)
         rows.append(_row(source, asset, price, _rounded(gross * share / price, 8)))
     return rows
 
@@ -186,7 +186,7 @@ def any_pool(source, kinds=KINDS):
     gross = sum(
         (Decimal(leg.quantity) * _dollar_size(leg) * dollars[leg.contract.settle] for leg in legs), Decimal(0)
     ) / dollars[currency]  # fmt: skip
-    own = _row(source, currency, Decimal(1), _rounded(gross * _between(source, 0, 0.3), 8))
+    own = _row(source, currency, Decimal(1), _rounded(gross * between(source, 0, 0.3), 8))
     if _chance(source, 60):
         own = replace(own, haircut=Decimal(0), haircut_tiers=(), surcharge=Decimal(0))
     rows = [own, *_collateral(source, legs, currency, dollars, gross)]
@@ -209,7 +209,7 @@ def plain_pool_of_one(source):
 
 def any_distance(source):
     """Return a distance to restore: mostly a usual one, sometimes to a price of zero and beyond."""
-    return source.choice((_between(source, 0.01, 0.9), _between(source, 0.01, 0.3), Decimal(1), Decimal("1.5")))
+    return source.choice((between(source, 0.01, 0.9), between(source, 0.01, 0.3), Decimal(1), Decimal("1.5")))
 
 
 def _carried_alone(source, leg):
@@ -221,7 +221,7 @@ def _carried_alone(source, leg):
 
 def _with_the_rest(source, pool, gross):
     def some(low):
-        return _rounded(gross * _between(source, low, 0.05)) if _chance(source, 20) else Decimal(0)
+        return _rounded(gross * between(source, low, 0.05)) if _chance(source, 20) else Decimal(0)
 
     return replace(
         pool,
@@ -238,7 +238,7 @@ def carried(source, pool, gross):
 
     An odd last digit keeps two amounts from touching by accident, where a rounded quotient would decide.
     """
-    aim = gross * _between(source, -0.2 if _chance(source, 8) else 0.003, source.choice((0.1, 0.8, 1.5)))
+    aim = gross * between(source, -0.2 if _chance(source, 8) else 0.003, source.choice((0.1, 0.8, 1.5)))
     short = aim - _decimal(judge.excess(pool, (), Fraction(1)))
     index = next(index for index, row in enumerate(pool.collateral) if row.asset == pool.currency)
     row = pool.collateral[index]
