@@ -156,16 +156,14 @@ class PresentPool:
 
     def _moved_by(self, move: Move) -> Sequence[PresentLeg]:
         """Return the legs of which anything may be proportional to the variable."""
-        if move.coins is None or move.takes(self.pool.currency):
+        if move.coin is None or move.takes(self.pool.currency):
             return self.legs
         if self._by_asset is None:
-            self._by_asset = {}
+            self._by_asset = defaultdict(list)
             for one in self.legs:
                 for asset in {one.exposure, one.leg.contract.settle}:
-                    self._by_asset.setdefault(asset, []).append(one)
-        if len(move.coins) == 1:
-            return self._by_asset.get(next(iter(move.coins)), ())
-        return [one for one in self.legs if one.exposure in move.coins or one.leg.contract.settle in move.coins]
+                    self._by_asset[asset].append(one)
+        return self._by_asset.get(move.coin, ())
 
     def _requirement_slope(self, one: PresentLeg, move: Move, bends: list[Bend]) -> Decimal:
         currency, leg = self.pool.currency, one.leg

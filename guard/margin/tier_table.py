@@ -49,9 +49,6 @@ class TierTable:
         """Return the line of a notional: one equal to a floor belongs to the tier above."""
         return max(0, bisect_right(self.floors, value) - 1)
 
-    def line_at(self, value: Decimal) -> TierLine:
-        return self.lines[self.index_at(value)]
-
 
 def _join(before: TierLine, line: TierLine) -> bool:
     """Say whether the requirement does not jump at a floor; one that is a rounded quotient joins up to its rounding."""
