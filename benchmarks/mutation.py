@@ -23,6 +23,7 @@ SETTINGS = """
 [tool.mutmut]
 source_paths = ["guard"]
 only_mutate = ["guard/margin/*.py"]
+also_copy = ["docs"]
 pytest_add_cli_args = ["-x", "--hypothesis-seed=0", "-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = [{tests}]
 """
@@ -64,7 +65,7 @@ def undecorated(source: str) -> str:
 
 def prepare(folder: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", ".git")
-    for name in ("guard", "tests/margin", "tests/golden"):
+    for name in ("guard", "tests/margin", "tests/golden", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored, dirs_exist_ok=True)
     shutil.copy(ROOT / "tests/conftest.py", folder / "tests")
     for path in (folder / "guard/margin").glob("*.py"):

@@ -154,6 +154,14 @@ class PresentPool:
             slope -= self._requirement_slope(one, move, bends)
         return Curve(self.excess - slope, slope, tuple(bends)), balance
 
+    def gain(self, one: PresentLeg, move: Move, factor: Decimal) -> Decimal:
+        """Return what a leg gains, in the pool's currency, when the moving prices are multiplied by a factor.
+
+        Where the pool's own currency is what moves, its value at the new prices: the factor must be positive then.
+        """
+        variable = 1 / factor if self.inverts(move) else factor
+        return self._pnl_line(one, move).slope * (variable - 1)
+
     def _moved_by(self, move: Move) -> Sequence[PresentLeg]:
         """Return the legs of which anything may be proportional to the variable."""
         if move.coin is None or move.takes(self.pool.currency):

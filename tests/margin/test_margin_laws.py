@@ -1,10 +1,10 @@
 """Metamorphic laws: what the answers of one pool say about those of another, over pools of every kind."""
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
-from made_pools import any_pool, source_of
+from made_pools import COINS, any_pool, source_of
 from margin_worlds import contract, leg, table
 
 from guard.margin import (
@@ -20,6 +20,7 @@ from guard.margin import (
     shock,
     with_margin,
 )
+from guard.margin.moves import EVERY_COIN, one_coin
 from guard.snapshot import Collateral, LiquidationKind, Side
 
 SEEDS = range(1000, 1020)
@@ -217,3 +218,15 @@ def test_netted_sides_never_cost_more_than_both(seed):
         legs = (replace(one, tiers=by_size, rule=replace(one.rule, hedge_netting=netting)) for one in pool.legs)
         required[netting] = pool_requirement(replace(pool, legs=tuple(legs)))
     assert required[HedgeNetting.NET] <= required[HedgeNetting.LARGER] <= required[HedgeNetting.NONE]
+
+
+@of_every_kind
+def test_what_a_leg_gains_in_a_move_is_the_difference_of_its_profit_in_the_pool_s_currency(seed):
+    pool = any_pool(source_of(seed))
+    now, factor = PresentPool(pool), Decimal("0.8")
+    for move, coins in ((one_coin("BTC"), ["BTC"]), (EVERY_COIN, [*COINS, "EUR"])):
+        then = PresentPool(at_prices(pool, dict.fromkeys(coins, factor)))
+        for before, after in zip(now.legs, then.legs, strict=True):
+            with localcontext(prec=60):
+                gained = after.pnl * after.settle_price - before.pnl * before.settle_price
+                _assert_near(gained, now.gain(before, move, factor))
