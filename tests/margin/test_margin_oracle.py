@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_pools import any_distance, any_pool, plain_pool_of_one, source_of
+from round_pools import round_distance, round_pool
 from trial import counts_in_full, trial_of
 
 from guard.margin import (
@@ -45,6 +46,16 @@ def test_every_answer_of_the_model_is_the_slow_judge_s(first):
 
     assert {seed: one.faults for seed, one in trials.items() if one.faults} == {}
     assert max(one.worst for one in trials.values()) < Fraction(1, 10**40)
+
+
+@pytest.mark.parametrize("first", range(0, 240, 2 * CHUNK))
+def test_where_round_numbers_touch_the_model_and_the_judge_see_the_same(first):
+    faults = {}
+    for seed in range(first, first + 2 * CHUNK):
+        source = source_of(seed)
+        faults[seed] = trial_of(round_pool(source), round_distance(source)).faults
+
+    assert {seed: found for seed, found in faults.items() if found} == {}
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
