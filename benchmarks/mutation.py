@@ -30,6 +30,7 @@ pytest_add_cli_args_test_selection = [{tests}]
 # They read files and commands, and say nothing that the others do not say of the model.
 OTHER_TESTS = {"test_account_file.py", "test_calc_command.py"}
 STATES = {
+    None: "not yet run",
     0: "survived",
     1: "killed",
     3: "killed",
@@ -38,6 +39,7 @@ STATES = {
     -24: "timed out",
     36: "timed out",
 }
+CAUGHT = {"killed", "timed out"}
 
 
 def undecorated(source: str) -> str:
@@ -85,10 +87,10 @@ def results(folder: Path) -> None:
     for path in sorted((folder / "mutants/guard/margin").glob("*.meta")):
         codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
         counts[path.name.removesuffix(".meta")] = Counter(STATES.get(code, f"exit {code}") for code in codes.values())
-        survivors += [key for key, code in codes.items() if STATES.get(code) not in {"killed", "timed out"}]
+        survivors += [key for key, code in codes.items() if STATES.get(code) not in CAUGHT | {"not yet run"}]
     total: Counter[str] = sum(counts.values(), Counter())
     for name, count in [*counts.items(), ("all", total)]:
-        caught, every = count["killed"] + count["timed out"], sum(count.values())
+        caught, every = sum(count[state] for state in CAUGHT), sum(count.values())
         if every:
             print(f"{name:20} {caught:5} of {every:5}  {caught / every:6.1%}  {dict(count)}")
     print("\n".join(survivors))

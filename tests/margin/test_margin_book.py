@@ -33,6 +33,7 @@ def test_a_book_holds_the_cross_pools_first_and_then_every_isolated_position_as_
     assert isolated.pool is result.positions[0].pool
     assert [one.leg for one in cross.holdings] == list(cross.pool.legs)
     assert isolated.holdings[0].position is result.positions[0].position
+    assert isolated.holdings[0].leg is result.positions[0].leg
     assert {one.beta for one in book.holdings()} == {Decimal(1)}
 
 

@@ -7,9 +7,10 @@ import pytest
 from made_accounts import NOW, any_account, any_marks, position_of
 from made_pools import source_of
 from margin_worlds import contract, leg, table
+from test_assessment import TIERS, judge, position, snapshot
 
 from guard.margin import Crossings, MaintenanceBasis, MarginRule, assess, isolated_pool, isolated_position, reprice
-from guard.snapshot import LiquidationKind, Side
+from guard.snapshot import LiquidationKind, Mark, Side
 
 TINY = Decimal("1e-40")
 
@@ -59,10 +60,30 @@ def test_between_its_ends_a_position_is_not_solved_again_and_outside_it_is():
     planted = replace(before, bankruptcy_price=Decimal(1))
     assert (before.crossings.nearest.price, before.crossings.up) == (10000, 10000)
     assert _at(long, 20000, 7500, planted).bankruptcy_price == 1
+    assert _at(long, 20000, 7500, planted).crossings == _at(long, 20000, 7500).crossings
     assert _at(long, 20000, 7500, planted).crossings.nearest.price == before.crossings.down
     for outside in (7000, 10000, 11000):
         assert _at(long, 20000, outside, planted) == _at(long, 20000, outside)
         assert _at(long, 20000, outside, planted).crossings.nearest.kind is LiquidationKind.PAST
+
+
+def test_however_little_is_left_an_end_that_is_known_is_not_solved_again():
+    """Long 1 at 100 with 10, at 91.5: half a dollar is left."""
+    long = leg(entry="100", mark="100", tiers=table(("0", "0.01")))
+    planted = replace(_at(long, 10, 100), bankruptcy_price=Decimal(1))
+    assert _at(long, 10, "91.5", planted).bankruptcy_price == 1
+
+
+def test_an_assessment_takes_what_no_mark_moves_from_the_one_before_and_nothing_from_another_account():
+    account = snapshot(position("BTC", wallet="30"), position("ETH", wallet="30"))
+    before = judge(account)
+    planted = [replace(row, bankruptcy_price=Decimal(1)) for row in before.positions]
+    known = replace(before, positions=tuple(planted))
+    moved = reprice(account, {"BTC/USDT:USDT": Mark(symbol="BTC/USDT:USDT", price=Decimal(99), at=NOW)})
+    assert [row.bankruptcy_price for row in assess(moved, TIERS, MarginRule(), NOW, before=known).positions] == [1, 1]
+    fewer = replace(known, positions=known.positions[:1])
+    fresh = assess(account, TIERS, MarginRule(), NOW, before=fewer)
+    assert [row.bankruptcy_price for row in fresh.positions] == [70, 70]
 
 
 def test_what_an_earlier_mark_says_of_a_position_beyond_one_of_its_ends_is_not_used():

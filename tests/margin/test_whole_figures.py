@@ -8,7 +8,7 @@ from made_accounts import position_of
 from margin_worlds import contract, cross_pool, leg, table
 from test_assessment import NOW, at, judge, mark, position, snapshot, wallet
 
-from guard.margin import cross_figures, pool_fields, position_fields, reprice
+from guard.margin import PresentPool, cross_figures, pool_fields, position_fields, reprice
 from guard.snapshot import AssetMode, Gap, LiquidationKind, MarginMode, PositionKey, Side
 
 UNKNOWN_KEYS = dict.fromkeys(
@@ -217,6 +217,38 @@ def test_a_position_unseen_in_one_currency_s_pool_does_not_cost_another_its_mode
     assert "without SOL/USDC:USDC long:" in result.gaps[1].reason
 
 
+def test_nonsense_names_every_number_that_is_none():
+    """A size of zero in a contract, and a mark of zero, are no positions at all."""
+    one = position("BTC", wallet="5", quantity="-1", entry_price="Infinity", mark_price="0")
+    one = replace(one, contract=replace(one.contract, contract_size=Decimal(0)))
+    said = "its quantity is -1 and its contract size is 0 and its entry price is Infinity and its mark price is 0"
+    assert gaps_of(one) == [("BTC/USDT:USDT long", said, BTC)]
+    for name, number in {"mark_price": "0", "entry_price": "0", "quantity": "0"}.items():
+        words = name.replace("_", " ")
+        assert gaps_of(position("BTC", wallet="5", **{name: number})) == [
+            ("BTC/USDT:USDT long", f"its {words} is 0", BTC)
+        ]
+    sizeless = replace(position("BTC", wallet="5"), contract=replace(one.contract, contract_size=Decimal(0)))
+    assert gaps_of(sizeless) == [("BTC/USDT:USDT long", "its contract size is 0", BTC)]
+
+
+def test_a_wallet_is_a_pool_as_soon_as_anything_lies_in_it():
+    filled = judge(snapshot(wallets=(wallet(balance="1"), wallet("USDC", balance="0"), wallet("BTC", balance="-0.1"))))
+    assert [pool.currency for pool in filled.pools] == ["USDT", "BTC"]
+    assert {pool.pool.margin_mode for pool in filled.pools} == {MarginMode.CROSS}
+
+
+def test_the_exchange_s_own_ratio_is_the_account_s_and_no_single_pool_s():
+    pool = judge(snapshot(position("BTC"), ratio=Decimal("0.31")), {}).pools[0]
+    assert pool.exchange_margin_ratio is None
+
+
+def test_the_distance_is_the_model_s_where_the_exchange_says_the_same():
+    free = {"BTC/USDT:USDT": table(("0", "0"))}
+    row = judge(snapshot(position("BTC", wallet="11", theirs=at("89"))), free).positions[0]
+    assert (row.crossings.nearest, row.distance_basis, row.model_gap) == (at("89"), "model", 0)
+
+
 # What drives a pool --------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +291,36 @@ def test_a_pool_of_two_settle_currencies_is_driven_by_what_is_worth_most_in_its_
     assert figures.driver == "BTC/USD:BTC"
 
 
+def test_effective_leverage_counts_every_notional_in_the_pool_s_currency():
+    """2 BTC at 50,000 and 1,000 dollars, on 10,100 dollars."""
+    inverse = leg(contract(inverse=True), quantity="100000", entry="50000", mark="50000")
+    linear = leg(contract("ETH"), quantity="1", entry="1000", mark="1000")
+    btc = replace(cross_pool(leg()).collateral[0], asset="BTC", wallet_balance=Decimal(0), price=Decimal(50000))
+    pool = replace(cross_pool(linear, wallet="10100", others=(btc,)), legs=(linear, inverse))
+    assert PresentPool(pool).effective_leverage() == 10
+
+
+def test_a_pool_of_shorts_is_as_near_as_a_rise_of_all():
+    shorts = [leg(contract(coin), side=Side.SHORT, entry="100", mark="100") for coin in ("BTC", "ETH")]
+    figures = figures_of(cross_pool(*shorts, wallet="50"))
+    assert figures.distance == figures.shock_up
+    assert (figures.shock_down, pool_fields(figures)["shock_down"]) == (None, None)
+    longs = [replace(short, side=Side.LONG) for short in shorts]
+    figures = figures_of(cross_pool(*longs, wallet="50"))
+    assert pool_fields(figures)["shock_down"] == "-0." + "24" * 17
+
+
+def test_a_pool_that_both_a_fall_and_a_rise_of_all_end_is_as_near_as_the_nearer():
+    """Two longs of 10 at 9,900 whose brackets jump at 10,000 from 0.5 to 5 %: one jump is carried, two are not."""
+    tiers = table(("0", "0.005"), ("100000", "0.05"), jumping=True)
+    legs = [leg(contract(coin), quantity="10", entry="9900", mark="9900", tiers=tiers) for coin in ("BTC", "ETH")]
+    figures = figures_of(cross_pool(*legs, wallet="6000"))
+    assert round(figures.shock_up, 20) == round(Decimal(1) / 99, 20)
+    assert -figures.shock_down > figures.shock_up
+    assert figures.distance == figures.shock_up
+    assert figures.driver == "BTC/USDT:USDT"
+
+
 def test_in_a_fall_to_nothing_the_longs_lose_and_not_the_larger_shorts():
     """Two longs of 100 and a hedged short of 150: all of the wallet's 50 is lost at a price of zero, and not before."""
     longs = [leg(contract(coin), entry="100", mark="100", tiers=FREE) for coin in ("ETH", "SOL")]
@@ -286,6 +348,12 @@ def test_a_wallet_that_nothing_moved_is_the_same_object():
     moved = reprice(account, mark("BTC/USDT:USDT", "101"))
     assert moved.wallets[1] is account.wallets[1]
     assert moved.wallets[0].cross_unrealized_pnl == 1
+
+
+def test_a_newer_mark_changes_nothing_else_of_a_position():
+    one = replace(position("BTC", wallet="11", theirs=at("80")), updated_at=NOW, hedged=True, auto_add_margin=True)
+    moved = reprice(snapshot(one), mark("BTC/USDT:USDT", "101")).positions[0]
+    assert moved == replace(one, mark_price=Decimal(101))
 
 
 def test_an_inverse_position_gains_coins_at_its_new_mark():
