@@ -18,12 +18,14 @@ from round_pools import round_distance, round_pool
 from trial import counts_in_full, trial_of
 
 from guard.margin import (
+    HaircutBasis,
     MaintenanceBasis,
     MarginRule,
     PresentPool,
     TierBasis,
     crossings,
     idle_margin,
+    margin_balance,
     margin_to_distance,
     obstacle_of,
     with_margin,
@@ -56,6 +58,16 @@ def test_where_round_numbers_touch_the_model_and_the_judge_see_the_same(first):
         faults[seed] = trial_of(round_pool(source), round_distance(source)).faults
 
     assert {seed: found for seed, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize("seed", range(800, 830))
+def test_a_ruined_pool_would_be_worth_something_again_where_the_judge_says(seed):
+    source = source_of(seed)
+    pool = replace(any_pool(source, kinds=("linear", "dollars")), haircut_basis=HaircutBasis.EQUITY)
+    ruined = with_margin(pool, -20 * abs(margin_balance(pool)))
+    found = trial_of(ruined, any_distance(source))
+    assert found.answers == {"past"}
+    assert found.faults == []
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
