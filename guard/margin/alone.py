@@ -60,6 +60,6 @@ def is_alone(pool: MarginPool) -> bool:
         and row.wallet_balance >= 0
         and leg.rule.maintenance_basis is _MARK
         and leg.rule.tier_basis.is_by_notional
-        and not (row.haircut or row.haircut_tiers or pool.order_margin or pool.funding_due)
+        and not (row.haircut or row.haircut_tiers or row.surcharge or pool.order_margin or pool.funding_due)
         and not (pool.other_maintenance_margin or pool.other_unrealized_pnl)
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from guard.margin.arithmetic import ONE, ZERO, exact
 from guard.margin.cross import modelled_pool, pool_name, unmodelled_pool
@@ -150,7 +151,7 @@ def _currencies(snapshot: AccountSnapshot) -> list[str]:
 def _unfit(position: Position) -> str | None:
     quantity, size = position.quantity, position.contract.contract_size
     entry, mark = position.entry_price, position.mark_price
-    if (quantity * size * entry * mark).is_finite() and quantity > 0 and size > 0 and entry > 0 and mark > 0:
+    if all(map(Decimal.is_finite, (quantity, size, entry, mark))) and min(quantity, size, entry, mark) > 0:
         return None
     numbers = {"quantity": quantity, "contract size": size, "entry price": entry, "mark price": mark}
     bad = [f"its {name} is {number}" for name, number in numbers.items() if not (number.is_finite() and number > 0)]

@@ -1,15 +1,15 @@
 """The figures of one cross pool: what lies nearest to liquidating it, one coin alone or all of them together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from guard.margin.arithmetic import ZERO, exact, finished
 from guard.margin.figures import PoolFigures, PositionFigures
 from guard.margin.liquidation import NONE, PAST, UNKNOWN, shock
+from guard.margin.moves import EVERY_COIN
 from guard.margin.position import nearer_liquidation
 from guard.margin.present import PresentPool
-from guard.margin.requirement import gain_between
 from guard.snapshot import Liquidation, LiquidationKind, Wallet
 
 
@@ -34,7 +34,7 @@ def modelled_pool(now: PresentPool, members: Sequence[PositionFigures], wallet: 
     Where only a move of all coins together liquidates it, its driver is the symbol that loses most in that move.
     """
     down, up = shock(now)
-    nearest = _nearest(members, down, up, past=now.excess <= 0)
+    nearest = _nearest(now, members, down, up)
     return PoolFigures(
         name=pool_name(now.pool.currency),
         currency=now.pool.currency,
@@ -59,7 +59,7 @@ def unmodelled_pool(
     currency: str, members: Sequence[PositionFigures], wallet: Wallet | None, exchange_margin_ratio: Decimal | None
 ) -> PoolFigures:
     """Return what is known of a cross pool without a model. Its positions may still have the exchange's own prices."""
-    nearest = _nearest(members, None, None, past=False)
+    nearest = _nearest_alone(members)
     return PoolFigures(
         name=pool_name(currency),
         currency=currency,
@@ -80,33 +80,33 @@ def unmodelled_pool(
     )
 
 
-def _nearest(members: Sequence[PositionFigures], down: Decimal | None, up: Decimal | None, *, past: bool) -> _Nearest:
-    if past:
-        return _Nearest(liquidation=PAST, distance=ZERO, driver=_heaviest(members))
-    moves = [move for move in (down, up) if move is not None]
-    together = min(moves, key=abs, default=None)
-    alone = min((m for m in members if m.distance is not None), key=lambda m: m.distance or ZERO, default=None)
-    if alone is not None and alone.distance is not None:
-        distance = alone.distance if together is None else min(alone.distance, abs(together))
-        return _Nearest(
-            liquidation=nearer_liquidation(alone.crossings.nearest, alone.position),
-            distance=distance,
-            driver=alone.position.contract.symbol,
-        )
-    if together is None or not members:
+def _nearest(
+    now: PresentPool, members: Sequence[PositionFigures], down: Decimal | None, up: Decimal | None
+) -> _Nearest:
+    if now.excess <= 0:
+        heaviest = max(now.legs, key=lambda one: one.notional * one.settle_price, default=None)
+        driver = None if heaviest is None else heaviest.leg.contract.symbol
+        return _Nearest(liquidation=PAST, distance=ZERO, driver=driver)
+    alone = _nearest_alone(members)
+    together = min([move for move in (down, up) if move is not None], key=abs, default=None)
+    if together is None or not now.legs:
+        return alone
+    if alone.distance is not None:
+        return replace(alone, distance=min(alone.distance, abs(together)))
+    loser = min(now.legs, key=lambda one: now.gain(one, EVERY_COIN, 1 + together)).leg
+    at = Liquidation(kind=LiquidationKind.AT, price=finished(loser.mark_price * (1 + together)))
+    return _Nearest(liquidation=at, distance=abs(together), driver=loser.contract.symbol)
+
+
+def _nearest_alone(members: Sequence[PositionFigures]) -> _Nearest:
+    """Return what one coin alone does. NONE: no position knows a price."""
+    near = [(member.distance, index) for index, member in enumerate(members) if member.distance is not None]
+    if not near:
         return _Nearest(liquidation=NONE, distance=None, driver=None)
-    loser = min(members, key=lambda member: _gain(member, together))
-    price = finished(loser.position.mark_price * (1 + together))
-    at = Liquidation(kind=LiquidationKind.AT, price=price)
-    return _Nearest(liquidation=at, distance=abs(together), driver=loser.position.contract.symbol)
-
-
-def _gain(member: PositionFigures, move: Decimal) -> Decimal:
-    position = member.position
-    price = position.mark_price * (1 + move)
-    return member.notional * move if price <= 0 else gain_between(position, position.mark_price, price)
-
-
-def _heaviest(members: Sequence[PositionFigures]) -> str | None:
-    heaviest = max(members, key=lambda member: member.notional, default=None)
-    return None if heaviest is None else heaviest.position.contract.symbol
+    distance, index = min(near)
+    nearest = members[index]
+    return _Nearest(
+        liquidation=nearer_liquidation(nearest.crossings.nearest, nearest.position),
+        distance=distance,
+        driver=nearest.position.contract.symbol,
+    )

@@ -66,13 +66,7 @@ class Curve(NamedTuple):
         is_concave = slope >= 0 and all(bend.is_concave for bend in bends)
         if is_concave and slope + sum([bend.slope_above for bend in bends]) >= 0:
             return None  # It bends down only, and rises even at the end.
-        for place, changed in _grouped(_merged([bend.above() for bend in bends])):
-            if slope < 0 and (root := -constant / slope) <= place:
-                return root
-            constant, slope = constant + changed.constant, slope + changed.slope
-            if constant + slope * place <= 0:  # It jumped below: no line has a root here, yet here it ends.
-                return place
-        return -constant / slope if slope < 0 else None
+        return _fall_above(constant, slope, [bend.above() for bend in bends])
 
     def fall_below(self) -> Decimal | None:
         """Return the greatest variable from 1 down to 0 at which, or just below which, the curve is at most zero.
@@ -83,17 +77,15 @@ class Curve(NamedTuple):
         is_concave = all(bend.is_concave for bend in bends)
         if is_concave and constant + sum([bend.constant_below for bend in bends]) > 0:
             return None  # It bends down only, and is above zero at both ends.
-        for place, changed in _grouped(_merged([bend.below() for bend in bends], reverse=True)):
-            if slope > 0 and (root := -constant / slope) >= place:
-                return root
-            constant, slope = constant + changed.constant, slope + changed.slope
-            if constant + slope * place <= 0:
-                return place
-        return root if slope > 0 and (root := -constant / slope) >= 0 else None
+        return _fall_below(constant, slope, [bend.below() for bend in bends])
 
-    def turned(self) -> "Curve":
-        """Return the curve with its sign turned, to be asked where it rises to zero."""
-        return Curve(-self.constant, -self.slope, tuple(_Turned(bend) for bend in self.bends))
+    def rise_above(self) -> Decimal | None:
+        """Return the least variable above 1 at which the curve is at least zero. It must be below zero at 1."""
+        return _fall_above(-self.constant, -self.slope, [_turned(bend.above()) for bend in self.bends])
+
+    def rise_below(self) -> Decimal | None:
+        """Return the greatest variable from 1 down to 0 at which the curve is at least zero. It must be below at 1."""
+        return _fall_below(-self.constant, -self.slope, [_turned(bend.below()) for bend in self.bends])
 
     def lowest_between(self, lower: Decimal, upper: Decimal) -> "Lowest":
         """Return the infimum between two variables, both excluded. 1 lies between them; `upper` may be infinite."""
@@ -117,34 +109,35 @@ class Curve(NamedTuple):
         return min(lowest, _limit(constant, slope, lower), key=_rank)
 
 
-class _Turned:
-    """A bend with its sign turned. It bends up, so that nothing is known without going along."""
-
-    is_concave = False
-
-    def __init__(self, bend: Bend) -> None:
-        self._bend = bend
-
-    @property
-    def constant_below(self) -> Decimal:
-        return -self._bend.constant_below
-
-    @property
-    def slope_above(self) -> Decimal:
-        return -self._bend.slope_above
-
-    def above(self) -> Iterator[Change]:
-        return (Change(place, -constant, -slope) for place, constant, slope in self._bend.above())
-
-    def below(self) -> Iterator[Change]:
-        return (Change(place, -constant, -slope) for place, constant, slope in self._bend.below())
-
-
 class Lowest(NamedTuple):
     """The infimum of a curve on an open interval, and whether a point inside it has that value."""
 
     value: Decimal
     reached: bool
+
+
+def _fall_above(constant: Decimal, slope: Decimal, ways: list[Iterator[Change]]) -> Decimal | None:
+    for place, changed in _grouped(_merged(ways)):
+        if slope < 0 and (root := -constant / slope) <= place:
+            return root
+        constant, slope = constant + changed.constant, slope + changed.slope
+        if constant + slope * place <= 0:  # It jumped below: no line has a root here, yet here it ends.
+            return place
+    return -constant / slope if slope < 0 else None
+
+
+def _fall_below(constant: Decimal, slope: Decimal, ways: list[Iterator[Change]]) -> Decimal | None:
+    for place, changed in _grouped(_merged(ways, reverse=True)):
+        if slope > 0 and (root := -constant / slope) >= place:
+            return root
+        constant, slope = constant + changed.constant, slope + changed.slope
+        if constant + slope * place <= 0:
+            return place
+    return root if slope > 0 and (root := -constant / slope) >= 0 else None
+
+
+def _turned(changes: Iterator[Change]) -> Iterator[Change]:
+    return (Change(place, -constant, -slope) for place, constant, slope in changes)
 
 
 def _rank(lowest: Lowest) -> tuple[Decimal, bool]:

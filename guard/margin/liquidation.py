@@ -128,8 +128,9 @@ def _zeros(curve: Curve) -> Factors:
     value = curve.constant + curve.slope
     if value == 0:
         return ONE, None
-    upright = curve if value > 0 else curve.turned()
-    return upright.fall_below(), upright.fall_above()
+    if value > 0:
+        return curve.fall_below(), curve.fall_above()
+    return curve.rise_below(), curve.rise_above()
 
 
 def _inverse(factor: Decimal | None) -> Decimal | None:

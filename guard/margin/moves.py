@@ -12,20 +12,20 @@ from guard.snapshot import DOLLAR_STABLECOINS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Coins whose dollar prices are multiplied by one factor."""
+    """A coin, or all of them, whose dollar price is multiplied by a factor."""
 
-    coins: frozenset[str] | None  # None: every coin but the dollar stablecoins.
+    coin: str | None  # None: every coin but the dollar stablecoins.
 
     def takes(self, asset: str) -> bool:
-        return asset not in DOLLAR_STABLECOINS if self.coins is None else asset in self.coins
+        return asset not in DOLLAR_STABLECOINS if self.coin is None else asset == self.coin
 
     def scales(self, asset: str, currency: str) -> bool:
         """Return whether an asset's price in a pool's currency is proportional to the variable."""
         return self.takes(asset) != self.takes(currency)
 
 
-EVERY_COIN = Move(coins=None)
+EVERY_COIN = Move(coin=None)
 
 
 def one_coin(coin: str) -> Move:
-    return Move(coins=frozenset({coin}))
+    return Move(coin=coin)

@@ -42,13 +42,14 @@ class PresentLeg(NamedTuple):
 class PresentPool:
     """A pool now. Raises ValueError where a leg's settle currency has no price in the pool."""
 
-    __slots__ = ("_by_asset", "_rows", "balance", "legs", "maintenance", "pool", "ratio", "requirement")
+    __slots__ = ("_by_asset", "_rows", "_surcharged", "balance", "legs", "maintenance", "pool", "ratio", "requirement")
 
     @exact
     def __init__(self, pool: MarginPool) -> None:
         self.pool = pool
         self._rows = {row.asset: row for row in pool.collateral}
         self._by_asset: dict[str, list[PresentLeg]] | None = None
+        self._surcharged = {row.asset for row in pool.collateral if row.surcharge}
         charges = charges_of(pool.legs)
         self.legs = tuple([self._leg(leg, charge) for leg, charge in zip(pool.legs, charges, strict=True)])
         self.maintenance = pool.other_maintenance_margin
@@ -108,16 +109,14 @@ class PresentPool:
             notional, paid = size / leg.mark_price, size / leg.entry_price
         charged = paid if rule.maintenance_basis is MaintenanceBasis.ENTRY else notional
         if leg.frozen_at is not None:
-            charged = notional * leg.frozen_at / leg.mark_price
-            if contract.kind is ContractKind.INVERSE:
-                charged = size / leg.frozen_at
+            charged = size * leg.frozen_at if contract.kind is ContractKind.LINEAR else size / leg.frozen_at
         if charge.quantity != leg.quantity:
             charged = charged * charge.quantity / leg.quantity
         tier = table.index_at(charged if charge.tier_by is None else charge.tier_by)
         line = table.lines[tier]
         maintenance = charged * line.rate - line.amount
         price = surcharged = ONE
-        if contract.settle != self.pool.currency:
+        if contract.settle != self.pool.currency or contract.settle in self._surcharged:
             row = self._row(contract.settle)
             price, surcharged = row.price, row.price * (1 + row.surcharge)
         return PresentLeg(
@@ -155,18 +154,24 @@ class PresentPool:
             slope -= self._requirement_slope(one, move, bends)
         return Curve(self.excess - slope, slope, tuple(bends)), balance
 
+    def gain(self, one: PresentLeg, move: Move, factor: Decimal) -> Decimal:
+        """Return what a leg gains, in the pool's currency, when the moving prices are multiplied by a factor.
+
+        Where the pool's own currency is what moves, its value at the new prices: the factor must be positive then.
+        """
+        variable = 1 / factor if self.inverts(move) else factor
+        return self._pnl_line(one, move).slope * (variable - 1)
+
     def _moved_by(self, move: Move) -> Sequence[PresentLeg]:
         """Return the legs of which anything may be proportional to the variable."""
-        if move.coins is None or move.takes(self.pool.currency):
+        if move.coin is None or move.takes(self.pool.currency):
             return self.legs
         if self._by_asset is None:
-            self._by_asset = {}
+            self._by_asset = defaultdict(list)
             for one in self.legs:
                 for asset in {one.exposure, one.leg.contract.settle}:
-                    self._by_asset.setdefault(asset, []).append(one)
-        if len(move.coins) == 1:
-            return self._by_asset.get(next(iter(move.coins)), ())
-        return [one for one in self.legs if one.exposure in move.coins or one.leg.contract.settle in move.coins]
+                    self._by_asset[asset].append(one)
+        return self._by_asset.get(move.coin, ())
 
     def _requirement_slope(self, one: PresentLeg, move: Move, bends: list[Bend]) -> Decimal:
         currency, leg = self.pool.currency, one.leg

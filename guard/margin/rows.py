@@ -15,8 +15,7 @@ def decimal_text(value: Decimal | None) -> str | None:
     if value is None:
         return None
     text = f"{_PRINTED.plus(value):f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def position_fields(figures: PositionFigures) -> dict[str, object]:

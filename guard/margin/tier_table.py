@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
-from guard.margin.arithmetic import ZERO, exact
+from guard.margin.arithmetic import ZERO, exact, finished
 from guard.snapshot import RiskTier
 
 
@@ -42,22 +42,17 @@ class TierTable:
             rows=rows,
             lines=lines,
             floors=tuple(line.floor for line in lines),
-            is_convex=all(
-                before.rate <= line.rate and _at(before, line.floor) == _at(line, line.floor)
-                for before, line in pairwise(lines)
-            ),
+            is_convex=all(before.rate <= line.rate and _join(before, line) for before, line in pairwise(lines)),
         )
 
     def index_at(self, value: Decimal) -> int:
         """Return the line of a notional: one equal to a floor belongs to the tier above."""
         return max(0, bisect_right(self.floors, value) - 1)
 
-    def line_at(self, value: Decimal) -> TierLine:
-        return self.lines[self.index_at(value)]
 
-
-def _at(line: TierLine, value: Decimal) -> Decimal:
-    return value * line.rate - line.amount
+def _join(before: TierLine, line: TierLine) -> bool:
+    """Say whether the requirement does not jump at a floor; one that is a rounded quotient joins up to its rounding."""
+    return finished(line.amount - before.amount) == finished((line.rate - before.rate) * line.floor)
 
 
 def _lines(rows: tuple[RiskTier, ...]) -> Iterable[TierLine]:

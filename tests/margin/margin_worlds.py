@@ -1,16 +1,14 @@
-"""Made-up pools for the margin tests, and a slow judge of them that shares no line of arithmetic with the model.
+"""Contracts, tables, legs and pools for the margin tests, in a word each, and small made-up worlds for its laws.
 
-The judge counts in fractions and looks tiers up one by one at the price asked about. Walking away from the mark it
-stops at every tier floor and just beside it, so that the excess is straight between two stops; then it halves.
+Pools of every kind are made in `made_pools.py` and judged in `margin_judge.py`.
 """
 
 from decimal import Decimal
-from fractions import Fraction
 
 from hypothesis import strategies as st
 
 from guard.margin import Leg, MaintenanceBasis, MarginPool, MarginRule, TierTable
-from guard.snapshot import DOLLAR_STABLECOINS, Collateral, Contract, ContractKind, MarginMode, RiskTier, Side
+from guard.snapshot import Collateral, Contract, ContractKind, MarginMode, RiskTier, Side
 
 LINEAR_COINS = ("BTC", "ETH", "SOL")
 
@@ -154,63 +152,3 @@ def _figures(one):
     if one.contract.kind is ContractKind.LINEAR:
         return size * one.mark_price, int(one.side) * size * (one.mark_price - one.entry_price)
     return size / one.mark_price, int(one.side) * size * (1 / one.entry_price - 1 / one.mark_price)
-
-
-# The judge ---------------------------------------------------------------------------------------------------------
-
-
-def excess(pool, coins, factor):
-    """Return balance less requirement, a Fraction, when these coins' dollar prices are multiplied. None: every coin."""
-
-    def dollars(asset):
-        moves = asset not in DOLLAR_STABLECOINS if coins is None else asset in coins
-        return factor if moves else Fraction(1)
-
-    total = Fraction(pool.other_unrealized_pnl) - Fraction(pool.other_maintenance_margin)
-    for row in pool.collateral:
-        value = Fraction(row.wallet_balance) * Fraction(row.price) * dollars(row.asset) / dollars(pool.currency)
-        total += value * (1 - Fraction(row.haircut)) if value > 0 else value
-    for one in pool.legs:
-        inverse = one.contract.kind is ContractKind.INVERSE
-        price = Fraction(one.mark_price) * dollars(one.contract.base) / (1 if inverse else dollars(one.contract.settle))
-        entry, size = Fraction(one.entry_price), Fraction(one.quantity) * Fraction(one.contract.contract_size)
-        worth, paid = (size / price, size / entry) if inverse else (size * price, size * entry)
-        total += int(one.side) * ((paid - worth) if inverse else (worth - paid))
-        charged = paid if one.rule.maintenance_basis is MaintenanceBasis.ENTRY else worth
-        tier = one.tiers.rows[0]
-        for candidate in one.tiers.rows:
-            if charged >= Fraction(candidate.notional_floor):
-                tier = candidate
-        kept = charged * Fraction(tier.maintenance_margin_rate) - Fraction(tier.maintenance_amount or 0)
-        total -= max(Fraction(0), kept) + charged * Fraction(one.rule.liquidation_fee_rate)
-    return total
-
-
-def judged_factors(pool, coins):
-    """Return the factors below and above 1 at which the pool ends; None: not between a thousandth and fifty."""
-    stops = {Fraction(107, 100) ** power for power in range(-102, 58)}
-    for one in pool.legs:
-        size = Fraction(one.quantity) * Fraction(one.contract.contract_size)
-        for tier in one.tiers.rows:
-            floor, mark = Fraction(tier.notional_floor), Fraction(one.mark_price)
-            if floor:
-                edge = floor / (size * mark) if one.contract.kind is ContractKind.LINEAR else size / mark / floor
-                stops |= {edge, edge * (1 - Fraction(1, 10**12)), edge * (1 + Fraction(1, 10**12))}
-    below = sorted((stop for stop in stops if stop < 1), reverse=True)
-    return _first_end(pool, coins, below), _first_end(pool, coins, sorted(stop for stop in stops if stop > 1))
-
-
-def _first_end(pool, coins, stops):
-    alive = Fraction(1)
-    for stop in stops:
-        if excess(pool, coins, stop) <= 0:
-            dead = stop
-            for _ in range(45):
-                middle = (alive + dead) / 2
-                if excess(pool, coins, middle) <= 0:
-                    dead = middle
-                else:
-                    alive = middle
-            return dead
-        alive = stop
-    return None

@@ -1,16 +1,16 @@
 """Why did my liquidation move? The parts sum to the whole, and each is what its cause did."""
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from itertools import pairwise
 
 import margin_worlds as worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.margin import TierTable, crossings, distance_of, isolated_pool, with_margin
+from guard.margin import HaircutBasis, MarginRule, TierTable, crossings, distance_of, isolated_pool, with_margin
 from guard.margin.attribution import Cause, Look, attribute
-from guard.snapshot import LiquidationKind, Side
+from guard.snapshot import Collateral, LiquidationKind, PositionKey, Side
 
 CHANGES = st.sampled_from(["wallet", "mark", "quantity", "entry", "tiers"])
 
@@ -86,6 +86,49 @@ def test_where_there_is_no_price_on_one_side_a_part_has_no_number_and_says_from_
     assert margin.price_change is None
 
 
+def test_a_price_that_appears_has_no_number_either():
+    parts = attribute(isolated(worlds.leg(), "60000"), isolated(worlds.leg(), "5000"), margin_moved=Decimal(-55000))
+    assert {part.price_change for part in parts} == {Decimal(0), None}
+
+
+def test_each_part_changes_one_thing_of_a_pool_in_the_stated_order():
+    """Everything of a cross pool changes at once; after each part the pool is the one written here beside it."""
+    own = worlds.leg(entry="100", mark="100")
+    other = worlds.leg(worlds.contract("ETH"), side=Side.SHORT, quantity="2", entry="50", mark="50")
+    euro = Collateral(asset="EUR", wallet_balance=Decimal(10), price=Decimal(1), haircut=Decimal("0.1"))
+    before = worlds.cross_pool(own, other, wallet="40", others=(euro,))
+    grown = replace(other, quantity=Decimal(3), mark_price=Decimal(52))
+    pool = replace(before, legs=(own, grown), other_maintenance_margin=Decimal(1), other_unrealized_pnl=Decimal(-2))
+    states = [pool]
+    usdt, rows = before.collateral[0], replace(euro, wallet_balance=Decimal(-4), surcharge=Decimal("0.5"))
+    pool = replace(pool, collateral=(usdt, rows), haircut_basis=HaircutBasis.EQUITY, order_margin=Decimal(3))
+    states.append(pool)
+    ruled = replace(own, tiers=worlds.table(("0", "0.02")), rule=MarginRule(liquidation_fee_rate=Decimal("0.001")))
+    states.append(replace(pool, legs=(ruled, grown)))
+    states.append(_with_wallet(states[-1], 45))
+    states.append(replace(_with_wallet(states[-1], 43), funding_due=Decimal("0.5")))
+    sized = replace(ruled, quantity=Decimal("1.1"), entry_price=Decimal(101))
+    states.append(replace(_with_wallet(states[-1], 44), legs=(sized, grown)))
+    marked = replace(sized, mark_price=Decimal(99))
+    states.append(replace(states[-1], legs=(marked, grown)))
+    legs = [own, own, ruled, ruled, ruled, sized, marked]
+    parts = attribute(
+        Look(leg=own, pool=before),
+        Look(leg=marked, pool=states[-1]),
+        margin_moved=Decimal(5),
+        funding=Decimal(-2),
+    )
+    assert [part.cause for part in parts] == list(Cause)
+    assert [part.after for part in parts] == [crossings(*state).nearest for state in zip(states, legs, strict=True)]
+    assert len({part.after.price for part in parts[:-1]}) == 6
+    assert Look(leg=own, pool=before).key == PositionKey("BTC/USDT:USDT", Side.LONG)
+
+
+def _with_wallet(pool, balance):
+    own, *others = pool.collateral
+    return replace(pool, collateral=(replace(own, wallet_balance=Decimal(balance)), *others))
+
+
 @settings(max_examples=100, deadline=None)
 @given(worlds.isolated_worlds(), st.sets(CHANGES, min_size=1), st.integers(-3, 3))
 def test_the_parts_sum_to_the_whole_and_the_last_state_is_the_one_after(world, changed, moved):
@@ -112,14 +155,16 @@ def test_the_parts_sum_to_the_whole_and_the_last_state_is_the_one_after(world, c
     assert parts[-1].after == crossings(now.pool, after).nearest
     for one, following in pairwise(parts):
         assert one.after == following.before
-    changes = [part.price_change for part in parts]
-    if None not in changes:
-        assert abs(sum(changes) - (parts[-1].after.price - parts[0].before.price)) < Decimal("1e-25")
-    distances = [part.distance_change for part in parts]
-    if None not in distances:
-        whole = distance_of(crossings(now.pool, after), after.mark_price)
-        whole -= distance_of(crossings(before.pool, leg), leg.mark_price)
-        assert abs(sum(distances) - whole) < Decimal("1e-25")
+    with localcontext() as context:
+        context.prec = 60  # The sum is the test's own, and the parts have 50 digits.
+        changes = [part.price_change for part in parts]
+        if None not in changes:
+            assert abs(sum(changes) - (parts[-1].after.price - parts[0].before.price)) < Decimal("1e-25")
+        distances = [part.distance_change for part in parts]
+        if None not in distances:
+            whole = distance_of(crossings(now.pool, after), after.mark_price)
+            whole -= distance_of(crossings(before.pool, leg), leg.mark_price)
+            assert abs(sum(distances) - whole) < Decimal("1e-25")
 
 
 @settings(max_examples=50, deadline=None)
