@@ -13,7 +13,7 @@ from guard.config.settings import Settings
 from guard.daemon.look import Look, Looker
 from guard.daemon.report import SCHEMA_VERSION
 from guard.errors import KeysRefused, VenueUnavailable
-from guard.margin import Book, book_of
+from guard.margin.books import Book, book_of
 from guard.snapshot import Gap
 
 

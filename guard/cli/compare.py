@@ -19,7 +19,7 @@ from guard.cli.screen import Screen
 from guard.cli.tables import NOT_KNOWN, UNSEEN
 from guard.cli.usage import refuse_usage
 from guard.config.account_file import read_account_file
-from guard.margin import Book, Comparison, Stand, Variant, compare
+from guard.margin.books import Book, Comparison, Stand, Variant, compare
 from guard.notify import wording
 from guard.policy.phrases import short_name
 from guard.snapshot import MarginMode

@@ -4,15 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from guard.cli.compare_texts import advice, reason_text
-from guard.margin import (
-    Comparison,
-    PoolState,
-    Stand,
-    Variant,
-    decimal_text,
-    pool_fields,
-    position_fields,
-)
+from guard.margin import decimal_text, pool_fields, position_fields
+from guard.margin.books import Comparison, PoolState, Stand, Variant
 
 VARIANTS = ("as_is", "isolated", "cross")
 # What holds of a position in every mode, and what the mode decides.

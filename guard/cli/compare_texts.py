@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from guard.margin import Comparison, Hedge, Holding, MarginSource, PoolState, Reason, ReasonKind, Stand, Variant
+from guard.margin.books import Comparison, Hedge, Holding, MarginSource, PoolState, Reason, ReasonKind, Stand, Variant
 from guard.notify import wording
 from guard.policy.phrases import short_name
 from guard.snapshot import Liquidation, LiquidationKind, MarginMode

@@ -19,7 +19,7 @@ from guard.config.quantities import duration
 from guard.journal import Journal
 from guard.journal.looks import KeptLook
 from guard.margin import decimal_text, distance_of
-from guard.margin.attribution import Look, Part, attribute
+from guard.margin.books.attribution import Look, Part, attribute
 from guard.margin.liquidation import crossings
 from guard.notify import wording
 from guard.snapshot import MarginMode, PositionKey

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from guard.config.problems import did_you_mean, printable, shortened
-from guard.margin import Order
+from guard.margin.books import Order
 from guard.snapshot import MarginMode, Side
 
 GRAMMAR = (

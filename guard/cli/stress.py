@@ -18,7 +18,7 @@ from guard.config.account_file import read_account_file
 from guard.config.scenarios import Scenario, read_scenarios, scenario, share
 from guard.daemon.look import Look, Looker
 from guard.errors import KeysRefused, VenueUnavailable
-from guard.margin import Book, assets_of, book_of, market_ends, pool_end_fields, stress, stress_fields
+from guard.margin.books import Book, assets_of, book_of, market_ends, pool_end_fields, stress, stress_fields
 
 LADDER = ("-5%", "-10%", "-15%", "-20%", "-30%", "-50%", "+5%", "+10%", "+20%", "+50%")
 HALFWAY = Decimal("0.5")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from guard.cli.plot import StressCurve, draw_stress
 from guard.cli.stress_words import pool_name
-from guard.margin import Book, market_ends, market_ratios, pool_end_fields
+from guard.margin.books import Book, market_ends, market_ratios, pool_end_fields
 
 # Every half percent up to a doubling, and coarser up to where ends are searched; the picture shows what its ends need.
 MOVES = tuple(Decimal(half) / 200 for half in (*range(-199, 200), *range(200, 2001, 10)))

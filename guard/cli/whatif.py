@@ -18,7 +18,7 @@ from guard.config.account_tables import symbol_parts
 from guard.config.problems import printable
 from guard.config.settings import Settings
 from guard.daemon.look import Looker
-from guard.margin import Book, Market, Order, Outcome, RefusalKind, market_of, what_if
+from guard.margin.books import Book, Market, Order, Outcome, RefusalKind, market_of, what_if
 
 
 def run_whatif(words: str, file: Path | None, config: Path | None, *, account: str | None, as_json: bool) -> None:

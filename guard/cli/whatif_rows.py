@@ -6,17 +6,8 @@ from decimal import Decimal
 from guard.cli.books import gap_rows
 from guard.cli.compare_rows import pool_row
 from guard.cli.whatif_texts import notes, refusal_text, shift_text
-from guard.margin import (
-    Book,
-    Order,
-    Outcome,
-    PoolState,
-    PositionFigures,
-    RefusalKind,
-    decimal_text,
-    position_fields,
-    shifts,
-)
+from guard.margin import PositionFigures, decimal_text, position_fields
+from guard.margin.books import Book, Order, Outcome, PoolState, RefusalKind, shifts
 from guard.snapshot import MarginMode, PositionKey
 
 Rows = dict[str, object]

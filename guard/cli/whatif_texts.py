@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from guard.margin import Effect, Order, Outcome, PositionFigures, Refusal, RefusalKind, Shift
+from guard.margin import PositionFigures
+from guard.margin.books import Effect, Order, Outcome, Refusal, RefusalKind, Shift
 from guard.notify import wording
 from guard.policy.phrases import short_name
 from guard.snapshot import ContractKind, LiquidationKind, MarginMode, PositionKey, Side

@@ -10,7 +10,8 @@ from rich.text import Text
 from guard.cli.tables import NOT_KNOWN, UNSEEN
 from guard.cli.whatif_rows import pool_pairs
 from guard.cli.whatif_texts import notes, refusal_text, shift_text, understood
-from guard.margin import Book, Order, Outcome, PoolState, PositionFigures, shifts
+from guard.margin import PositionFigures
+from guard.margin.books import Book, Order, Outcome, PoolState, shifts
 from guard.notify import wording
 from guard.policy.phrases import short_name
 from guard.snapshot import LiquidationKind

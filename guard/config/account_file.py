@@ -23,21 +23,18 @@ from guard.config.document import read_document
 from guard.config.problems import Path, Place, Problems, did_you_mean, dotted, shown
 from guard.errors import ConfigError
 from guard.margin import (
-    Book,
     HaircutBasis,
     HedgeNetting,
-    Holding,
     Leg,
     MaintenanceBasis,
     MarginPool,
     MarginRule,
     TierBasis,
-    cross_book_pool,
-    isolated_book_pool,
     isolated_pool,
     leg_of,
     obstacle_of,
 )
+from guard.margin.books import Book, Holding, cross_book_pool, isolated_book_pool
 from guard.snapshot import (
     Collateral,
     Contract,

@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from guard.config.document import Document, read_document
 from guard.config.problems import Path, Place, Problems, shown
 from guard.errors import ConfigError
-from guard.margin import Shock
+from guard.margin.books import Shock
 
 MARKET = "market"
 HIGHEST = Decimal(10_000)  # As a fraction: beyond it a slip of the finger is likelier than a market.

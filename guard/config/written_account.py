@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from guard.margin import Book, BookPool, Holding
+from guard.margin.books import Book, BookPool, Holding
 from guard.snapshot import Collateral, RiskTier
 
 

@@ -15,7 +15,7 @@ from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal import Journal
-from guard.margin import Market
+from guard.margin.books import Market
 from guard.outlook import without_candles
 from guard.policy.decide import decide
 from guard.policy.decision import Decision

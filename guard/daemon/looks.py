@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from guard.config.written_account import accounts_of_book
 from guard.journal import Journal
-from guard.margin import AccountAssessment, PositionFigures, book_of
+from guard.margin import AccountAssessment, PositionFigures
+from guard.margin.books import book_of
 from guard.snapshot import PositionKey
 
 KEPT_EVERY = timedelta(hours=1)

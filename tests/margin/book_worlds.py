@@ -7,7 +7,8 @@ from fractions import Fraction
 from hypothesis import strategies as st
 from margin_worlds import cross_worlds, isolated_worlds, leg
 
-from guard.margin import Book, Holding, MarginPool, cross_book_pool, isolated_book_pool, isolated_pool
+from guard.margin import MarginPool, isolated_pool
+from guard.margin.books import Book, Holding, cross_book_pool, isolated_book_pool
 from guard.snapshot import Collateral, Liquidation, LiquidationKind, MarginMode, Position
 
 

@@ -9,15 +9,8 @@ from fractions import Fraction
 
 from margin_worlds import cross_pool
 
-from guard.margin import (
-    Book,
-    BookPool,
-    Holding,
-    MaintenanceBasis,
-    cross_book_pool,
-    isolated_book_pool,
-    isolated_pool,
-)
+from guard.margin import MaintenanceBasis, isolated_pool
+from guard.margin.books import Book, BookPool, Holding, cross_book_pool, isolated_book_pool
 from guard.snapshot import ContractKind, Liquidation, LiquidationKind, MarginMode, Position
 
 

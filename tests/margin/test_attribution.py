@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.margin import HaircutBasis, MarginRule, TierTable, crossings, distance_of, isolated_pool, with_margin
-from guard.margin.attribution import Cause, Look, attribute
+from guard.margin.books.attribution import Cause, Look, attribute
 from guard.snapshot import Collateral, LiquidationKind, PositionKey, Side
 
 CHANGES = st.sampled_from(["wallet", "mark", "quantity", "entry", "tiers"])

@@ -8,7 +8,7 @@ from book_worlds import alone, book, books, holding, money, wallet_pool
 from hypothesis import given
 from margin_worlds import contract, table
 
-from guard.margin import Book, MarginSource, ReasonKind, compare, cross_book_pool
+from guard.margin.books import Book, MarginSource, ReasonKind, compare, cross_book_pool
 from guard.snapshot import Collateral, Gap, LiquidationKind, PositionKey, Side
 
 ETH = contract("ETH")

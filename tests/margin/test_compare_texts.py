@@ -8,7 +8,8 @@ from margin_worlds import contract, table
 
 from guard.cli.compare_texts import advice, aims, assumptions
 from guard.cli.whatif_texts import notes, refusal_text, shift_text, understood
-from guard.margin import Book, Effect, MarginRule, Market, Order, compare, market_of, shifts, what_if
+from guard.margin import MarginRule
+from guard.margin.books import Book, Effect, Market, Order, compare, market_of, shifts, what_if
 from guard.snapshot import MarginMode, Side
 
 ETH = contract("ETH")

@@ -9,16 +9,8 @@ from made_pools import source_of
 from margin_worlds import contract, cross_pool, leg, table
 from test_assessment import NOW, judge, position, snapshot, wallet
 
-from guard.margin import (
-    Holding,
-    PresentPool,
-    assess,
-    book_of,
-    cross_book_pool,
-    isolated_book_pool,
-    isolated_pool,
-    obstacle_of,
-)
+from guard.margin import PresentPool, assess, isolated_pool, obstacle_of
+from guard.margin.books import Holding, book_of, cross_book_pool, isolated_book_pool
 from guard.snapshot import MarginMode
 
 

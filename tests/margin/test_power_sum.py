@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.margin.power_sum import PowerSum
+from guard.margin.books.power_sum import PowerSum
 
 
 def power_sum(**terms):

@@ -8,7 +8,8 @@ import pytest
 from margin_worlds import contract, leg, table
 from stress_worlds import book, cross, isolated, names
 
-from guard.margin import Fate, HaircutBasis, Shock, TierBasis, market_ends, market_ratios, stress
+from guard.margin import HaircutBasis, TierBasis
+from guard.margin.books import Fate, Shock, market_ends, market_ratios, stress
 from guard.snapshot import Collateral, HaircutTier, Side
 
 BTC, ETH, SOL = contract("BTC"), contract("ETH"), contract("SOL")

@@ -9,17 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stress_worlds import book, crossed, excess, isolated, judged_way
 
-from guard.margin import (
-    Fate,
-    Shock,
-    crossings,
-    isolated_pool,
-    margin_balance,
-    market_ends,
-    pool_requirement,
-    shock,
-    stress,
-)
+from guard.margin import crossings, isolated_pool, margin_balance, pool_requirement, shock
+from guard.margin.books import Fate, Shock, market_ends, stress
 from guard.snapshot import DOLLAR_STABLECOINS, LiquidationKind
 
 quick = settings(max_examples=150, deadline=None)

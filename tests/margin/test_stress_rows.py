@@ -5,7 +5,7 @@ from decimal import Decimal
 from margin_worlds import contract, leg
 from stress_worlds import book, cross, isolated
 
-from guard.margin import Shock, market_ends, pool_end_fields, stress, stress_fields
+from guard.margin.books import Shock, market_ends, pool_end_fields, stress, stress_fields
 from guard.snapshot import Side
 
 BTC, ETH = contract("BTC"), contract("ETH")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from margin_worlds import contract, table
 
-from guard.margin import Book, Effect, MarginRule, Market, Order, RefusalKind, market_of, shifts, what_if
+from guard.margin import MarginRule
+from guard.margin.books import Book, Effect, Market, Order, RefusalKind, market_of, shifts, what_if
 from guard.snapshot import Collateral, Gap, Liquidation, LiquidationKind, MarginMode, PositionKey, Side
 
 BTC, ETH = contract(), contract("ETH")

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 
 from guard.config.account_file import read_account_text
 from guard.config.written_account import accounts_of_book
-from guard.margin import Book, Holding, cross_book_pool, crossings, isolated_book_pool, isolated_pool, shock
+from guard.margin import crossings, isolated_pool, shock
+from guard.margin.books import Book, Holding, cross_book_pool, isolated_book_pool
 from guard.snapshot import Liquidation, LiquidationKind, MarginMode, Position
 
 

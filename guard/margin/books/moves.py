@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from guard.margin.arithmetic import ONE, ZERO, exact
-from guard.margin.book import Book, BookPool, Holding, cross_book_pool, isolated_book_pool
+from guard.margin.books.book import Book, BookPool, Holding, cross_book_pool, isolated_book_pool
 from guard.margin.cross import pool_name
 from guard.margin.liquidation import UNKNOWN
 from guard.margin.pool import MarginPool

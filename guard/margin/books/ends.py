@@ -14,12 +14,12 @@ from typing import NamedTuple, Protocol
 
 from guard.margin.arithmetic import ONE, ZERO, exact
 from guard.margin.bends import Band, bands_of
+from guard.margin.books.power_sum import PowerSum
+from guard.margin.books.shock_path import Path
 from guard.margin.pool import HaircutBasis, MarginPool
-from guard.margin.power_sum import PowerSum
 from guard.margin.present import PresentLeg, PresentPool, counted_value
 from guard.margin.requirement import at_prices
 from guard.margin.rule import MaintenanceBasis
-from guard.margin.shock_path import Path
 from guard.snapshot import Collateral
 
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 from guard.margin.arithmetic import ONE, ZERO, exact, finished
-from guard.margin.book import BookPool
-from guard.margin.ends import pool_on_way
+from guard.margin.books.book import BookPool
+from guard.margin.books.ends import pool_on_way
+from guard.margin.books.shock_path import Path
+from guard.margin.books.stress_report import Closure
 from guard.margin.pool import MarginPool
 from guard.margin.present import PresentPool
-from guard.margin.shock_path import Path
-from guard.margin.stress_report import Closure
 from guard.snapshot import Collateral, MarginMode
 
 

@@ -17,15 +17,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 from guard.margin.arithmetic import ZERO, exact, finished
-from guard.margin.book import Book, BookPool, Holding
-from guard.margin.book_figures import PoolState, states_of
-from guard.margin.book_moves import as_isolated, missing_from, unstated
+from guard.margin.books.book import Book, BookPool, Holding
+from guard.margin.books.figures import PoolState, states_of
+from guard.margin.books.moves import as_isolated, missing_from, unstated
+from guard.margin.books.order import Effect, Market, Order, Outcome, Refusal, RefusalKind, Shift, Terms
+from guard.margin.books.till import Till
 from guard.margin.figures import PositionFigures
 from guard.margin.liquidation import UNKNOWN
-from guard.margin.order import Effect, Market, Order, Outcome, Refusal, RefusalKind, Shift, Terms
 from guard.margin.pool import Leg
 from guard.margin.requirement import contract_value, gain_between
-from guard.margin.till import Till
 from guard.snapshot import ContractKind, MarginMode, Position, PositionKey, Side
 
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from guard.margin.arithmetic import ONE, ZERO
-from guard.margin.book import Book
-from guard.margin.power_sum import PowerSum
+from guard.margin.books.book import Book
+from guard.margin.books.power_sum import PowerSum
 from guard.snapshot import DOLLAR_STABLECOINS
 
 DOLLARS = "USD"  # What prices are counted in: it cannot move.

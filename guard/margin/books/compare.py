@@ -20,9 +20,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from guard.margin.arithmetic import ZERO, exact, finished
-from guard.margin.book import Book, BookPool, Holding
-from guard.margin.book_figures import PoolState, state_of
-from guard.margin.book_moves import (
+from guard.margin.books.book import Book, BookPool, Holding
+from guard.margin.books.figures import PoolState, state_of
+from guard.margin.books.moves import (
     as_cross,
     as_isolated,
     cross_index,

@@ -14,15 +14,15 @@ from itertools import zip_longest
 
 from guard.margin.added_margin import distance_of
 from guard.margin.arithmetic import ONE, ZERO, exact, finished
-from guard.margin.auto_deleveraging import deleveraged
-from guard.margin.book import Book, BookPool
-from guard.margin.ends import assets_of, pool_on_way, way_to_end
+from guard.margin.books.auto_deleveraging import deleveraged
+from guard.margin.books.book import Book, BookPool
+from guard.margin.books.ends import assets_of, pool_on_way, way_to_end
+from guard.margin.books.shock_path import Path, Shock, betas_of
+from guard.margin.books.stress_report import Closure, Death, Fate, MarketEnds, PoolOutcome, StressReport
 from guard.margin.liquidation import crossings
 from guard.margin.liquidation import shock as market_shock
 from guard.margin.pool import HaircutBasis, MarginPool
 from guard.margin.present import PresentPool, counted_value
-from guard.margin.shock_path import Path, Shock, betas_of
-from guard.margin.stress_report import Closure, Death, Fate, MarketEnds, PoolOutcome, StressReport
 from guard.snapshot import DOLLAR_STABLECOINS, ContractKind, PositionKey
 
 LOWEST_CURVED = Decimal("-0.999")  # How far down a market with betas is searched: a price of 0 is not on its path.

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from guard.margin.book import BookPool
+from guard.margin.books.book import BookPool
+from guard.margin.books.stress_report import Closure, Death, MarketEnds, PoolOutcome, StressReport
 from guard.margin.rows import decimal_text
-from guard.margin.stress_report import Closure, Death, MarketEnds, PoolOutcome, StressReport
 from guard.snapshot import MarginMode
 
 

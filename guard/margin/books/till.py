@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from guard.margin.arithmetic import ZERO
-from guard.margin.book import BookPool, Holding
-from guard.margin.book_moves import as_isolated, cross_index, empty_cross_pool, own_balance, paid, with_holdings
+from guard.margin.books.book import BookPool, Holding
+from guard.margin.books.moves import as_isolated, cross_index, empty_cross_pool, own_balance, paid, with_holdings
 from guard.margin.present import PresentPool
 from guard.snapshot import PositionKey
 

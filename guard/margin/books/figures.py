@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from guard.margin.arithmetic import ZERO, exact
 from guard.margin.assess import cross_figures
-from guard.margin.book import Book, BookPool
+from guard.margin.books.book import Book, BookPool
 from guard.margin.cross import modelled_pool
 from guard.margin.figures import PoolFigures, PositionFigures
 from guard.margin.position import isolated_position

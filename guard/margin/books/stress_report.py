@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from guard.margin.shock_path import Shock
+from guard.margin.books.shock_path import Shock
 from guard.snapshot import PositionKey
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from guard.margin.arithmetic import ZERO
-from guard.margin.book import Book
-from guard.margin.book_figures import PoolState
+from guard.margin.books.book import Book
+from guard.margin.books.figures import PoolState
 from guard.margin.figures import PositionFigures
 from guard.margin.rule import MarginRule
 from guard.margin.tier_table import TierTable
