@@ -134,5 +134,6 @@ def test_no_end_on_a_curved_path_is_overlooked(pool, move, data):
     for step in range(50):
         assert excess_at((Decimal(1) if end is None else end) * step / 50) > 0 or end == 0
     if end is not None and end > 0:
-        assert excess_at(end * (1 - Decimal("1e-15"))) > 0
-        assert end == 1 or excess_at(min(Decimal(1), end * (1 + Decimal("1e-15")))) <= 0
+        aside = Decimal("1e-22") / abs(move)  # Ends are found to 1e-24 of the market's price.
+        assert excess_at(max(Decimal(0), end - aside)) > 0
+        assert end == 1 or excess_at(min(Decimal(1), end + aside)) <= 0
