@@ -1,12 +1,9 @@
-"""Books for the stress tests in a word each, and a slow judge of where a pool ends on a straight path.
-
-The judge counts in fractions, looks tiers up one by one at the prices asked about, and walks: it stops at every tier
-floor and just beside it, so that the excess is straight between two stops, and halves where it finds an end.
-"""
+"""Books for the stress tests in a word each, and the slow judge of margin pools on its way to any moves of coins."""
 
 from decimal import Decimal
 from fractions import Fraction
 
+import margin_judge as judge
 from margin_worlds import cross_pool
 
 from guard.margin import MaintenanceBasis, isolated_pool
@@ -58,59 +55,64 @@ def names(keys):
 # The judge ---------------------------------------------------------------------------------------------------------
 
 
-def excess(pool, price):
-    """Return balance less requirement as a Fraction. `price` tells what an asset costs against now, in dollars."""
-    total = Fraction(0)
-    for row in pool.collateral:
-        value = Fraction(row.wallet_balance) * Fraction(row.price) * price(row.asset) / price(pool.currency)
-        total += value * (1 - Fraction(row.haircut)) if value > 0 else value
-    for one in pool.legs:
-        inverse = one.contract.kind is ContractKind.INVERSE
-        quoted_in = 1 if inverse else price(one.contract.settle)
-        at = Fraction(one.mark_price) * price(one.contract.base) / quoted_in
-        entry, size = Fraction(one.entry_price), Fraction(one.quantity) * Fraction(one.contract.contract_size)
-        worth, paid = (size / at, size / entry) if inverse else (size * at, size * entry)
-        total += int(one.side) * ((paid - worth) if inverse else (worth - paid))
-        charged = paid if one.rule.maintenance_basis is MaintenanceBasis.ENTRY else worth
-        tier = [row for row in one.tiers.rows if charged >= Fraction(row.notional_floor)][-1]
-        kept = charged * Fraction(tier.maintenance_margin_rate) - Fraction(tier.maintenance_amount or 0)
-        total -= max(Fraction(0), kept) + charged * Fraction(one.rule.liquidation_fee_rate)
-    return total
+def moved(moves, way):
+    """Return what one unit of an asset is worth against now, so far on a straight way to these moves."""
+    return lambda asset: 1 + Fraction(moves.get(asset, 0)) * way
+
+
+def excess(pool, moves, way):
+    """Return balance less requirement in dollars, a Fraction, so far on the way."""
+    prices = moved(moves, way)
+    return judge.balance(pool, prices) - judge.requirement(pool, prices)
 
 
 def judged_way(pool, moves):
-    """Return how much of the way to these moves by coin is gone when the pool ends. None: it arrives."""
+    """Return how much of a straight way to these moves is gone when the pool ends, exactly. None: it arrives.
 
-    def worth(way):
-        return excess(pool, lambda asset: 1 + Fraction(moves.get(asset, 0)) * way)
-
-    alive = Fraction(0)
-    for stop in _stops(pool, moves):
-        if worth(stop) > 0:
-            alive = stop
-            continue
-        dead = stop
-        while alive < dead and dead - alive > Fraction(1, 10**16):
-            middle = (alive + dead) / 2
-            alive, dead = (alive, middle) if worth(middle) <= 0 else (middle, dead)
-        return dead
+    Between two places at which a tier or a slice changes the excess in dollars is straight, and the judge draws it.
+    """
+    near = Fraction(0)
+    if excess(pool, moves, near) <= 0:
+        return near
+    for far in (*_stops(pool, moves), Fraction(1)):
+        one, other = (2 * near + far) / 3, (near + 2 * far) / 3
+        slope = (excess(pool, moves, other) - excess(pool, moves, one)) / (other - one)
+        constant = excess(pool, moves, one) - slope * one
+        if constant + slope * near <= 0:
+            return near
+        if slope < 0 and -constant / slope <= far:
+            return -constant / slope
+        if excess(pool, moves, far) <= 0:
+            return far
+        near = far
     return None
 
 
 def _stops(pool, moves):
-    stops = {Fraction(step, 40) for step in range(41)}
+    """Return every place on the way, ascending, at which a tier or a slice may change."""
+    stops, now = set(), moved(moves, 0)
     for one in pool.legs:
-        inverse = one.contract.kind is ContractKind.INVERSE
-        speed, settle_speed = (Fraction(moves.get(asset, 0)) for asset in (one.contract.base, one.contract.settle))
-        size = Fraction(one.quantity) * Fraction(one.contract.contract_size)
-        now = size / Fraction(one.mark_price) if inverse else size * Fraction(one.mark_price)
-        for row in one.tiers.rows:
-            ratio = Fraction(row.notional_floor) / now
-            if inverse:  # Its notional falls as one over the price.
-                rise, slope = ratio and 1 / ratio - 1, speed
-            else:
-                rise, slope = ratio - 1, speed - ratio * settle_speed
-            if slope:
-                place, beside = rise / slope, Fraction(1, 10**14)
-                stops |= {place - beside, place, place + beside}
-    return sorted(stop for stop in stops if 0 <= stop <= 1)
+        charged = judge._charged(pool, one, now)
+        if one.rule.maintenance_basis is not MaintenanceBasis.MARK or not charged:
+            continue
+        base, settle = (Fraction(moves.get(asset, 0)) for asset in (one.contract.base, one.contract.settle))
+        for edge in _edges(one.tiers):
+            share = edge / charged
+            if one.contract.kind is ContractKind.INVERSE:  # Its notional falls as one over the price.
+                stops |= {(1 / share - 1) / base} if base else set()
+            elif base != share * settle:
+                stops.add((share - 1) / (base - share * settle))
+    for row in pool.collateral:
+        for floor in (Fraction(0), *(Fraction(tier.balance_floor) for tier in row.haircut_tiers)):
+            before, after = (judge._above(pool, row, floor, moved(moves, way)) for way in (0, 1))
+            if after != before:
+                stops.add(before / (before - after))
+    return sorted(stop for stop in stops if 0 < stop < 1)
+
+
+def _edges(tiers):
+    """Return the notionals, all above zero, at which a table's line changes: its floors, and where it leaves zero."""
+    for row in tiers.rows:
+        yield from [Fraction(row.notional_floor)] if row.notional_floor else []
+        if row.maintenance_amount and row.maintenance_margin_rate:
+            yield Fraction(row.maintenance_amount) / Fraction(row.maintenance_margin_rate)
