@@ -10,14 +10,13 @@ from typing import Any
 
 import typer
 
-from guard.cli.books import settings_for
+from guard.cli.books import raise_if_none_read, settings_for
 from guard.cli.screen import Screen
 from guard.cli.stress_tables import StressView
 from guard.config import Settings
 from guard.config.account_file import read_account_file
 from guard.config.scenarios import Scenario, read_scenarios, scenario, share
 from guard.daemon.look import Look, Looker
-from guard.errors import KeysRefused, VenueUnavailable
 from guard.margin.books import Book, assets_of, book_of, market_ends, pool_end_fields, stress, stress_fields
 
 LADDER = ("-5%", "-10%", "-15%", "-20%", "-30%", "-50%", "+5%", "+10%", "+20%", "+50%")
@@ -53,8 +52,7 @@ class _Questions:
 def run_stress(options: StressOptions) -> None:
     """Print what the scenarios do to an account file or to the live accounts.
 
-    Raises ConfigError for a bad file; VenueUnavailable or KeysRefused, after all others are printed, for an account
-    that could not be read.
+    Raises ConfigError for a bad file; VenueUnavailable or KeysRefused when no live account at all could be read.
     """
     questions = _questions(options)
     if options.file is None:
@@ -136,10 +134,7 @@ def _stress_live(options: StressOptions, questions: _Questions) -> None:
     else:
         _show(accounts, questions)
     _draw(options, books)
-    failures = [look.failure for look in looks.values() if look.failure is not None]
-    if failures:
-        refused = next((failure for failure in failures if isinstance(failure, KeysRefused)), None)
-        raise refused or VenueUnavailable("; ".join(str(failure) for failure in failures))
+    raise_if_none_read(looks)
 
 
 async def _look(settings: Settings) -> tuple[Mapping[str, Look], Mapping[str, Any]]:
