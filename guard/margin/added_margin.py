@@ -21,14 +21,17 @@ _HAIR = Decimal("1e-30")
 
 
 @exact
-def with_margin(pool: MarginPool, extra: Decimal) -> MarginPool:
-    """Return the pool as it is with `extra` more of its own currency (negative: with less)."""
-    rows = pool.collateral
-    if all(row.asset != pool.currency for row in rows):
-        rows = (*rows, Collateral(asset=pool.currency, wallet_balance=ZERO, price=ONE, haircut=ZERO))
-    index = next(index for index, row in enumerate(rows) if row.asset == pool.currency)
-    added = replace(rows[index], wallet_balance=rows[index].wallet_balance + extra)
-    return replace(pool, collateral=(*rows[:index], added, *rows[index + 1 :]))
+def with_margin(pool: MarginPool, extra: Decimal, asset: str | None = None) -> MarginPool:
+    """Return the pool as it is with `extra` more in its wallet of an asset (negative: less). None: of its own currency.
+
+    Another asset has a row already, for only that states its price.
+    """
+    asset, rows = asset or pool.currency, pool.collateral
+    if all(row.asset != asset for row in rows):
+        assert asset == pool.currency
+        rows = (*rows, Collateral(asset=asset, wallet_balance=ZERO, price=ONE, haircut=ZERO))
+    changed = (replace(row, wallet_balance=row.wallet_balance + extra) if row.asset == asset else row for row in rows)
+    return replace(pool, collateral=tuple(changed))
 
 
 def liquidation_with_margin(pool: MarginPool, leg: Leg, extra: Decimal) -> Crossings:

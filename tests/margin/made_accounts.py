@@ -5,39 +5,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from made_pools import any_pool, between, plain_pool_of_one
+from margin_worlds import position_of
 
 from guard.margin import MaintenanceBasis, MarginRule
 from guard.snapshot import (
     AccountSnapshot,
     AssetMode,
-    Liquidation,
-    LiquidationKind,
-    MarginMode,
     Mark,
-    Position,
     Wallet,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def position_of(leg, wallet=None):
-    """Return the position that a leg is the model of. `wallet` None: it leans on the cross wallet."""
-    return Position(
-        contract=leg.contract,
-        side=leg.side,
-        margin_mode=MarginMode.CROSS if wallet is None else MarginMode.ISOLATED,
-        quantity=leg.quantity,
-        entry_price=leg.entry_price,
-        mark_price=leg.mark_price,
-        isolated_wallet=wallet,
-        leverage=None,
-        hedged=True,
-        auto_add_margin=None,
-        exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
-        exchange_maintenance_margin=None,
-        updated_at=None,
-    )
 
 
 def any_account(source):

@@ -8,7 +8,17 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from guard.margin import Leg, MaintenanceBasis, MarginPool, MarginRule, TierTable
-from guard.snapshot import Collateral, Contract, ContractKind, MarginMode, RiskTier, Side
+from guard.snapshot import (
+    Collateral,
+    Contract,
+    ContractKind,
+    Liquidation,
+    LiquidationKind,
+    MarginMode,
+    Position,
+    RiskTier,
+    Side,
+)
 
 LINEAR_COINS = ("BTC", "ETH", "SOL")
 
@@ -54,6 +64,25 @@ def leg(terms=None, *, side=Side.LONG, quantity="1", entry="50000", mark="50000"
         mark_price=Decimal(mark),
         tiers=tiers or table(("0", "0.01")),
         rule=MarginRule(liquidation_fee_rate=Decimal(fee), maintenance_basis=MaintenanceBasis(basis)),
+    )
+
+
+def position_of(leg, wallet=None):
+    """Return the position that a leg is the model of. `wallet` None: it leans on the cross wallet."""
+    return Position(
+        contract=leg.contract,
+        side=leg.side,
+        margin_mode=MarginMode.CROSS if wallet is None else MarginMode.ISOLATED,
+        quantity=leg.quantity,
+        entry_price=leg.entry_price,
+        mark_price=leg.mark_price,
+        isolated_wallet=wallet,
+        leverage=None,
+        hedged=False,
+        auto_add_margin=None,
+        exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
+        exchange_maintenance_margin=None,
+        updated_at=None,
     )
 
 

@@ -4,34 +4,19 @@ from decimal import Decimal
 from fractions import Fraction
 
 import margin_judge as judge
-from margin_worlds import cross_pool
+from margin_worlds import cross_pool, position_of
 
 from guard.margin import MaintenanceBasis, isolated_pool
 from guard.margin.books import Book, BookPool, Holding, cross_book_pool, isolated_book_pool
-from guard.snapshot import ContractKind, Liquidation, LiquidationKind, MarginMode, Position
+from guard.snapshot import ContractKind
 
 
-def holding(leg, mode, beta="1"):
-    position = Position(
-        contract=leg.contract,
-        side=leg.side,
-        margin_mode=mode,
-        quantity=leg.quantity,
-        entry_price=leg.entry_price,
-        mark_price=leg.mark_price,
-        isolated_wallet=None,
-        leverage=None,
-        hedged=False,
-        auto_add_margin=None,
-        exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
-        exchange_maintenance_margin=None,
-        updated_at=None,
-    )
-    return Holding(position=position, leg=leg, beta=Decimal(beta))
+def holding(leg, wallet=None, beta="1"):
+    return Holding(position=position_of(leg, wallet), leg=leg, beta=Decimal(beta))
 
 
 def isolated(leg, wallet, beta="1"):
-    return isolated_book_pool(holding(leg, MarginMode.ISOLATED, beta), isolated_pool(leg, Decimal(wallet)))
+    return isolated_book_pool(holding(leg, Decimal(wallet), beta), isolated_pool(leg, Decimal(wallet)))
 
 
 def cross(*legs, wallet, betas=(), others=()):
@@ -40,7 +25,7 @@ def cross(*legs, wallet, betas=(), others=()):
 
 def crossed(pool, betas=()):
     betas = betas or ["1"] * len(pool.legs)
-    held = tuple(holding(leg, MarginMode.CROSS, beta) for leg, beta in zip(pool.legs, betas, strict=True))
+    held = tuple(holding(leg, beta=beta) for leg, beta in zip(pool.legs, betas, strict=True))
     return cross_book_pool(held, pool)
 
 

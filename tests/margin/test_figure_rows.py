@@ -6,7 +6,6 @@ import margin_worlds as worlds
 import pytest
 
 from guard.margin import cross_figures, decimal_text, isolated_pool, isolated_position, pool_fields, position_fields
-from guard.snapshot import Liquidation, LiquidationKind, MarginMode, Position
 
 POSITION_KEYS = (
     "symbol side margin_mode pool currency quantity contract_size entry_price mark_price notional leverage "
@@ -23,28 +22,10 @@ POOL_KEYS = (
 )
 
 
-def written(leg, wallet):
-    return Position(
-        contract=leg.contract,
-        side=leg.side,
-        margin_mode=MarginMode.ISOLATED,
-        quantity=leg.quantity,
-        entry_price=leg.entry_price,
-        mark_price=leg.mark_price,
-        isolated_wallet=wallet,
-        leverage=None,
-        hedged=False,
-        auto_add_margin=None,
-        exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
-        exchange_maintenance_margin=None,
-        updated_at=None,
-    )
-
-
 def row_of(wallet, **leg_terms):
     leg = worlds.leg(**leg_terms)
     pool = isolated_pool(leg, Decimal(wallet))
-    return position_fields(isolated_position(written(leg, Decimal(wallet)), leg, pool))
+    return position_fields(isolated_position(worlds.position_of(leg, Decimal(wallet)), leg, pool))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +82,7 @@ def test_a_position_that_nothing_liquidates_has_neither_price_nor_distance():
 
 def test_a_pool_s_row_has_every_key_in_the_order_of_the_contract():
     leg = worlds.leg()
-    _, figures = cross_figures(worlds.cross_pool(leg, wallet="60000"), [written(leg, None)], wallet=None)
+    _, figures = cross_figures(worlds.cross_pool(leg, wallet="60000"), [worlds.position_of(leg, None)], wallet=None)
     row = pool_fields(figures)
     assert " ".join(row) == POOL_KEYS
     assert (row["available"], row["liquidation"], row["distance"]) == (None, "none", None)

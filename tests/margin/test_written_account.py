@@ -9,31 +9,12 @@ from guard.config.account_file import read_account_text
 from guard.config.written_account import accounts_of_book
 from guard.margin import crossings, isolated_pool, shock
 from guard.margin.books import Book, Holding, cross_book_pool, isolated_book_pool
-from guard.snapshot import Liquidation, LiquidationKind, MarginMode, Position
-
-
-def position_of(leg, wallet=None):
-    return Position(
-        contract=leg.contract,
-        side=leg.side,
-        margin_mode=MarginMode.CROSS if wallet is None else MarginMode.ISOLATED,
-        quantity=leg.quantity,
-        entry_price=leg.entry_price,
-        mark_price=leg.mark_price,
-        isolated_wallet=wallet,
-        leverage=None,
-        hedged=False,
-        auto_add_margin=None,
-        exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
-        exchange_maintenance_margin=None,
-        updated_at=None,
-    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(worlds.cross_worlds())
 def test_an_account_that_is_read_back_ends_where_it_ended(pool):
-    holdings = tuple(Holding(position=position_of(leg), leg=leg) for leg in pool.legs)
+    holdings = tuple(Holding(position=worlds.position_of(leg), leg=leg) for leg in pool.legs)
     book = Book(pools=(cross_book_pool(holdings, pool),))
     text = json.dumps(accounts_of_book(book))
     (account,) = read_account_text(text, "an account").accounts
@@ -47,7 +28,7 @@ def test_an_account_that_is_read_back_ends_where_it_ended(pool):
 @given(worlds.isolated_worlds())
 def test_isolated_positions_are_read_back_with_their_wallets(world):
     leg, wallet = world
-    held = isolated_book_pool(Holding(position=position_of(leg, wallet), leg=leg), isolated_pool(leg, wallet))
+    held = isolated_book_pool(Holding(position=worlds.position_of(leg, wallet), leg=leg), isolated_pool(leg, wallet))
     (account,) = read_account_text(json.dumps(accounts_of_book(Book(pools=(held,)))), "an account").accounts
     (again,) = account.book.pools
     assert again.name == held.name

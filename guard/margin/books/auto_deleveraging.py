@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from guard.margin.added_margin import with_margin
 from guard.margin.arithmetic import ONE, ZERO, exact, finished
 from guard.margin.books.book import BookPool
 from guard.margin.books.ends import pool_on_way
@@ -85,7 +86,7 @@ def _without(pool: BookPool, taken: Sequence[bool], path: Path, way: Decimal) ->
     after = replace(pool.pool, legs=tuple(holding.leg for holding in kept))
     for one, is_taken in zip(then.legs, taken, strict=True):
         if is_taken:
-            after = _credited(after, one.leg.contract.settle, one.pnl)
+            after = with_margin(after, one.pnl, one.leg.contract.settle)
     return replace(pool, pool=after, holdings=kept)
 
 
@@ -93,24 +94,11 @@ def _give_back(pools: list[BookPool | None], closure: Closure) -> None:
     """Pay what an isolated position gave back into the cross pool of its currency."""
     for index, pool in enumerate(pools):
         if pool is not None and not pool.is_isolated and pool.pool.currency == closure.currency:
-            pools[index] = replace(pool, pool=_credited(pool.pool, closure.currency, closure.released))
+            pools[index] = replace(pool, pool=with_margin(pool.pool, closure.released, closure.currency))
             return
     row = _row(closure.currency, closure.released)
     wallet = MarginPool(currency=closure.currency, margin_mode=MarginMode.CROSS, collateral=(row,), legs=())
     pools.append(BookPool(name=f"{closure.currency} wallet", pool=wallet, holdings=()))
-
-
-def _credited(pool: MarginPool, asset: str, amount: Decimal) -> MarginPool:
-    """Return a pool with so much more of an asset: its own currency, or one that it states a price of."""
-    rows = pool.collateral
-    if all(row.asset != asset for row in rows):
-        return replace(pool, collateral=(*rows, _row(asset, amount)))
-    return replace(
-        pool,
-        collateral=tuple(
-            replace(row, wallet_balance=row.wallet_balance + amount) if row.asset == asset else row for row in rows
-        ),
-    )
 
 
 def _row(asset: str, amount: Decimal) -> Collateral:

@@ -19,6 +19,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from guard.margin.added_margin import with_margin
 from guard.margin.arithmetic import ZERO, exact, finished
 from guard.margin.books.book import Book, BookPool, Holding
 from guard.margin.books.figures import PoolState, state_of
@@ -29,7 +30,6 @@ from guard.margin.books.moves import (
     empty_cross_pool,
     missing_from,
     own_balance,
-    paid,
     with_holdings,
 )
 from guard.margin.figures import PositionFigures
@@ -187,7 +187,7 @@ def _split(pool: BookPool, seats: Sequence[int], draft: _Draft) -> None:
     rest = pool.pool
     alone: list[tuple[BookPool, tuple[int, ...]]] = []
     for holding, (margin, source), index in zip(pool.holdings, margins, seats, strict=True):
-        rest = paid(rest, holding.leg.contract.settle, -margin)
+        rest = with_margin(rest, -margin, holding.leg.contract.settle)
         alone.append((as_isolated(holding, margin), (index,)))
         draft.sources[index] = source
     draft.pools += [(with_holdings(rest, ()), ()), *alone]
@@ -261,7 +261,7 @@ def _join(alone: BookPool, index: int, draft: _Draft) -> None:
         place = len(draft.pools)
         draft.pools.append((empty_cross_pool(settle), ()))
     pool, seats = draft.pools[place]
-    filled = paid(pool.pool, settle, own_balance(alone.pool, settle))
+    filled = with_margin(pool.pool, own_balance(alone.pool, settle), settle)
     draft.pools[place] = with_holdings(filled, (*pool.holdings, as_cross(holding))), (*seats, index)
 
 

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from guard.margin.arithmetic import ONE, ZERO, exact
+from guard.margin.added_margin import with_margin
+from guard.margin.arithmetic import ZERO, exact
 from guard.margin.books.book import Book, BookPool, Holding, cross_book_pool, isolated_book_pool
 from guard.margin.cross import pool_name
 from guard.margin.liquidation import UNKNOWN
 from guard.margin.pool import MarginPool
 from guard.margin.requirement import isolated_pool
-from guard.snapshot import Collateral, MarginMode, Position
+from guard.snapshot import MarginMode, Position
 
 
 def own_balance(pool: MarginPool, asset: str) -> Decimal:
@@ -19,16 +20,6 @@ def own_balance(pool: MarginPool, asset: str) -> Decimal:
 
 
 @exact
-def paid(pool: MarginPool, asset: str, amount: Decimal) -> MarginPool:
-    """Return the pool with `amount` more in its wallet of an asset (negative: less)."""
-    rows = pool.collateral
-    if all(row.asset != asset for row in rows):
-        assert asset == pool.currency, "another asset has a row, for only that states its price"
-        rows = (*rows, Collateral(asset=asset, wallet_balance=ZERO, price=ONE, haircut=ZERO))
-    changed = (replace(row, wallet_balance=row.wallet_balance + amount) if row.asset == asset else row for row in rows)
-    return replace(pool, collateral=tuple(changed))
-
-
 def cross_index(pools: Sequence[BookPool], asset: str) -> int | None:
     """Return which cross pool an asset's positions lean on: the one counted in it, else one that holds it."""
     cross = [index for index, one in enumerate(pools) if not one.is_isolated]
@@ -40,7 +31,7 @@ def cross_index(pools: Sequence[BookPool], asset: str) -> int | None:
 def empty_cross_pool(currency: str) -> BookPool:
     """Return a cross pool without money and positions."""
     pool = MarginPool(currency=currency, margin_mode=MarginMode.CROSS, collateral=(), legs=())
-    return cross_book_pool((), paid(pool, currency, ZERO))
+    return cross_book_pool((), with_margin(pool, ZERO, currency))
 
 
 def with_holdings(pool: MarginPool, holdings: Sequence[Holding]) -> BookPool:

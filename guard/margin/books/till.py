@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from guard.margin.added_margin import with_margin
 from guard.margin.arithmetic import ZERO
 from guard.margin.books.book import BookPool, Holding
-from guard.margin.books.moves import as_isolated, cross_index, empty_cross_pool, own_balance, paid, with_holdings
+from guard.margin.books.moves import as_isolated, cross_index, empty_cross_pool, own_balance, with_holdings
 from guard.margin.present import PresentPool
 from guard.snapshot import PositionKey
 
@@ -45,7 +46,7 @@ class Till:
             return
         index = self._wallet()
         pool = self.pools[index]
-        self.pools[index] = with_holdings(paid(pool.pool, self.currency, amount), pool.holdings)
+        self.pools[index] = with_holdings(with_margin(pool.pool, amount, self.currency), pool.holdings)
 
     def put_into_cross(self, holding: Holding) -> None:
         index = self._wallet()
