@@ -27,7 +27,8 @@ from typing import Any
 import yarl
 
 from guard.errors import ConfigError, VenueRefused, VenueUnavailable
-from guard.margin import MarginRule, TierTable
+from guard.margin import TierTable
+from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
     DOLLAR_STABLECOINS,
     AccountSnapshot,
@@ -83,7 +84,7 @@ class BinanceUsdm:
     def __init__(self, account: VenueAccount, *, now: Callable[[], datetime], fence: timedelta | None = None) -> None:
         self.account = account.account
         self.exchange = account.exchange
-        self.rule = MarginRule()  # No closing fee; by mark price (recorded positions match without one).
+        self.rule = KNOWN_RULES["binance usd-m"].rule
         self._now = now
         self._client = open_client(account, WIRE)
         gate = self._client.gate
