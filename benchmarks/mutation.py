@@ -1,22 +1,32 @@
-"""Mutation testing of guard/margin with mutmut: how many planted faults do the tests of the room notice?
+"""Mutation testing of guard/margin: how many planted faults do the tests of the room notice?
 
-    python benchmarks/mutation.py FOLDER            # prepares a copy of the tree there and runs mutmut in it
-    python benchmarks/mutation.py FOLDER --results  # prints the counts per file and every survivor
+    python benchmarks/mutation.py FOLDER            # prepares a copy of the tree there, plants each fault, counts
+    python benchmarks/mutation.py FOLDER --resume   # goes on where it was stopped
+    python benchmarks/mutation.py FOLDER --results  # prints the counts per file, and what each survivor changes
 
-mutmut leaves functions with decorators alone. In the copy `@exact def f` is therefore written `f = exact(f)` behind the
-function, which is the same program; and the property tests try fewer pools, always the same ones. docs/mutation.md has
-the counts as measured and says why the survivors are no other program.
+mutmut makes the mutants (all of them in one tree, chosen by an environment variable). It leaves functions with
+decorators alone, so in the copy `@exact def f` is written `f = exact(f)` behind the function, which is the same
+program. It also collects the tests anew for each mutant, which takes longer than they do: here they are collected once,
+and each mutant is a fork in which they run, quickest first, until one fails. Property tests try fewer pools, always the
+same ones. docs/mutation.md has the counts as measured and says why the survivors are no other program.
 """
 
 import argparse
 import ast
+import difflib
 import json
+import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
+
+import pytest
+from _pytest.runner import runtestprotocol
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = """
@@ -24,29 +34,32 @@ SETTINGS = """
 source_paths = ["guard"]
 only_mutate = ["guard/margin/*.py"]
 also_copy = ["docs"]
-pytest_add_cli_args = ["-x", "--hypothesis-seed=0", "-p", "no:cacheprovider"]
-pytest_add_cli_args_test_selection = [{tests}]
 """
 # They read files and commands, and say nothing that the others do not say of the model.
 OTHER_TESTS = {"test_account_file.py", "test_calc_command.py"}
-# Collecting hundreds of tests takes longer than running those that notice a fault.
 FEWER = [
-    (r"max_examples=\d+", "max_examples=12, derandomize=True"),
+    (r"max_examples=\d+", "max_examples=12"),
     (r'"seed", range\((\d+)(?:, \d+)?\)', r'"seed", range(\1, \1 + 4)'),
     (r"SEEDS = range\((\d+), \d+\)", r"SEEDS = range(\1, \1 + 4)"),
     (r"range\(0, \d+, (2 \* )?CHUNK\)", r"range(0, 2 * \1CHUNK, \1CHUNK)"),
 ]
-STATES = {
-    None: "not yet run",
-    0: "survived",
-    1: "killed",
-    3: "killed",
-    33: "not covered",
-    24: "timed out",
-    -24: "timed out",
-    36: "timed out",
-}
-CAUGHT = {"killed", "timed out"}
+PROFILE = """
+from hypothesis import Phase, settings
+
+settings.register_profile("mutation", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+settings.load_profile("mutation")
+"""
+GENERATE = """
+from mutmut import __main__ as mutmut
+
+mutmut.set_mutant_under_test("mutant_generation")
+mutmut.copy_src_dir()
+mutmut.copy_also_copy_files()
+mutmut.setup_source_paths()
+mutmut.store_lines_covered_by_tests()
+mutmut.create_mutants(1)
+"""
+CHOSEN = "MUTANT_UNDER_TEST"
 
 
 def undecorated(source: str) -> str:
@@ -75,8 +88,9 @@ def undecorated(source: str) -> str:
 def prepare(folder: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", ".git")
     for name in ("guard", "tests/margin", "tests/golden", "docs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored, dirs_exist_ok=True)
-    shutil.copy(ROOT / "tests/conftest.py", folder / "tests")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    conftest = (ROOT / "tests/conftest.py").read_text(encoding="utf-8")
+    (folder / "tests/conftest.py").write_text(conftest + PROFILE, encoding="utf-8")
     for path in (folder / "guard/margin").glob("*.py"):
         path.write_text(undecorated(path.read_text(encoding="utf-8")), encoding="utf-8")
     for path in (folder / "tests/margin").glob("test_*.py"):
@@ -84,37 +98,107 @@ def prepare(folder: Path) -> None:
         for whole, few in FEWER:
             text = re.sub(whole, few, text)
         path.write_text(text, encoding="utf-8")
-    tests = [path for path in sorted((folder / "tests/margin").glob("test_*.py")) if path.name not in OTHER_TESTS]
-    settings = SETTINGS.format(tests=", ".join(f'"tests/margin/{path.name}"' for path in tests))
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (folder / "pyproject.toml").write_text(project + settings, encoding="utf-8")
+    (folder / "pyproject.toml").write_text(project + SETTINGS, encoding="utf-8")
+    (folder / "mutants").mkdir()
+    subprocess.run([sys.executable, "-c", GENERATE], cwd=folder, check=True)  # noqa: S603  # Our own words.
+
+
+def mutants(folder: Path) -> list[str]:
+    metas = sorted((folder / "mutants/guard/margin").glob("*.meta"))
+    return [name for meta in metas for name in json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]]
+
+
+class EachMutant:
+    """Runs the collected tests once as they are, and then once in a fork for each mutant."""
+
+    def __init__(self, folder: Path) -> None:
+        self.found = folder / "found.json"
+        self.states = json.loads(self.found.read_text(encoding="utf-8")) if self.found.exists() else {}
+        self.names = [name for name in mutants(folder) if name not in self.states]
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        durations = {}
+        for item in session.items:
+            began = time.process_time()
+            assert not fails(item), f"{item.nodeid} fails without a mutant"
+            durations[item] = time.process_time() - began
+        items = sorted(session.items, key=lambda item: durations[item])
+        limit = 5 + 3 * round(sum(durations.values()))
+        print(f"{len(items)} tests, {sum(durations.values()):.1f} s; {len(self.names)} mutants", flush=True)
+        for count, name in enumerate(self.names, 1):
+            self.states[name] = state_of(name, items, limit)
+            if count % 50 == 0 or count == len(self.names):
+                self.found.write_text(json.dumps(self.states), encoding="utf-8")
+                print(f"{count} {dict(Counter(self.states.values()))}", flush=True)
+        return True
+
+
+def fails(item: pytest.Item) -> bool:
+    return any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
+
+
+def state_of(name: str, items: list[pytest.Item], limit_s: int) -> str:
+    child = os.fork()
+    if child == 0:
+        os.environ[CHOSEN] = name
+        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
+        os._exit(1 if any(fails(item) for item in items) else 0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return "timed out"
+    return "killed" if os.WEXITSTATUS(status) else "survived"
+
+
+def run(folder: Path) -> None:
+    os.chdir(folder / "mutants")
+    os.environ[CHOSEN] = ""
+    sys.path[:0] = [str(folder / "mutants")]
+    tests = sorted(str(path) for path in Path("tests/margin").glob("test_*.py") if path.name not in OTHER_TESTS)
+    pytest.main(["-q", "-p", "no:cacheprovider", *tests], plugins=[EachMutant(folder)])
 
 
 def results(folder: Path) -> None:
+    states = json.loads((folder / "found.json").read_text(encoding="utf-8"))
     counts: dict[str, Counter[str]] = {}
-    survivors = []
-    for path in sorted((folder / "mutants/guard/margin").glob("*.meta")):
-        codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
-        counts[path.name.removesuffix(".meta")] = Counter(STATES.get(code, f"exit {code}") for code in codes.values())
-        survivors += [key for key, code in codes.items() if STATES.get(code) not in CAUGHT | {"not yet run"}]
-    total: Counter[str] = sum(counts.values(), Counter())
-    for name, count in [*counts.items(), ("all", total)]:
-        caught, every = sum(count[state] for state in CAUGHT), sum(count.values())
-        if every:
-            print(f"{name:20} {caught:5} of {every:5}  {caught / every:6.1%}  {dict(count)}")
-    print("\n".join(survivors))
+    for name, state in states.items():
+        counts.setdefault(name.split(".")[2], Counter())[state] += 1
+    for file, count in [*sorted(counts.items()), ("all", sum(counts.values(), Counter()))]:
+        caught, every = count["killed"] + count["timed out"], sum(count.values())
+        print(f"{file:16} {caught:5} of {every:5}  {caught / every:6.1%}  {dict(count)}")
+    for name, state in states.items():
+        if state == "survived":
+            print(f"\n{name}")
+            print("\n".join(difference(folder, name)))
+
+
+def difference(folder: Path, name: str) -> list[str]:
+    """Return the lines in which a mutant differs from the function that it was made of."""
+    module, _, mutant = name.rpartition(".")
+    text = (folder / "mutants" / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
+    wanted = (re.sub(r"__mutmut_\d+$", "__mutmut_orig", mutant), mutant)
+    bodies = {node.name: node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
+    before, after = (text.split("\n")[bodies[one].lineno : bodies[one].end_lineno] for one in wanted)
+    return [
+        line for line in difflib.unified_diff(before, after, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")
+    ]
 
 
 def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("folder", type=Path)
+    asked.add_argument("--resume", action="store_true")
     asked.add_argument("--results", action="store_true")
     options = asked.parse_args()
+    folder = options.folder.resolve()
     if options.results:
-        results(options.folder)
+        results(folder)
         return
-    prepare(options.folder)
-    subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "1"], cwd=options.folder, check=False)
+    if not options.resume:
+        folder.mkdir(parents=True, exist_ok=True)
+        prepare(folder)
+    run(folder)
+    results(folder)
 
 
 if __name__ == "__main__":

@@ -242,6 +242,16 @@ def test_a_bracket_edge_inside_the_distance_must_be_passed_and_not_only_touched(
     assert liquidation_with_margin(pool, leg, extra).up is None
 
 
+def test_a_position_that_stands_on_a_bracket_s_edge_with_just_enough_needs_a_hair_more():
+    """At 100 the bracket asks for 5 of 5, a little beneath for 1 and a little above for less than there is."""
+    leg = worlds.leg(entry="100", mark="100", tiers=worlds.table(("0", "0.01"), ("100", "0.05"), jumping=True))
+    pool = isolated_pool(leg, Decimal(5))
+    extra = margin_to_distance(pool, leg, Decimal("0.03"))
+    assert 0 < extra < Decimal("1e-25")
+    assert liquidation_with_margin(pool, leg, extra).nearest.kind is LiquidationKind.AT
+    assert margin_to_distance(isolated_pool(leg, Decimal("5.1")), leg, Decimal("0.03")) == 0
+
+
 def test_no_finite_margin_takes_an_inverse_long_to_a_distance_of_one():
     leg = worlds.leg(worlds.contract(inverse=True), quantity="1000")
     pool = isolated_pool(leg, Decimal("0.01"))
