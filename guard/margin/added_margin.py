@@ -48,7 +48,7 @@ def margin_to_distance(pool: MarginPool | PresentPool, leg: Leg, distance: Decim
     Infinity: no finite amount does (an inverse long asked for a distance of 1).
     """
     lowest = _lowest_within(present(pool), leg, distance)
-    if lowest.value > 0 or (lowest.value == 0 and not lowest.reached):
+    if lowest.value > 0:
         return ZERO
     hair = of_leg(leg).notional * _HAIR if lowest.reached else ZERO
     return finished_up(hair - lowest.value)

@@ -84,6 +84,16 @@ def test_both_legs_of_a_hedge_share_one_price_and_both_requirements_are_charged(
     assert pool_requirement(pool) == Decimal("0.7") * 20500 * Decimal("0.004")
 
 
+def test_a_hedge_that_gains_at_first_ends_where_its_brackets_have_outgrown_it():
+    """Long 1 and short 0.95 at 100 on 1; above 200 and 210.53 both are charged 5 % less 9: 14 - 0.0475 P is left."""
+    tiers = worlds.table(("0", "0.005"), ("200", "0.05"))
+    long = worlds.leg(entry="100", mark="100", tiers=tiers)
+    short = worlds.leg(side=Side.SHORT, quantity="0.95", entry="100", mark="100", tiers=tiers)
+    found = crossings(worlds.cross_pool(long, short, wallet="1"), long)
+    assert near(found.up, Decimal(14) / Decimal("0.0475"))
+    assert near(found.down, Decimal(4) / Decimal("0.04025"))
+
+
 def test_a_hedge_across_margin_modes_does_not_net():
     long = worlds.leg(entry="3400", mark="3500", quantity="5")
     short = worlds.leg(side=Side.SHORT, entry="3550", mark="3500", quantity="10")
