@@ -12,7 +12,12 @@ from decimal import Decimal
 from heapq import merge
 from typing import NamedTuple, Protocol
 
+from guard.margin.arithmetic import ZERO
+
 INFINITY = Decimal("Infinity")
+
+# Beyond these a root is only what rounding has left of a slope, or of a constant, that is zero.
+_FARTHEST, _NOTHING = Decimal("1e40"), Decimal("1e-40")
 
 
 class Change(NamedTuple):
@@ -123,7 +128,7 @@ def _fall_above(constant: Decimal, slope: Decimal, ways: list[Iterator[Change]])
         constant, slope = constant + changed.constant, slope + changed.slope
         if constant + slope * place <= 0:  # It jumped below: no line has a root here, yet here it ends.
             return place
-    return -constant / slope if slope < 0 else None
+    return root if slope < 0 and (root := -constant / slope) < _FARTHEST else None
 
 
 def _fall_below(constant: Decimal, slope: Decimal, ways: list[Iterator[Change]]) -> Decimal | None:
@@ -133,7 +138,9 @@ def _fall_below(constant: Decimal, slope: Decimal, ways: list[Iterator[Change]])
         constant, slope = constant + changed.constant, slope + changed.slope
         if constant + slope * place <= 0:
             return place
-    return root if slope > 0 and (root := -constant / slope) >= 0 else None
+    if slope <= 0 or (root := -constant / slope) < -_NOTHING:
+        return None
+    return root if root > _NOTHING else ZERO
 
 
 def _turned(changes: Iterator[Change]) -> Iterator[Change]:

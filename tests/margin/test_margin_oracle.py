@@ -28,6 +28,7 @@ from guard.margin import (
     margin_balance,
     margin_to_distance,
     obstacle_of,
+    shock,
     with_margin,
 )
 from guard.margin.alone import is_alone
@@ -48,6 +49,13 @@ def test_every_answer_of_the_model_is_the_slow_judge_s(first):
 
     assert {seed: one.faults for seed, one in trials.items() if one.faults} == {}
     assert max(one.worst for one in trials.values()) < Fraction(1, 10**40)
+
+
+def test_a_hedge_that_rounding_leaves_a_little_slope_of_is_liquidated_at_no_price():
+    """Two pairs of inverse contracts, each netted to nothing: their coins cancel but for the 59th digit."""
+    pool = any_pool(source_of(15504))
+    assert shock(pool) == (None, None)
+    assert trial(15504).faults == []
 
 
 @pytest.mark.parametrize("first", range(0, 240, 2 * CHUNK))

@@ -21,6 +21,7 @@ from guard.snapshot import LiquidationKind
 
 PRESENT = Fraction(1)
 HIGHEST = Fraction(11)  # Shocks are searched up to +1,000 %.
+ODD = (Fraction(8713, 10000), Fraction(12589, 10000))  # Prices elsewhere, at which no floor is met by accident.
 SAME = Fraction(1, 10**12)
 HAIR = Fraction(1, 10**24)  # Of an amount of margin: far below any step, above what a touched edge costs (1e-30).
 
@@ -88,7 +89,7 @@ def _compare_now(trial, pool):
     trial.compare("requirement", now.requirement, asked)
     trial.compare("maintenance", now.maintenance, judge.requirement(pool, relative, with_fees=False))
     coins = sorted({leg.contract.base for leg in pool.legs})[:2]
-    factors = dict(zip(coins, (PRESENT * 7 / 8, PRESENT * 5 / 4), strict=False))
+    factors = dict(zip(coins, ODD, strict=False))
 
     def moved(asset):
         return factors.get(asset, PRESENT)
