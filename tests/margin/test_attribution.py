@@ -100,7 +100,8 @@ def test_each_part_changes_one_thing_of_a_pool_in_the_stated_order():
     grown = replace(other, quantity=Decimal(3), mark_price=Decimal(52))
     pool = replace(before, legs=(own, grown), other_maintenance_margin=Decimal(1), other_unrealized_pnl=Decimal(-2))
     states = [pool]
-    usdt, rows = before.collateral[0], replace(euro, wallet_balance=Decimal(-4), surcharge=Decimal("0.5"))
+    usdt = replace(before.collateral[0], haircut=Decimal("0.1"))
+    rows = replace(euro, wallet_balance=Decimal(-4), surcharge=Decimal("0.5"))
     pool = replace(pool, collateral=(usdt, rows), haircut_basis=HaircutBasis.EQUITY, order_margin=Decimal(3))
     states.append(pool)
     ruled = replace(own, tiers=worlds.table(("0", "0.02")), rule=MarginRule(liquidation_fee_rate=Decimal("0.001")))
