@@ -214,6 +214,13 @@ def test_a_table_that_states_only_the_tier_in_force_never_asks_for_less_than_not
     assert crossings(pool, leg).down >= bankruptcy_price(pool, leg)
 
 
+def test_the_first_tier_begins_at_zero_whatever_its_floor_says_and_may_ask_for_nothing():
+    row = worlds.table(("0", "0.025")).rows[0]
+    assert TierTable.of([replace(row, notional_floor=Decimal(10))]).floors == (0,)
+    free = TierTable.of([replace(row, maintenance_margin_rate=Decimal(0), maintenance_amount=Decimal(5))])
+    assert [(line.floor, line.rate, line.amount) for line in free.lines] == [(0, 0, 0)]
+
+
 def test_the_rest_of_a_pool_in_two_numbers_belongs_to_its_figures_and_stands_still():
     leg = worlds.leg(entry="100", mark="100")
     pool = worlds.cross_pool(leg, wallet="50", other_maintenance_margin="7", other_unrealized_pnl="-3")
