@@ -3,6 +3,8 @@
 import os
 import sys
 
+from hypothesis import settings
+
 # Exported in many build images: then nothing compiled is kept and every process that imports ccxt takes seconds longer.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -10,3 +12,8 @@ sys.dont_write_bytecode = False
 # The developer's own guard (its config, its keys in the environment) is none of a test's business.
 for _name in [name for name in os.environ if name.startswith("GUARD_")] + ["CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"]:
     os.environ.pop(_name, None)
+
+# The same examples on every run, so that a red build is a change's own fault. `HYPOTHESIS_PROFILE=default` looks for new
+# ones, and so do the long runs (tests/margin/judge_many.py, tests/simulation/run.py).
+settings.register_profile("steady", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
