@@ -30,7 +30,7 @@ class OutboxShelf(Store):
             Delivery(
                 delivery_id=row["delivery_id"],
                 channel=row["channel"],
-                message=_message_of(row["body"]),
+                message=message_of(row["body"]),
                 attempts=row["attempts"],
                 created_at=moment(row["created_at"]),
             )
@@ -104,6 +104,6 @@ def _body_of(message: Message) -> str:
     return orjson.dumps({**body, "level": message.level.word, "happened_at": time_text(message.happened_at)}).decode()
 
 
-def _message_of(body: str) -> Message:
+def message_of(body: str) -> Message:
     fields = orjson.loads(body)
     return Message(**{**fields, "level": Level[fields["level"].upper()], "happened_at": moment(fields["happened_at"])})
