@@ -56,14 +56,15 @@ class OutboxShelf(Store):
         rows = self._rows("SELECT min(next_attempt_at) AS at FROM deliveries WHERE state = 'waiting'")
         return None if rows[0]["at"] is None else moment(rows[0]["at"])
 
-    def undelivered_since(self, level: Level) -> datetime | None:
-        """Return since when a message of at least this level waits without any channel having confirmed it."""
+    def undelivered_since(self, level: Level, channels: Iterable[str]) -> datetime | None:
+        """Return since when a message of at least this level waits for channels of which none has confirmed it."""
         rows = self._rows(
-            "SELECT min(created_at) AS at FROM messages WHERE severity >= ? "
-            "AND EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.message_id) "
-            "AND NOT EXISTS (SELECT 1 FROM deliveries "
-            "WHERE message_id = messages.message_id AND state = 'delivered')",
-            (level.value,),
+            "SELECT min(created_at) AS at FROM messages WHERE severity >= :severity "
+            "AND EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.message_id AND state = 'waiting' "
+            "AND channel IN (SELECT value FROM json_each(:channels))) "
+            "AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.message_id AND state = 'delivered' "
+            "AND channel IN (SELECT value FROM json_each(:channels)))",
+            {"severity": level.value, "channels": orjson.dumps(list(channels)).decode()},
         )
         return None if rows[0]["at"] is None else moment(rows[0]["at"])
 
