@@ -123,3 +123,17 @@ async def test_a_position_that_became_cross_gets_no_money_whatever_its_rule_says
         here.exchange.set_mark("BTCUSDT", BREACHED)
         await run.watch.cycle()
         assert here.posts() == 0
+
+
+@pytest.mark.parametrize(("off_by_s", "posts"), [(4, 1), (-4, 1), (7, 0), (-7, 0)])
+async def test_a_clock_that_is_far_off_the_exchanges_cannot_count_a_day_and_spends_nothing(tmp_path, off_by_s, posts):
+    async with world(tmp_path) as here:
+        here.exchange.faults.add(Fault(kind=FaultKind.CLOCK_SKEW, seconds=off_by_s))
+        async with here.run() as run:
+            await run.watch.cycle()
+            here.exchange.set_mark("BTCUSDT", BREACHED)
+            await run.watch.cycle()
+            await run.watch.cycle()
+            assert here.posts() == posts
+            if not posts:
+                assert "set it (NTP)" in run.row().withheld.text
