@@ -17,6 +17,7 @@ from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.daemon.schedule import Schedule
 from guard.daemon.streams import follow_marks
+from guard.daemon.stuck import ended_when_stuck
 from guard.daemon.tell import Teller
 from guard.daemon.watch import AccountWatch
 from guard.errors import JournalError
@@ -55,7 +56,7 @@ class Service:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Guard until `stop` is set, then end within ten seconds."""
-        async with self._parts() as teller, self._web():
+        async with ended_when_stuck(), self._parts() as teller, self._web():
             schedule = Schedule(on_clock_step=self._follow_clock)
             self._add_jobs(schedule, teller)
             stop_delivery = asyncio.Event()
