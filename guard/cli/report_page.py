@@ -9,7 +9,7 @@ from guard.config.account_file import read_account_text
 from guard.errors import ConfigError
 from guard.journal.records import HistoryRow
 from guard.journal.reports import Attempt, Told
-from guard.margin import BookPool, Holding
+from guard.margin.books import BookPool, Holding
 from guard.notify import wording
 from guard.snapshot import PositionKey
 

@@ -13,7 +13,8 @@ from guard.daemon.reader import AccountReader
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal import Journal
 from guard.journal.records import LAST_SEEN
-from guard.margin import Book, book_of, decimal_text
+from guard.margin import decimal_text
+from guard.margin.books import Book, book_of
 from guard.notify import wording
 from guard.policy.decision import Decision, PositionVerdict
 from guard.policy.rows import position_row
