@@ -1,14 +1,17 @@
 """The verbs a person types. Heavy imports stand inside the commands: `--help` is quick."""
 
+import ctypes
 import errno
 import io
 import os
 import resource
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from guard.errors import ConfigError, GuardError, KeysRefused
 
+PR_SET_DUMPABLE = 4  # linux/prctl.h.
 EXIT_UNREACHABLE = 69
 EXIT_OUR_BUG = 70
 EXIT_KEYS = 77
@@ -21,7 +24,7 @@ def main() -> None:
     from guard.cli.app import app  # noqa: PLC0415 - typer is only needed here.
 
     _accept_any_locale()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A core dump would hold the keys.
+    _leave_no_core()
     try:
         app()
     except SystemExit as leaving:
@@ -36,6 +39,13 @@ def main() -> None:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             _leave(EXIT_UNREACHABLE, f"guard: {_where(error)}: {error.strerror}")
         _leave(EXIT_OUR_BUG, _bug_text(error))
+
+
+def _leave_no_core() -> None:
+    """Forbid core dumps, which would hold the keys: a limit alone does not bind a pipe to a crash collector."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError, AttributeError):  # Only Linux has it.
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _accept_any_locale() -> None:

@@ -231,9 +231,23 @@ def history(
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many entries, newest last.", min=1)] = 50,
     moved: Annotated[bool, typer.Option("--moved", help="Why each liquidation price moved since then.")] = False,
     since: Annotated[str, typer.Option("--since", help="With --moved: how far back, as 24h or 3d.")] = "24h",
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report",
+            help="The whole story of one top-up, by its intent or the beginning of it, or of a position and its end: "
+            '"BTC/USDT:USDT long".',
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Read the journal: alerts, deliveries, intents, outcomes, and why."""
+    if report is not None:
+        from guard.cli.report import run_report  # noqa: PLC0415
+
+        run_report(config, report, account=account, as_json=as_json)
+        return
     if moved:
         from guard.cli.moved import run_moved  # noqa: PLC0415
 

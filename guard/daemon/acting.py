@@ -1,7 +1,7 @@
 """Spending: settle what is open, look again just before sending, send once, read the effect back, tell all of it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,7 @@ import structlog
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller, new_id
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
-from guard.journal.records import Intent, IntentState
+from guard.journal.records import DATA_AGES, Intent, IntentState
 from guard.notify.action_texts import Act, action_message, expected, refused_message, settled_message, unknown_message
 from guard.policy.decision import Decision, PositionVerdict, TopUp
 from guard.policy.rows import position_row
@@ -140,7 +140,7 @@ class Actor:
                 account=self._judge.name,
                 life_id=life.life_id,
                 hedged=verdict.figures.position.hedged,
-                facts_before=json.dumps(before),
+                facts_before=json.dumps({**before, DATA_AGES: self._data_ages(key)}),
                 now=self._now,
             )
         finally:
@@ -149,6 +149,11 @@ class Actor:
         log.info("top_up.made", intent=intent.intent_id, state=intent.state.value, amount=f"{intent.amount:f}")
         self._note_refusal(intent)
         await self._follow_up(intent, verdict)
+
+    def _data_ages(self, key: PositionKey) -> dict[str, float | None]:
+        """Return how old the facts are that money is about to move on, in seconds."""
+        ages = self._judge.reader.data_ages(key.symbol)
+        return {name: None if age is None else round(age.total_seconds(), 3) for name, age in ages.items()}
 
     def _note_refusal(self, intent: Intent) -> None:
         if intent.state is not IntentState.REFUSED:
@@ -210,7 +215,8 @@ class Actor:
         return (intent.sent_at or intent.planned_at) + self._judge.reader.venue.write_terms.fence
 
     def _act_of(self, intent: Intent, *, after: PositionVerdict | None, level: Level | None = None) -> Act:
-        facts: Mapping[str, object] = json.loads(intent.facts_before)
+        facts = json.loads(intent.facts_before)
+        facts.pop(DATA_AGES, None)  # The row alone is what people are told.
         life = self._journal.memory(intent.account, self._now()).lives.get(intent.key)
         return Act(
             alert=intent.intent_id,

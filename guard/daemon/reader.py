@@ -102,6 +102,21 @@ class AccountReader:
         """Return a symbol's leverage brackets as last read; None: not known."""
         return None if self._tiers is None else self._tiers.by_symbol.get(symbol)
 
+    def mark_since(self, symbol: str, since: datetime) -> Mark | None:
+        """Return the newest mark that came in after a moment of our clock. None: none did."""
+        known = self._marks.get(symbol)
+        return known[0] if known is not None and known[1] > since else None
+
+    def data_ages(self, symbol: str) -> Mapping[str, timedelta | None]:
+        """Return how old the facts about a symbol's positions are. None: its mark came with them."""
+        now = self._now()
+        read, known = self.snapshot, self._marks.get(symbol)
+        return {
+            "positions": None if read is None else now - read.positions_read_at,
+            "wallets": None if read is None else now - read.wallets_read_at,
+            "mark": None if known is None else now + (self.venue.skew or timedelta(0)) - known[0].at,
+        }
+
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols of the positions last read, in order."""
         positions = self.snapshot.positions if self.snapshot else ()

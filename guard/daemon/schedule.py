@@ -147,11 +147,19 @@ class Schedule:
             wall, steady = datetime.now(UTC), loop.time()
             step_s = (wall - wall_before).total_seconds() - (steady - steady_before)
             wall_before, steady_before = wall, steady
-            if abs(step_s) > CLOCK_STEP_S:
-                self.clock_steps += 1
-                log.warning("clock.stepped", step_s=round(step_s, 3))
-                self._on_clock_step()
-            for job in self._jobs.values():
-                overdue = job.started_at is None and steady >= job.due_at + OVERSEE_EVERY_S
-                if overdue or (abs(step_s) > CLOCK_STEP_S and job.started_at is None):
-                    self._set_next(job, timedelta(0) if overdue else timedelta(seconds=max(0.0, job.due_at - steady)))
+            try:
+                self._make_up(steady, step_s)
+            except Exception:
+                log.exception("oversight.failed")  # The overseer is what other bugs are made up for by: it goes on.
+
+    def _make_up(self, steady: float, step_s: float) -> None:
+        """Fire what is overdue by the steady clock; after a step of the wall clock, set every job's time anew."""
+        has_stepped = abs(step_s) > CLOCK_STEP_S
+        if has_stepped:
+            self.clock_steps += 1
+            log.warning("clock.stepped", step_s=round(step_s, 3))
+            self._on_clock_step()
+        for job in self._jobs.values():
+            overdue = job.started_at is None and steady >= job.due_at + OVERSEE_EVERY_S
+            if overdue or (has_stepped and job.started_at is None):
+                self._set_next(job, timedelta(0) if overdue else timedelta(seconds=max(0.0, job.due_at - steady)))

@@ -17,6 +17,7 @@ from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.daemon.schedule import Schedule
 from guard.daemon.streams import follow_marks
+from guard.daemon.stuck import ended_when_stuck
 from guard.daemon.tell import Teller
 from guard.daemon.watch import AccountWatch
 from guard.errors import JournalError
@@ -24,6 +25,7 @@ from guard.journal import Journal
 from guard.notify.delivery import deliver, flush
 from guard.notify.heartbeat import Heartbeat
 from guard.policy.subjects import remembered_positions
+from guard.policy.terms import Level
 from guard.venues import open_venue
 from guard.web.server import serve_web
 
@@ -34,6 +36,7 @@ TIERS_EVERY = timedelta(hours=24)
 STOP_WITHIN = timedelta(seconds=7.5)  # What a write in flight gets; with the last delivery the stop stays under ten.
 FLUSH_ONCE_WITHIN = timedelta(seconds=10)
 DELIVERY_AGAIN_AFTER_S = 1.0
+UNHEARD_MAX = timedelta(minutes=5)  # So long may something critical be told to nobody before the heartbeat stops.
 
 
 class Service:
@@ -53,9 +56,9 @@ class Service:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Guard until `stop` is set, then end within ten seconds."""
-        async with self._parts() as teller, self._web():
+        async with ended_when_stuck(), self._parts() as teller, self._web():
             schedule = Schedule(on_clock_step=self._follow_clock)
-            self._add_jobs(schedule)
+            self._add_jobs(schedule, teller)
             stop_delivery = asyncio.Event()
             delivery = asyncio.create_task(self._deliver(teller, stop_delivery), name="delivery")
             streams = [
@@ -134,7 +137,7 @@ class Service:
         for watch in self.watches.values():
             watch.reader.must_read_again()
 
-    def _add_jobs(self, schedule: Schedule) -> None:
+    def _add_jobs(self, schedule: Schedule, teller: Teller) -> None:
         for watch in self.watches.values():
             schedule.add(watch.name, watch.cycle, deadline=CYCLE_DEADLINE, retry_after=watch.settings.poll_near)
             schedule.add(
@@ -153,20 +156,33 @@ class Service:
         if self._heartbeat is not None:
             schedule.add(
                 "heartbeat",
-                self._ping(self._heartbeat),
+                self._ping(self._heartbeat, teller),
                 deadline=timedelta(seconds=30),
                 retry_after=self.settings.heartbeat_interval,
                 first_after=min(self.settings.heartbeat_interval, timedelta(seconds=10)),
             )
 
-    def _ping(self, heartbeat: Heartbeat) -> Callable[[], Awaitable[timedelta]]:
+    def _ping(self, heartbeat: Heartbeat, teller: Teller) -> Callable[[], Awaitable[timedelta]]:
         async def ping() -> timedelta:
-            """Ping only when every account was read afresh: silence is the alarm."""
-            if all(self.fresh().values()):
+            """Ping only when every account was read afresh and what is critical is heard: silence is the alarm."""
+            if all(self.fresh().values()) and not self._is_unheard(teller):
                 await heartbeat.ping()
             return self.settings.heartbeat_interval
 
         return ping
+
+    def _is_unheard(self, teller: Teller) -> bool:
+        """Say whether something critical waits for too long without any channel that reaches people having taken it."""
+        people = [channel.name for channel in teller.channels if channel.reaches_people]
+        try:
+            since = teller.journal.undelivered_since(Level.CRITICAL, people)
+        except JournalError as error:
+            log.critical("journal.failed", reason=str(error))
+            return True
+        if since is None or self._clock() - since <= UNHEARD_MAX:
+            return False
+        log.warning("heartbeat.withheld", reason="no channel takes critical messages", since=since.isoformat())
+        return True
 
     def _cycle_finished(self) -> None:
         """Tell systemd, at the end of a finished cycle and only while no account's cycles hang."""

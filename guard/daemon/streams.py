@@ -27,6 +27,9 @@ async def follow_marks(watch: AccountWatch, wake: Callable[[], None]) -> None:
         except (VenueUnavailable, KeysRefused) as error:
             log.warning("stream.broken", account=watch.name, reason=str(error))
             await asyncio.sleep(REOPEN_AFTER_S)
+        except Exception:
+            log.exception("stream.failed", account=watch.name)  # A bug of ours or ccxt's: it must not end the stream.
+            await asyncio.sleep(REOPEN_AFTER_S)
 
 
 async def _follow(watch: AccountWatch, symbols: tuple[str, ...], wake: Callable[[], None]) -> None:

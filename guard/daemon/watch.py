@@ -18,6 +18,7 @@ from guard.daemon.past import rebuild_if_needed
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller
 from guard.daemon.tripwire import Lines, is_reached, lines_of
+from guard.daemon.witness import Witness
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.outlook import without_candles
 from guard.policy.decide import decide
@@ -63,6 +64,7 @@ class AccountWatch:
         self._on_finished = on_finished
         self._actor = Actor(self, teller, now)
         self._looks = LookKeeper(self._journal, settings.name)
+        self._witness = Witness(reader, self._journal)
         self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
         self._fault: Fault | None = None  # Of the last decision.
@@ -118,9 +120,12 @@ class AccountWatch:
         self.decision = self.decide(fresh=failure is None, ended=ended)
         self._record(self.decision)
         self._end_lives(ended)
+        self._witness.look(self.decision)
         if failure is None:
             self._keep_look()
             await self._actor.act(self.decision)
+            with self._despite_the_journal():  # After what may save the others: this only tells of what is gone.
+                await self._witness.write_down(ended, self._now())
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
         self._finish(started, failure)
         return self._interval

@@ -13,6 +13,7 @@ from guard.journal.lives import add_lives
 from guard.journal.looks import Looks
 from guard.journal.outbox import OutboxShelf, channels_told, put_message
 from guard.journal.past import Past
+from guard.journal.reports import Reports
 from guard.policy.decision import AlertEvent, Decision
 from guard.policy.memory import Memory
 from guard.policy.message import Message
@@ -21,7 +22,7 @@ from guard.policy.terms import Level
 DAY = timedelta(hours=24)
 
 
-class Journal(Past, Alerts, OutboxShelf, History, Looks):
+class Journal(Past, Alerts, OutboxShelf, History, Looks, Reports):
     """Durable memory in one SQLite file. Each base class is one shelf of it; `Store` says how it fails."""
 
     def memory(self, account: str, now: datetime) -> Memory:

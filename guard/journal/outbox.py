@@ -30,7 +30,7 @@ class OutboxShelf(Store):
             Delivery(
                 delivery_id=row["delivery_id"],
                 channel=row["channel"],
-                message=_message_of(row["body"]),
+                message=message_of(row["body"]),
                 attempts=row["attempts"],
                 created_at=moment(row["created_at"]),
             )
@@ -56,14 +56,15 @@ class OutboxShelf(Store):
         rows = self._rows("SELECT min(next_attempt_at) AS at FROM deliveries WHERE state = 'waiting'")
         return None if rows[0]["at"] is None else moment(rows[0]["at"])
 
-    def undelivered_since(self, level: Level) -> datetime | None:
-        """Return since when a message of at least this level waits without any channel having confirmed it."""
+    def undelivered_since(self, level: Level, channels: Iterable[str]) -> datetime | None:
+        """Return since when a message of at least this level waits for channels of which none has confirmed it."""
         rows = self._rows(
-            "SELECT min(created_at) AS at FROM messages WHERE severity >= ? "
-            "AND EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.message_id) "
-            "AND NOT EXISTS (SELECT 1 FROM deliveries "
-            "WHERE message_id = messages.message_id AND state = 'delivered')",
-            (level.value,),
+            "SELECT min(created_at) AS at FROM messages WHERE severity >= :severity "
+            "AND EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.message_id AND state = 'waiting' "
+            "AND channel IN (SELECT value FROM json_each(:channels))) "
+            "AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.message_id AND state = 'delivered' "
+            "AND channel IN (SELECT value FROM json_each(:channels)))",
+            {"severity": level.value, "channels": orjson.dumps(list(channels)).decode()},
         )
         return None if rows[0]["at"] is None else moment(rows[0]["at"])
 
@@ -104,6 +105,6 @@ def _body_of(message: Message) -> str:
     return orjson.dumps({**body, "level": message.level.word, "happened_at": time_text(message.happened_at)}).decode()
 
 
-def _message_of(body: str) -> Message:
+def message_of(body: str) -> Message:
     fields = orjson.loads(body)
     return Message(**{**fields, "level": Level[fields["level"].upper()], "happened_at": moment(fields["happened_at"])})

@@ -10,6 +10,7 @@ from guard.margin.added_margin import (
     idle_margin,
     liquidation_with_margin,
     margin_to_distance,
+    margin_to_outlast,
     with_margin,
 )
 from guard.margin.assess import assess, cross_figures
@@ -71,6 +72,7 @@ __all__ = [
     "liquidation_with_margin",
     "margin_balance",
     "margin_to_distance",
+    "margin_to_outlast",
     "obstacle_of",
     "of_leg",
     "pool_fields",

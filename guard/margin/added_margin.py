@@ -55,6 +55,17 @@ def margin_to_distance(pool: MarginPool | PresentPool, leg: Leg, distance: Decim
 
 
 @exact
+def margin_to_outlast(pool: MarginPool | PresentPool, leg: Leg, price: Decimal) -> Decimal:
+    """Return the least extra margin with which nothing liquidates the pool on the leg's way to a price and at it, >= 0.
+
+    The other coins stand still. In the pool's currency, unrounded.
+    """
+    factor = price / leg.mark_price
+    lowest = _lowest_between(present(pool), leg, min(ONE, factor), max(ONE, factor))
+    return ZERO if lowest.value > 0 else finished_up(of_leg(leg).notional * _HAIR - lowest.value)
+
+
+@exact
 def idle_margin(pool: MarginPool | PresentPool, leg: Leg, distance: Decimal) -> Decimal:
     """Return how much margin could be missing and every price nearer than `distance` would still not liquidate. >= 0.
 
@@ -64,7 +75,11 @@ def idle_margin(pool: MarginPool | PresentPool, leg: Leg, distance: Decimal) -> 
 
 
 def _lowest_within(now: PresentPool, leg: Leg, distance: Decimal) -> Lowest:
-    lower, upper = max(ZERO, 1 - distance), 1 + distance
+    return _lowest_between(now, leg, max(ZERO, 1 - distance), 1 + distance)
+
+
+def _lowest_between(now: PresentPool, leg: Leg, lower: Decimal, upper: Decimal) -> Lowest:
+    """Return the deepest point of balance less requirement while the leg's coin is between two multiples of now."""
     move = one_coin(leg.contract.base)
     if now.inverts(move):
         lower, upper = 1 / upper, 1 / lower if lower else INFINITY

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import resource
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -139,6 +141,13 @@ async def test_a_process_that_holds_keys_leaves_no_core_dump(tmp_path):
         await until("it runs", (tmp_path / "journal.db").exists)
         limits = Path(f"/proc/{run.pid}/limits").read_text().splitlines()  # noqa: ASYNC240 - it is memory, no disk.
     assert next(line.split()[4:6] for line in limits if line.startswith("Max core file size")) == ["0", "0"]
+
+
+def test_no_crash_collector_gets_a_core_of_a_process_that_holds_keys(tmp_path):
+    asks = "import ctypes; print('dumpable', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE.
+    code = f"import sys; sys.argv = ['guard', '--version']\nfrom guard.cli import main\ntry: main()\nexcept SystemExit: {asks}"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "dumpable 0"
 
 
 async def test_the_schema_is_a_json_schema_of_this_config_and_needs_none(tmp_path):

@@ -139,3 +139,22 @@ async def test_drain_waits_for_what_runs_and_starts_nothing_more():
     await asyncio.sleep(0.1)
     assert await schedule.drain(timedelta(seconds=2)) == ()
     assert ended == [True]
+
+
+async def test_a_bug_while_a_clock_step_is_handled_does_not_end_the_oversight():
+    runs: list[float] = []
+
+    def stumble() -> None:
+        raise KeyError("a bug")
+
+    schedule = Schedule(on_clock_step=stumble)
+    start = datetime.now(UTC)
+    with time_machine.travel(start, tick=True) as traveller:
+        schedule.add("main", counting(runs, every=timedelta(seconds=1)), deadline=SECOND, retry_after=SECOND)
+        schedule.start()
+        await asyncio.sleep(0.3)
+        traveller.move_to(start - timedelta(hours=1), tick=True)
+        await asyncio.sleep(4)
+        await schedule.drain(SECOND)
+    assert schedule.clock_steps == 1
+    assert len(runs) >= 3, "nobody made up for the step"

@@ -1,7 +1,9 @@
 """`guard run` as its own process, ended as power cuts and service managers end it."""
 
 import asyncio
+import json
 import random
+import signal
 from decimal import Decimal
 
 import pytest
@@ -9,6 +11,7 @@ from daemon_kit import BREACHED, NEEDED, POSITIONS, SHIELD, Played, call, guard,
 
 from guard.demo.exchange import Fault, FaultKind
 
+MARK = ("GET", "/fapi/v1/premiumIndex")
 BUDGET = Decimal(1_500)  # Ten acts of 150.
 # It promises ten seconds. A busy machine may take longer over them; the exchange would hang for sixty.
 ITS_OWN_STOP_S = 30
@@ -126,6 +129,25 @@ async def sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_next_sta
         assert here.posts() == 2
 
 
+async def a_process_that_stood_still_before_it_sent_looks_again_and_sends_once(folder):
+    async with world(folder, timeout_ms=60_000) as here, guard(here, "run") as process:
+        await _is_reading(here)
+        here.exchange.faults.add(Fault(kind=FaultKind.SLOW, path=MARK[1], seconds=0.5, times=1))
+        before = here.exchange.requests.get(MARK, 0)
+        here.exchange.set_mark("BTCUSDT", BREACHED)
+        await until("it asks for the mark to send by", lambda: here.exchange.requests.get(MARK, 0) > before)
+        process.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(7)  # The answer is there long before; what was read is older than money may move on.
+        assert here.posts() == 0
+        process.process.send_signal(signal.SIGCONT)
+        await until("it sends", here.moved)
+        await until("it is told", lambda: here.told("action"))
+        (intent,) = here.intents()
+        ages = json.loads(intent.facts_before)["data_ages_s"]
+        assert max(ages.values()) <= 5
+        assert here.posts() == 1
+
+
 async def a_second_daemon_on_one_journal_leaves_with_69_and_names_the_first(folder):
     async with world(folder) as here, guard(here, "run") as first:
         await _is_reading(here)
@@ -153,6 +175,7 @@ STORIES = [
     however_often_it_is_killed_in_a_falling_market_the_books_agree_and_the_limit_holds,
     sigterm_during_a_hanging_read_ends_it_at_once_enough_with_status_0,
     sigterm_during_a_hanging_write_leaves_an_open_intent_that_the_next_start_settles,
+    a_process_that_stood_still_before_it_sent_looks_again_and_sends_once,
     a_second_daemon_on_one_journal_leaves_with_69_and_names_the_first,
     once_acts_waits_for_a_lost_answer_tells_all_and_leaves_with_0,
 ]

@@ -132,17 +132,23 @@ def test_a_message_is_enqueued_once(journal):
 
 def test_health_sees_since_when_a_danger_waits_unheard(journal):
     journal.enqueue(message("minor", level=Level.WARN), [PHONE], NOON - SECOND)
-    assert journal.undelivered_since(Level.DANGER) is None
+    unheard = lambda *channels: journal.undelivered_since(Level.DANGER, channels)  # noqa: E731
+    assert unheard(PHONE, HOOK) is None
     journal.enqueue(message("major"), [PHONE, HOOK], NOON)
-    assert journal.undelivered_since(Level.DANGER) == NOON
+    assert unheard(PHONE, HOOK) == NOON
+    assert unheard("left the config") is None
     (delivery,) = journal.due(HOOK, NOON, 1)
     journal.delivered(delivery.delivery_id, NOON)  # One channel confirmed it: it was told.
-    assert journal.undelivered_since(Level.DANGER) is None
+    assert unheard(PHONE, HOOK) is None
+    assert unheard(PHONE) == NOON  # As where the other one is a log that nobody reads.
+    (delivery,) = journal.due(PHONE, NOON, 1)
+    journal.given_up(delivery.delivery_id, NOON, "chat not found")
+    assert unheard(PHONE) is None
 
 
 def test_a_message_for_nobody_does_not_wait(journal):
     journal.enqueue(message(), [], NOON)
-    assert journal.undelivered_since(Level.OK) is None
+    assert journal.undelivered_since(Level.OK, [PHONE]) is None
 
 
 def test_a_quiet_cycle_writes_nothing(journal):
