@@ -1,0 +1,71 @@
+"""Play many seeds, or one again, and say what came of it.
+
+    python tests/simulation/run.py --seeds 100000 --jobs 2     a long run
+    python tests/simulation/run.py --seed 4711                 one seed again, with its trace
+"""
+
+import argparse
+import gc
+import sys
+import time
+from collections import Counter
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
+
+from simulation import Played, play
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, help="play one seed and print its trace")
+    parser.add_argument("--seeds", type=int, default=100, help="how many to play")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--jobs", type=int, default=2, help="processes to play them in")
+    parser.add_argument("--quiet", action="store_true", help="with --seed: no trace")
+    arguments = parser.parse_args()
+    if arguments.seed is not None:
+        return _one(arguments.seed, is_quiet=arguments.quiet)
+    return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.jobs)
+
+
+def _one(seed: int, *, is_quiet: bool) -> int:
+    played = play(seed, keep_trace=not is_quiet, is_loud=not is_quiet)
+    print("\n".join(played.lines))
+    print(f"seed {seed}: trace {played.trace_hash}, {played.counts}")
+    for violation in played.violations:
+        print(f"VIOLATED {violation}")
+    return 1 if played.violations else 0
+
+
+def _many(seeds: range, jobs: int) -> int:
+    started, counts, failed, done = time.monotonic(), Counter[str](), [], 0
+    with get_context("fork").Pool(jobs, maxtasksperchild=200) as pool:
+        for played in pool.imap_unordered(play_quietly, seeds):
+            done += 1
+            counts.update(played.counts)
+            if played.violations:
+                failed.append(played.seed)
+                print(f"seed {played.seed}: {played.violations[0]}\n  again: {replay_command(played.seed)}", flush=True)
+            if done % 500 == 0:
+                print(f"  {done} seeds, {len(failed)} violations, {done / (time.monotonic() - started):.2f}/s", flush=True)
+    took_s = time.monotonic() - started
+    print(f"seeds {done}, violations {len(failed)}, {done / took_s:.2f} schedules/s in {took_s:.0f} s; {dict(counts)}")
+    return 1 if failed else 0
+
+
+def play_quietly(seed: int) -> Played:
+    """Play a seed; what it leaves in cycles is collected now and not in the middle of the next."""
+    try:
+        return play(seed)
+    finally:
+        gc.collect()
+
+
+def replay_command(seed: int) -> str:
+    return f"python tests/simulation/run.py --seed {seed}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
