@@ -56,7 +56,7 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Guard until `stop` is set, then end within ten seconds."""
         async with self._parts() as teller, self._web():
-            schedule = Schedule(on_clock_step=self._follow_clock, wall=self._doors.wall)
+            schedule = Schedule(on_clock_step=lambda: self._follow_clock(teller), wall=self._doors.wall)
             self._add_jobs(schedule)
             stop_delivery = asyncio.Event()
             delivery = asyncio.create_task(self._deliver(teller, stop_delivery), name="delivery")
@@ -112,6 +112,7 @@ class Service:
             if self._heartbeat is not None:
                 stack.push_async_callback(self._heartbeat.close)
             teller = Teller(journal, channels, self._clock)
+            teller.follow_clock()  # It may have stepped while nobody ran.
             _note(journal, self._clock, "daemon.started")
             for account in self.settings.accounts.values():
                 watch = self._watch(account, teller)
@@ -130,9 +131,10 @@ class Service:
             watch.interval_max = self._watchdog / 3  # A calm poll must not starve the watchdog.
         return watch
 
-    def _follow_clock(self) -> None:
+    def _follow_clock(self, teller: Teller) -> None:
         """Take over the stepped wall clock; how old things are that were read before it cannot be told by it."""
         self._clock.follow_wall()
+        teller.follow_clock()
         for watch in self.watches.values():
             watch.reader.must_read_again()
 

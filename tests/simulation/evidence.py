@@ -108,7 +108,7 @@ class Seen:
     account: Delivered | None = None
     marks: dict[str, Delivered] = field(default_factory=dict)
     histories: set[str] = field(default_factory=set)  # Coins whose history was read.
-    whole_s: float = float("-inf")  # When positions and account were both read whole.
+    whole_s: float = float("-inf")  # When positions and account were both read; what misses in them is told as a gap.
     quiet_until_s: float = 0.0
 
     def note(self, delivered: Delivered, now_s: float) -> None:
@@ -117,7 +117,7 @@ class Seen:
             self.positions = delivered
         elif what == "account":
             self.account = delivered
-            if delivered.is_whole and self.positions is not None and self.positions.is_whole:
+            if self.positions is not None:
                 self.whole_s = now_s
         elif what == "mark":
             self.marks[fields["symbol"].removesuffix("USDT")] = delivered

@@ -68,9 +68,6 @@ class Referee:
         self.telling.on_ended()
         self._works.turn(holds=False)
 
-    def on_suspended(self) -> None:
-        self._works.turn(holds=False)
-
     def on_disarmed(self) -> None:
         self.money.disarmed_since_s = self._world.time_s
 
@@ -148,7 +145,7 @@ class Referee:
     def _on_arrived(self, arrived: Arrived) -> None:
         if arrived.channel == "heartbeat":
             self.telling.on_ping(self._seen)
-        self.telling.on_arrived(arrived)
+        self.telling.on_arrived(arrived, self._distances)
 
     # Time.
 

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from simulated_faults import Weather
 from simulated_time import World
@@ -21,7 +22,7 @@ class Arrived:
     """One message at a far side."""
 
     channel: str
-    message: str | None  # Its id. None: Telegram's texts carry none.
+    body: Mapping[str, Any]  # The webhook object. Telegram's texts carry no id.
     at_s: float
     confirmed: bool
 
@@ -58,7 +59,7 @@ class SimulatedDoor:
         is_lost = kind == "lost_confirmations" and self._dice.random() < 0.5
         fields = json.loads(body) if body else {}
         self.on_arrived(
-            Arrived(channel=self.channel, message=fields.get("id"), at_s=self._world.time_s, confirmed=not is_lost)
+            Arrived(channel=self.channel, body=fields, at_s=self._world.time_s, confirmed=not is_lost)
         )
         await asyncio.sleep(self._dice.uniform(0.02, 0.3))
         if is_lost:

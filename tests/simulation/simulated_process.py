@@ -102,7 +102,8 @@ class Process:
         if self._journal is not None and self._journal._lock is not None:
             self._journal._lock.release()
             self._journal._lock = None
-        self.loop.abandon()
+        with self._running():
+            self.loop.abandon()
 
     def _count_point(self, what: str) -> None:
         """Die here if this is the point; in the middle of a function by an exception that nothing of ours survives."""
@@ -198,9 +199,11 @@ class _Running:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
+        self._before: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> None:
+        self._before = asyncio._get_running_loop()
         asyncio._set_running_loop(self._loop)
 
     def __exit__(self, *_: object) -> None:
-        asyncio._set_running_loop(None)
+        asyncio._set_running_loop(self._before)

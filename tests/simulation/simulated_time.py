@@ -65,6 +65,11 @@ class World:
         if self.lines is not None:
             self.lines.append(line)
 
+    def remark(self, *facts: object) -> None:
+        """Say something to the reader of a trace that is not part of it."""
+        if self.lines is not None:
+            self.lines.append(f"{self.time_s:10.3f}     " + " ".join(map(str, facts)).replace("\n", " | "))
+
     def violated(self, invariant: str, text: str) -> None:
         self.note("VIOLATED", invariant, text)
         self.violations.append(f"{invariant}: {text} (at {self.time_s:.3f} s)")

@@ -1,5 +1,6 @@
 """One seed, played: the real daemon in a simulated world, killed, stopped, stepped and started again, and judged."""
 
+import logging
 import random
 import shutil
 import tempfile
@@ -27,6 +28,7 @@ from guard.errors import JournalError
 from guard.journal import Journal
 
 STEPS_MAX = 2_000_000
+OPENED_BEFORE_S = 3600.0  # Positions are older than the run.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,7 @@ class Simulation:
         )
         self.process: Process | None = None
         self._steps_to_suspend: int | None = None
+        self._is_stopped = False
         self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "steps": 0, "lost journals": 0}
         for wire in self.wires.values():
             wire.on_request = self._on_request
@@ -119,10 +122,10 @@ class Simulation:
         if self._steps_to_suspend <= 0:
             dice = self._dice["events"]
             self._steps_to_suspend = None
-            self.referee.on_suspended()
             self.world.note("stopped")
+            self._is_stopped = True
             self.world.pass_over(dice.choice((3.0, 6.0, dice.uniform(1, 200))))
-            self.referee.on_suspended()
+            self._is_stopped = False
 
     def _start(self) -> Process:
         process = Process(
@@ -158,6 +161,7 @@ class Simulation:
     def _exchange(self, name: str) -> Exchange:
         plan = next(plan for plan in self.scenario.accounts if plan.name == name)
         exchange = Exchange(name, self.world, self.market, plan.free, plan.hedged)
+        self.world.time_s = -OPENED_BEFORE_S
         for holding in plan.holdings:
             price = self.market.prices[holding.coin]
             exchange.open(
@@ -169,13 +173,15 @@ class Simulation:
                 isolated=holding.isolated,
             )
             exchange.free += exchange.holdings[holding.coin, holding.side].margin  # `free` is what is left over.
+        self.world.time_s = 0.0
         return exchange
 
     def _each_second(self) -> None:
         self.market.step()
         for exchange in self.exchanges.values():
             exchange.liquidate_what_is_due()
-        self.referee.each_second(is_alive=self.process is not None and not self.process.is_dead)
+        is_alive = self.process is not None and not self.process.is_dead and not self._is_stopped
+        self.referee.each_second(is_alive=is_alive)
         self.world.after(1.0, self._each_second)
 
     def _schedule_events(self) -> None:
@@ -325,6 +331,7 @@ def _simulated_surroundings(seed: int, *, is_loud: bool) -> Iterator[list[World]
             stack.enter_context(patch(f"apscheduler.{module}.datetime", WorldDatetime))
         stack.enter_context(patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))))
         stack.enter_context(patch("secrets.token_hex", lambda n=4: f"{dice.getrandbits(8 * n):0{2 * n}x}"))
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL + 1)  # It logs the unwinding of killed processes.
         before = structlog.get_config()
         _configure_logs(worlds, is_loud=is_loud)
         try:
@@ -335,12 +342,12 @@ def _simulated_surroundings(seed: int, *, is_loud: bool) -> Iterator[list[World]
 
 def _configure_logs(worlds: list[World], *, is_loud: bool) -> None:
     def into_trace(_logger: object, name: str, event: dict[str, object]) -> str:
-        if worlds and worlds[-1].lines is not None:
-            worlds[-1].lines.append(f"{worlds[-1].time_s:10.3f}     {name} {event}")
+        if worlds:
+            worlds[-1].remark(name, event)
         raise structlog.DropEvent
 
     structlog.configure(
         processors=[structlog.processors.format_exc_info, into_trace],
-        wrapper_class=structlog.make_filtering_bound_logger(0 if is_loud else 60),
+        wrapper_class=structlog.make_filtering_bound_logger(0 if is_loud else 50),
         cache_logger_on_first_use=False,
     )

@@ -28,6 +28,7 @@ class TellingInvariants:
         self._doors = doors
         self.waiting: dict[tuple[str, str], KnownMessage] = {}  # Committed and not arrived, by id and channel.
         self._sentences: dict[str, Streak] = {name: Streak() for name in doors}  # How long each channel works.
+        self._committed: set[tuple[str, str]] = set()
         self._arrived: Counter[tuple[str, str]] = Counter()
         self._unsure: set[tuple[str, str]] = set()  # May arrive again: a confirmation was lost, or the daemon died.
         self._told_about: set[str] = set()  # Alert ids.
@@ -40,10 +41,12 @@ class TellingInvariants:
         body, place = message.body, (message.message_id, message.channel)
         self.counts["messages"] += 1
         self.waiting[place] = message
+        self._committed.add(place)
         self._told_about.add(body["alert"])
         if message.channel != "webhook.ops":
             return  # Of each message one copy is judged.
         self._world.note("message", body["kind"], body["event"], body["level"], body["account"], body["symbol"])
+        self._world.remark(body["title"], body["text"])
         if body["event"] == "resolved":
             self._ends[body["alert"]] += 1
             if self._ends[body["alert"]] > 1 and not body["alert"].startswith(("channel", "journal", "bug")):
@@ -68,17 +71,22 @@ class TellingInvariants:
         else:
             told[body["alert"]] = max(told.get(body["alert"], 0), LEVELS.index(body["level"]))
 
-    def on_arrived(self, arrived: Arrived) -> None:
+    def on_arrived(self, arrived: Arrived, distances: Distances) -> None:
         if arrived.channel == "heartbeat":
             return
         self.counts["arrived"] += 1
-        if arrived.message is None:
+        if not arrived.channel.startswith("webhook"):
             return
-        place = (arrived.message, arrived.channel)
+        place = (arrived.body["id"], arrived.channel)
+        if place not in self._committed:  # While the disk takes nothing, alerts go out from memory.
+            self.on_message(
+                KnownMessage(message_id=place[0], channel=place[1], body=arrived.body, committed_s=arrived.at_s),
+                distances,
+            )
         self.waiting.pop(place, None)
         self._arrived[place] += 1
         if self._arrived[place] > 1 and place not in self._unsure:
-            self._violated("I10 no repeats", f"{arrived.message} came to {arrived.channel} twice without need")
+            self._violated("I10 no repeats", f"{arrived.body['title']} came to {arrived.channel} twice without need")
         self._unsure.discard(place)
         if not arrived.confirmed:
             self._unsure.add(place)
