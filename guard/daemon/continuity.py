@@ -25,6 +25,7 @@ class Sighting:
     updated_at: datetime | None = None  # The exchange's own time of the last change that was seen.
     missing_reads: int = 0
     may_be_cross: bool = True  # False: it was isolated when last listed.
+    is_remembered: bool = False  # From before a restart: this process has not seen it.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def follow(before: Mapping[PositionKey, Sighting], snapshot: AccountSnapshot, *,
                 gaps.append(_contested(key))
             continue
         missing = sighting.missing_reads + (counts and not is_hidden)
-        if key.symbol in one_way:
+        if key.symbol in one_way and not sighting.is_remembered:  # Else one old answer could end it after a restart.
             ended[key] = "its side flipped"
         elif missing >= needed:
             ended[key] = f"missing from {missing} fresh reads in a row"

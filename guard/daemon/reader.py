@@ -53,7 +53,7 @@ class AccountReader:
 
     def remember_open(self, keys: Iterable[PositionKey], *, at: datetime) -> None:
         """Take up positions that were open before a restart, so that an empty first answer is not believed."""
-        self.sightings = {key: Sighting(last_seen_at=at) for key in keys}
+        self.sightings = {key: Sighting(last_seen_at=at, is_remembered=True) for key in keys}
 
     async def read(self, *, counts: bool = True) -> Continuity:
         """Read the account afresh and hold it against what was open before. `counts`: see `follow`."""

@@ -106,6 +106,15 @@ def test_a_flip_ends_the_old_side_at_once_in_one_way_mode_only():
     assert not follow(open_before(BTC), read(position(short, hedged=True))).ended
 
 
+def test_a_flip_while_nobody_ran_is_believed_at_the_second_read():
+    short = PositionKey("BTC/USDT:USDT", Side.SHORT)
+    remembered = {BTC: Sighting(last_seen_at=T0, is_remembered=True)}
+    first = follow(remembered, read(position(short)))
+    assert not first.ended
+    assert first.is_suspect
+    assert set(follow(first.sightings, read(position(short))).ended) == {BTC}
+
+
 def test_a_flip_that_another_answer_contradicts_ends_nothing():
     short = PositionKey("BTC/USDT:USDT", Side.SHORT)
     torn = read(position(short), gaps=(Gap(subject=str(short), reason="account says 1 long", key=short),))

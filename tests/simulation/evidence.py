@@ -110,11 +110,15 @@ class Seen:
     histories: set[str] = field(default_factory=set)  # Coins whose history was read.
     whole_s: float = float("-inf")  # When positions and account were both read; what misses in them is told as a gap.
     quiet_until_s: float = 0.0
+    absent: dict[Key, int] = field(default_factory=dict)  # In how many lists in a row a position was missing.
 
     def note(self, delivered: Delivered, now_s: float) -> None:
         what, fields = delivered.request.what, delivered.request.fields
         if what == "positions":
             self.positions = delivered
+            listed = {_listed(row) for row in delivered.body}
+            self.absent = {key: 0 if key in listed else times + 1 for key, times in self.absent.items()}
+            self.absent |= {key: 0 for key in listed}
         elif what == "account":
             self.account = delivered
             if self.positions is not None:
@@ -158,6 +162,10 @@ class Distances:
 
     def forget(self, account: str, key: Key) -> None:
         self._by_key.pop((account, key), None)
+
+
+def _listed(row: Mapping[str, Any]) -> Key:
+    return row["symbol"].removesuffix("USDT"), 1 if Decimal(row["positionAmt"]) > 0 else -1
 
 
 def coin_of(symbol: str) -> str:

@@ -16,6 +16,7 @@ from simulated_wire import Delivered, Request, SimulatedWire
 from telling_invariants import TellingInvariants
 
 IN_FLIGHT_S = 40.0
+READS_THAT_PROVE = 2
 
 
 class Referee:
@@ -59,7 +60,9 @@ class Referee:
     # The daemon's lives.
 
     def on_started(self, _at_s: float) -> None:
-        self._seen = {name: Seen() for name in self._exchanges}
+        # What was open before is remembered by the daemon; the lists that it is missing from are counted anew.
+        remembered = {name: dict.fromkeys(seen.absent, 0) for name, seen in self._seen.items()}
+        self._seen = {name: Seen(absent=remembered[name]) for name in self._exchanges}
         for intent in self.money.intents.values():
             intent.from_earlier_life = intent.is_open
 
@@ -109,7 +112,7 @@ class Referee:
                 message = KnownMessage(
                     message_id=message_id, channel=channel, body=body, committed_s=self._world.time_s
                 )
-                self.telling.on_message(message, self._distances)
+                self.telling.on_message(message, self._distances, self._seen)
 
     def _intent(self, row: "object") -> KnownIntent:
         return KnownIntent(
@@ -136,7 +139,9 @@ class Referee:
                     self._births[row["life_id"]] = account, key, holding.opened_s
                 continue
             birth = self._births.pop(row["life_id"], None)
-            if birth is not None and holding is not None and holding.opened_s == birth[2]:
+            is_open = birth is not None and holding is not None and holding.opened_s == birth[2]
+            # Two lists in a row without it prove it gone by design: caches that answer twice are believed.
+            if is_open and self._seen[account].absent.get(key, 0) < READS_THAT_PROVE:
                 self._world.violated("I17 life", f"{account} {key} is written down as gone, and it is open")
 
     def _on_entry(self, account: str, entry: Entry) -> None:
@@ -145,7 +150,7 @@ class Referee:
     def _on_arrived(self, arrived: Arrived) -> None:
         if arrived.channel == "heartbeat":
             self.telling.on_ping(self._seen)
-        self.telling.on_arrived(arrived, self._distances)
+        self.telling.on_arrived(arrived, self._distances, self._seen)
 
     # Time.
 

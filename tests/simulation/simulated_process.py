@@ -152,7 +152,7 @@ class Process:
     def _open_channels(self, settings: Settings) -> tuple[Channel, ...]:
         channels = open_channels(settings)
         for channel in channels:
-            channel._door = self._doors[channel.name]
+            channel.channel._door = self._doors[channel.name]
         return channels
 
     def _open_heartbeat(self, url: str) -> Heartbeat:

@@ -37,7 +37,9 @@ class TellingInvariants:
         self._dangers: dict[tuple[str, Key], Streak] = {}
         self.counts = {"messages": 0, "arrived": 0, "pings": 0}
 
-    def on_message(self, message: KnownMessage, distances: Distances) -> None:
+    def on_message(
+        self, message: KnownMessage, distances: Distances, seen: dict[str, Seen], *, is_on_disk: bool = True
+    ) -> None:
         body, place = message.body, (message.message_id, message.channel)
         self.counts["messages"] += 1
         self.waiting[place] = message
@@ -47,18 +49,19 @@ class TellingInvariants:
             return  # Of each message one copy is judged.
         self._world.note("message", body["kind"], body["event"], body["level"], body["account"], body["symbol"])
         self._world.remark(body["title"], body["text"])
-        if body["event"] == "resolved":
+        if body["event"] == "resolved" and is_on_disk:  # What no disk remembers is told again after a restart.
             self._ends[body["alert"]] += 1
             if self._ends[body["alert"]] > 1 and not body["alert"].startswith(("channel", "journal", "bug")):
                 self._violated("I10 end told once", f"{body['title']} was told to be over twice")
         if body["symbol"] is not None:
-            self._on_position_message(message, distances)
+            self._on_position_message(message, distances, seen)
 
-    def _on_position_message(self, message: KnownMessage, distances: Distances) -> None:
+    def _on_position_message(self, message: KnownMessage, distances: Distances, seen: dict[str, Seen]) -> None:
         body = message.body
         account, key = body["account"], (coin_of(body["symbol"]), 1 if body["side"] == "long" else -1)
         holding = self._exchanges[account].holdings.get(key)
-        if body["kind"] == "vanished" and holding is not None and self._world.time_s - holding.opened_s > 30:
+        is_old = holding is not None and self._world.time_s - holding.opened_s > 30
+        if body["kind"] == "vanished" and is_old and seen[account].absent.get(key, 0) < 2:
             self._violated("I10 nothing made up", f"{key} is told to be gone, and it is open")
         if body["kind"] != "alert":
             return
@@ -71,7 +74,7 @@ class TellingInvariants:
         else:
             told[body["alert"]] = max(told.get(body["alert"], 0), LEVELS.index(body["level"]))
 
-    def on_arrived(self, arrived: Arrived, distances: Distances) -> None:
+    def on_arrived(self, arrived: Arrived, distances: Distances, seen: dict[str, Seen]) -> None:
         if arrived.channel == "heartbeat":
             return
         self.counts["arrived"] += 1
@@ -82,6 +85,8 @@ class TellingInvariants:
             self.on_message(
                 KnownMessage(message_id=place[0], channel=place[1], body=arrived.body, committed_s=arrived.at_s),
                 distances,
+                seen,
+                is_on_disk=False,
             )
         self.waiting.pop(place, None)
         self._arrived[place] += 1

@@ -156,6 +156,11 @@ async def test_the_entry_is_looked_for_at_the_exchanges_time_of_day(exchange, ve
     assert (await settle(venue, ago_s=10)).outcome is Outcome.APPLIED
 
 
+async def test_a_clock_that_ran_ahead_at_the_sending_and_was_set_right_since_hides_no_entry(exchange, venue):
+    exchange.history = [change(now() - timedelta(seconds=14))]
+    assert (await settle(venue, ago_s=10)).outcome is Outcome.APPLIED
+
+
 async def test_what_is_older_than_the_history_stays_unknown(exchange, venue):
     settlement = await settle(venue, ago_s=timedelta(days=29, hours=12).total_seconds())
     assert settlement.outcome is Outcome.UNKNOWN
