@@ -2,6 +2,7 @@
 
     python tests/simulation/run.py --seeds 100000 --jobs 2     a long run
     python tests/simulation/run.py --seed 4711                 one seed again, with its trace
+    python tests/simulation/run.py --mutants                   the table of design mutants and what kills each
 """
 
 import argparse
@@ -9,11 +10,15 @@ import gc
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 
+from design_mutants import MUTANTS
 from simulation import Played, play
 
 
@@ -24,9 +29,14 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=2, help="processes to play them in")
     parser.add_argument("--quiet", action="store_true", help="with --seed: no trace")
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with --seed: play it with this mutant")
+    parser.add_argument("--mutants", action="store_true", help="kill every mutant, trying at most --seeds for each")
     arguments = parser.parse_args()
+    if arguments.mutants:
+        return _kill_all(range(arguments.first, arguments.first + arguments.seeds), arguments.jobs)
     if arguments.seed is not None:
-        return _one(arguments.seed, is_quiet=arguments.quiet)
+        with MUTANTS[arguments.mutant]() if arguments.mutant else nullcontext():
+            return _one(arguments.seed, is_quiet=arguments.quiet)
     return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.jobs)
 
 
@@ -53,6 +63,41 @@ def _many(seeds: range, jobs: int) -> int:
     took_s = time.monotonic() - started
     print(f"seeds {done}, violations {len(failed)}, {done / took_s:.2f} schedules/s in {took_s:.0f} s; {dict(counts)}")
     return 1 if failed else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Killed:
+    """How a mutant ended. `violation` None: it survived so many seeds."""
+
+    mutant: str
+    seed: int
+    tried: int
+    violation: str | None
+
+
+def kill(mutant: str, seeds: Iterable[int]) -> Killed:
+    """Play seeds with a mutant until an invariant breaks."""
+    tried, seed = 0, -1
+    for seed in seeds:
+        tried += 1
+        with MUTANTS[mutant]():
+            played = play_quietly(seed)
+        if played.violations:
+            return Killed(mutant=mutant, seed=seed, tried=tried, violation=played.violations[0])
+    return Killed(mutant=mutant, seed=seed, tried=tried, violation=None)
+
+
+def _kill_all(seeds: range, jobs: int) -> int:
+    with get_context("fork").Pool(jobs) as pool:
+        ends = pool.starmap(kill, [(mutant, seeds) for mutant in MUTANTS], chunksize=1)
+    print(table_of(ends))
+    return 1 if any(end.violation is None for end in ends) else 0
+
+
+def table_of(ends: Iterable[Killed]) -> str:
+    lines = [f"{'mutant':30} {'seed':>6} {'tried':>6}  killed by"]
+    lines += [f"{end.mutant:30} {end.seed:>6} {end.tried:>6}  {end.violation or 'SURVIVED'}" for end in ends]
+    return "\n".join(lines)
 
 
 def play_quietly(seed: int) -> Played:
