@@ -114,6 +114,7 @@ class Service:
             teller = Teller(journal, channels, self._clock)
             teller.follow_clock()  # It may have stepped while nobody ran.
             _note(journal, self._clock, "daemon.started")
+            journal.share_limit(name for name, one in self.settings.accounts.items() if one.terms.max_per_day_all)
             for account in self.settings.accounts.values():
                 watch = self._watch(account, teller)
                 stack.push_async_callback(watch.reader.venue.close)

@@ -2,16 +2,17 @@
 
 from decimal import Decimal
 
-from evidence import COUNTED, Distances, Key, KnownIntent, Streak
+from evidence import COUNTED, Distances, Key, KnownIntent, Seen, Streak
 from simulated_exchange import Exchange, Holding
 from simulated_scenario import CLEAR, TRIGGER, Scenario
 from simulated_time import World
 
-NEAR_S = 5.0 + 5.0 + 4.0  # A near poll, five seconds, and what the requests take.
+NEAR_S = 5.0 + 5.0 + 1.5  # A near poll, five seconds, and what the requests take.
 NEAR_FROM = Decimal("0.14")
 NEAR_FOR_S = 75
 PLAINLY = Decimal("0.001")
 QUIET_BEFORE_S = 15.0
+RHYTHM_SLACK_S = 5.0
 
 
 class LivenessInvariants:
@@ -33,10 +34,12 @@ class LivenessInvariants:
         intents: dict[str, KnownIntent],
         misses: dict[tuple[str, Key], int],
         distances: Distances,
+        seen: dict[str, Seen],
         is_free: bool,
     ) -> None:
         """`is_free`: armed, with a journal that knows its own past."""
         for account, exchange in self._exchanges.items():
+            self._judge_rhythm(account, exchange, seen[account], seeing_s[account], distances)
             is_quiet = self._is_quiet(account, exchange)
             for key, holding in exchange.holdings.items():
                 streak = self._helpless.setdefault((account, key), Streak())
@@ -56,6 +59,20 @@ class LivenessInvariants:
                 if streak.seconds > NEAR_S + (0 if is_near else self._scenario.calm_s):
                     text = f"{account} {key} could be helped for {streak.seconds:.0f} s and was not"
                     self._world.violated("I12 liveness", text)
+
+    def _judge_rhythm(
+        self, account: str, exchange: Exchange, seen: Seen, seeing_s: float, distances: Distances
+    ) -> None:
+        """An account that can be read is read, as often as its distances ask for."""
+        now = self._world.time_s
+        if seeing_s <= QUIET_BEFORE_S + self._scenario.calm_s or now - self.last_post_s.get(account, -1e9) < 30:
+            return
+        isolated = (key for key, one in exchange.holdings.items() if one.isolated)
+        is_near = any(distances.farthest(account, key, NEAR_FOR_S) < NEAR_FROM for key in isolated)
+        wait_max = 5.0 + RHYTHM_SLACK_S if is_near else self._scenario.calm_s + RHYTHM_SLACK_S
+        asked_s = seen.positions.request.sent_s if seen.positions is not None else float("-inf")
+        if now - asked_s > wait_max:
+            self._world.violated("I12 rhythm", f"{account} was last read {now - asked_s:.0f} s ago, fair weather")
 
     def _is_quiet(self, account: str, exchange: Exchange) -> bool:
         """Say whether nothing was sent and nobody moved anything for a while: each begins the wait anew."""

@@ -86,7 +86,7 @@ STAND_INS: dict[str, tuple[int, bytes, dict[str, str]]] = {
 }
 # After these nobody knows: each comes with the request executed, executed late, or not at all.
 AMBIGUOUS = (
-    "none", "cut", "html_200", "empty_200", "null_200", "object_200", "list_200", "html_502", "html_524",
+    "none", "none", "none", "none", "cut", "html_200", "empty_200", "null_200", "object_200", "list_200", "html_502", "html_524",
     "unknown_503", "timeout_408", "new_code_400",
 )  # fmt: skip
 CLEAR_NOES = ("overload_503", "limited_429")
@@ -127,7 +127,7 @@ class Fates:
             case "lossy" if dice.random() < 0.4:
                 return Fate(arrival=Arrival.DONE, reply=dice.choice(("none", "cut", "html_502")))
             case "garbled" if dice.random() < 0.4:
-                return Fate(arrival=Arrival.DONE, reply=dice.choice(AMBIGUOUS[1:]))
+                return Fate(arrival=Arrival.DONE, reply=dice.choice(AMBIGUOUS[4:]))
             case "slow":
                 return Fate(arrival=Arrival.DONE, reply="own", delay_s=dice.uniform(0, 5), answer_s=dice.uniform(0, 5))
             case "stale" | "empty" | "torn" | "null_rows" if dice.random() < 0.7:

@@ -52,7 +52,7 @@ def _path(dice: random.Random) -> list[Phase]:
     phases = [
         Phase(seconds=dice.randint(10, 90), move=0.0, noise=noise),
         Phase(seconds=dice.randint(20, 200), move=dice.uniform(0.03, 0.08), noise=noise),
-        Phase(seconds=dice.randint(30, 200), move=dice.uniform(-0.05, 0.08), noise=noise),
-        Phase(seconds=dice.randint(30, 200), move=dice.uniform(-0.10, 0.08), noise=noise),
+        Phase(seconds=dice.randint(30, 200), move=dice.uniform(-0.03, 0.08), noise=noise),
+        Phase(seconds=dice.randint(30, 200), move=dice.uniform(-0.08, 0.10), noise=noise),
     ]
     return [phase for phase in phases for _ in range(phase.seconds)]

@@ -20,7 +20,7 @@ CLEAR = Decimal("0.10")  # Law 9: the trigger and two points.
 LEVERAGE = 5  # Born at 19.6 %: the written trigger is the one in force.
 HEARTBEAT_S = 20.0
 FOREIGN = (
-    "add", "add", "take", "withdraw", "deposit", "close", "flip", "reopen", "funding", "funding",
+    "add", "take", "withdraw", "deposit", "close", "flip", "reopen", "reopen", "reopen", "funding",
 )  # fmt: skip
 
 
@@ -61,6 +61,7 @@ class Deaths:
     """How the daemon's lives end."""
 
     after_write: float  # Chance that a write in the making kills it within the next few steps.
+    stop_at_write: float  # Chance that it is asked to stop just when a write leaves.
     any_time: float  # Chance that a life is short, whatever it does.
     lose_journal: float  # Chance that the journal is gone at a restart.
 
@@ -77,6 +78,7 @@ class Scenario:
     disk: Weather
     deaths: Deaths
     calm_s: int  # Poll interval.
+    hurried_people: float  # Chance that a person adds margin by hand while the guard does.
     events: tuple[tuple[float, str], ...]  # Everything else, in time order.
 
     @property
@@ -87,22 +89,23 @@ class Scenario:
 def draw(seed: int) -> Scenario:
     dice = random.Random(f"scenario {seed}")  # noqa: S311 - a schedule, not a secret.
     faults_s = dice.uniform(150, 480)
-    two = dice.random() < 0.35
+    two = dice.random() < 0.4
     towards = {coin: dice.choice((-1, -1, 1)) for coin in ("BTC", "ETH", "SOL")}
     accounts = tuple(
-        _account(dice, name, towards, faults_s, is_calm=dice.random() < 0.3) for name in ("main", "other")[: 1 + two]
+        _account(dice, name, towards, faults_s, is_calm=dice.random() < 0.3 + 0.3 * (two and name == "main"))
+        for name in ("main", "other")[: 1 + two]
     )
-    day = dice.choice((400, 700, 1200))
+    day = dice.choice((300, 450, 700, 1200))
     limits = Limits(
         per_action=Decimal(dice.choice((120, 250, 500))),
-        per_position=Decimal(dice.choice((300, 600, 900))),
+        per_position=Decimal(dice.choice((200, 300, 600, 900))),
         per_day=Decimal(day),
         all_day=Decimal(dice.choice((day, day * 3 // 2))),
         reserve=Decimal(dice.choice(("0.10", "0.30"))),
         cooldown_s=dice.choice((5, 20, 60)),
         target=Decimal(dice.choice(("0.105", "0.115", "0.13"))),
     )
-    near_midnight = timedelta(hours=12, minutes=-dice.randint(1, 5))
+    near_midnight = timedelta(hours=12, seconds=-dice.uniform(0.3, 0.8) * faults_s)
     return Scenario(
         seed=seed,
         start=NOON + (near_midnight if dice.random() < 0.4 else timedelta(0)),
@@ -117,10 +120,12 @@ def draw(seed: int) -> Scenario:
         disk=draw_weather(dice, DISK_WEATHER, until_s=faults_s, calm_s=dice.choice((200, 2000)), bad_s=15),
         deaths=Deaths(
             after_write=dice.choice((0.0, 0.15, 0.5)),
+            stop_at_write=dice.choice((0.0, 0.0, 0.5)),
             any_time=dice.choice((0.0, 0.3, 0.7)),
-            lose_journal=dice.choice((0.0, 0.0, 0.15)),
+            lose_journal=dice.choice((0.0, 0.0, 0.5)),
         ),
         calm_s=dice.choice((10, 30, 60)),
+        hurried_people=dice.choice((0.0, 0.0, 0.3)),
         events=_events(dice, faults_s),
     )
 
@@ -158,14 +163,16 @@ def _holding(dice: random.Random, coin: str, side: int, *, isolated: bool) -> Ho
 
 def _events(dice: random.Random, until_s: float) -> tuple[tuple[float, str], ...]:
     """Return what people, clocks and the service manager do, and when."""
-    kinds = [f"foreign {dice.choice(FOREIGN)}" for _ in range(dice.randint(0, 4))]
+    people = [f"foreign {dice.choice(FOREIGN)}" for _ in range(dice.randint(0, 4))]
+    kinds = ["lose journal"] * (dice.random() < 0.15)
     kinds += ["jump"] * dice.choice((0, 0, 1))
     kinds += ["restart"] * dice.choice((0, 1, 2))
     kinds += ["suspend"] * dice.choice((0, 0, 1, 2))
     kinds += ["clock"] * dice.choice((0, 0, 0, 2))
     kinds += ["disarm"] * dice.choice((0, 0, 0, 1))
     kinds += ["second daemon"] * dice.choice((0, 0, 1))
-    return tuple(sorted((dice.uniform(5, until_s), kind) for kind in kinds))
+    late = [(dice.uniform(0.3, 1) * until_s, kind) for kind in people]
+    return tuple(sorted([*late, *((dice.uniform(5, until_s), kind) for kind in kinds)]))
 
 
 def settings_of(scenario: Scenario, folder: Path) -> Settings:

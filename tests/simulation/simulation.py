@@ -72,6 +72,7 @@ class Simulation:
         self.process: Process | None = None
         self._steps_to_suspend: int | None = None
         self._is_stopped = False
+        self._must_lose_journal = False
         self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "steps": 0, "lost journals": 0}
         for wire in self.wires.values():
             wire.on_request = self._on_request
@@ -113,8 +114,10 @@ class Simulation:
         dice = self._dice["deaths"]
         self.process = None
         self.world.pass_over(dice.choice((0.5, 2.0, 2.0, dice.uniform(5, 60))))
-        if dice.random() < self.scenario.deaths.lose_journal and self.referee.may_lose_journal():
+        is_unlucky = dice.random() < self.scenario.deaths.lose_journal
+        if (is_unlucky or self._must_lose_journal) and self.referee.may_lose_journal():
             self._lose_journal()
+        self._must_lose_journal = False
 
     def _suspend_when_due(self) -> None:
         """Stop the daemon between two of its steps, as SIGSTOP does; everything else goes on."""
@@ -153,10 +156,15 @@ class Simulation:
         if request.method != "POST":
             return
         self.counts["posts"] += 1
-        dice = self._dice["deaths"]
-        process = self.process
-        if process is not None and not self._is_calm and dice.random() < self.scenario.deaths.after_write:
+        dice, deaths, process = self._dice["deaths"], self.scenario.deaths, self.process
+        if process is None or self._is_calm:
+            return
+        if dice.random() < deaths.after_write:
             process.points_to_live = int(10 ** dice.uniform(0, 2))
+        if dice.random() < deaths.stop_at_write:
+            self.world.after(dice.uniform(0, 0.4), process.ask_to_stop)
+        if dice.random() < self.scenario.hurried_people:
+            self.world.after(dice.uniform(0.1, 9), lambda: self._hurry(request))
 
     def _exchange(self, name: str) -> Exchange:
         plan = next(plan for plan in self.scenario.accounts if plan.name == name)
@@ -215,6 +223,9 @@ class Simulation:
                 self.world.wall_off = timedelta(seconds=dice.choice((0, 0.4, -0.4, 3, -3, 90, -90, 86400, -90000, 90000)))
             case "jump":
                 self.market.jump(dice.choice(("BTC", "ETH", "SOL")), dice.uniform(0.01, 0.05))
+            case "lose journal" if self.process is not None and self.referee.may_lose_journal():
+                self.process.points_to_live = 1
+                self._must_lose_journal = True
             case "disarm":
                 self._from_outside(lambda journal: journal.disarm(None, self.world.wall(), "a test", "to see"))
                 self.referee.on_disarmed()
@@ -252,6 +263,8 @@ class Simulation:
         """A person, or the clock of the exchange, changes the account."""
         exchange = self.exchanges[dice.choice(sorted(self.exchanges))]
         isolated = sorted(key for key, one in exchange.holdings.items() if one.isolated)
+        if what == "reopen":  # Rather what was helped before: what is spent on it must not be forgotten.
+            isolated = sorted({(e.coin, e.side) for e in exchange.history if e.request} & set(isolated)) or isolated
         if not isolated and what in {"add", "take", "close", "flip", "reopen", "funding"}:
             return
         exchange.foreign_writes += 1
@@ -276,6 +289,15 @@ class Simulation:
             case "reopen":
                 exchange.close(key, "by its owner")
                 self.world.after(dice.uniform(20, 60), lambda: self._open_near(exchange, key))
+
+    def _hurry(self, request: Request) -> None:
+        """A person adds margin by hand to the position that the guard is adding to."""
+        exchange = self.exchanges[request.account]
+        coin, leg = request.fields["symbol"].removesuffix("USDT"), request.fields.get("positionSide", "BOTH")
+        side = next((one.side for one in exchange.holdings.values() if one.coin == coin and one.isolated), None)
+        if side is not None and not self._is_calm and exchange.available() > 90:
+            exchange.foreign_writes += 1
+            exchange.add_margin(coin, leg, Decimal(self._dice["events"].randrange(500, 9000)).scaleb(-2), None)
 
     def _open_near(self, exchange: Exchange, key: tuple[str, int]) -> None:
         """Open a position that needs money soon."""

@@ -118,8 +118,8 @@ class TellingInvariants:
     ) -> None:
         """`can_tell_s`: for how long daemon and disk work; `seeing_s`: and the account can be read as well."""
         for intent in intents.values():
-            is_unknown = intent.state == "unknown" or (intent.is_open and intent.from_earlier_life)
-            is_silent = is_unknown and intent.intent_id not in self._told_about and can_tell_s > 5
+            is_news = intent.state not in {"planned", "sent"} or intent.from_earlier_life
+            is_silent = is_news and intent.intent_id not in self._told_about and can_tell_s > 5
             intent.silent_s = intent.silent_s + 1 if is_silent else 0.0
             if intent.silent_s > UNKNOWN_TOLD_S:
                 self._violated("I8 unknown is loud", f"intent {intent.number} is {intent.state} and nobody was told")
