@@ -101,8 +101,8 @@ def cap_counts_confirmed_only() -> AbstractContextManager[Any]:
 def trust_status() -> AbstractContextManager[Any]:
     judge = StrictClient._judge
 
-    def trusting(self: Any, what: str, method: str, status: int, headers: Any, raw: bytes) -> Any:
-        return {} if method == "POST" and status == 200 else judge(self, what, method, status, headers, raw)
+    def trusting(self: Any, what: str, method: str, status: int, *rest: Any) -> Any:
+        return {} if method == "POST" and status == 200 else judge(self, what, method, status, *rest)
 
     def confirmed(_answer: object, _request: Any, _what: str) -> str:
         return "HTTP 200"
@@ -137,9 +137,7 @@ def stale_is_good_enough() -> AbstractContextManager[Any]:
 
 
 def empty_is_flat() -> AbstractContextManager[Any]:
-    return _all(
-        patch.object(continuity, "READS_TO_BELIEVE", 1), patch.object(continuity, "READS_TO_BELIEVE_EMPTY", 1)
-    )
+    return _all(patch.object(continuity, "READS_TO_BELIEVE", 1), patch.object(continuity, "READS_TO_BELIEVE_EMPTY", 1))
 
 
 def foreign_delta_is_ours() -> AbstractContextManager[Any]:

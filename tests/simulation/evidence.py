@@ -80,7 +80,8 @@ class Shelf:
         """Yield id, channel and body of each message that was enqueued since the last call."""
         rows = self._rows(
             "SELECT delivery_id, message_id, channel, body FROM deliveries JOIN messages USING (message_id) "
-            f"WHERE delivery_id > {self._last_delivery} ORDER BY delivery_id"
+            "WHERE delivery_id > ? ORDER BY delivery_id",
+            (self._last_delivery,),
         )
         for row in rows:
             self._last_delivery = row["delivery_id"]
@@ -93,11 +94,11 @@ class Shelf:
     def past_is_rebuilt(self) -> bool:
         return bool(self._rows("SELECT 1 FROM rebuilt LIMIT 1"))
 
-    def _rows(self, sql: str) -> list[sqlite3.Row]:
+    def _rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         if self._connection is None:
             self._connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, isolation_level=None)
             self._connection.row_factory = sqlite3.Row
-        return self._connection.execute(sql).fetchall()
+        return self._connection.execute(sql, parameters).fetchall()
 
 
 @dataclass(kw_only=True)
@@ -118,7 +119,7 @@ class Seen:
             self.positions = delivered
             listed = {_listed(row) for row in delivered.body}
             self.absent = {key: 0 if key in listed else times + 1 for key, times in self.absent.items()}
-            self.absent |= {key: 0 for key in listed}
+            self.absent |= dict.fromkeys(listed, 0)
         elif what == "account":
             self.account = delivered
             if self.positions is not None:

@@ -95,6 +95,7 @@ class Referee:
     def on_journal_lost(self) -> None:
         self._shelf.file_is_new()
         self.money.journal_is_lost()
+        self.money.disarmed_since_s = None  # It was written nowhere else.
         self.telling.journal_is_lost()
         self._births.clear()
 

@@ -64,7 +64,7 @@ class MoneyInvariants:
         return None
 
     def _judge_send(self, request: Request, intent: KnownIntent, seen: Seen) -> None:
-        now, key = self._world.time_s, intent.key
+        now = self._world.time_s
         others = [i for i in self.intents.values() if i.is_open and i is not intent and self._same(i, intent)]
         if others:
             self._violated("I4 single flight", f"intent {intent.number} left beside {others[0].number}")
@@ -72,9 +72,9 @@ class MoneyInvariants:
         if self.disarmed_since_s is not None and now - self.disarmed_since_s > 1.0:
             self._violated("I16 disarmed", "a request left after `guard disarm`")
         for other in self.intents.values():
-            if other.account == intent.account and other.from_earlier_life and other.is_open:
-                if other.key[0] not in seen.histories:
-                    self._violated("I9 recovery", f"sent before intent {other.number} of {other.key} was looked up")
+            is_left_over = other.account == intent.account and other.from_earlier_life and other.is_open
+            if is_left_over and other.key[0] not in seen.histories:
+                self._violated("I9 recovery", f"sent before intent {other.number} of {other.key} was looked up")
         if seen.account is not None:
             writes = self._exchanges[request.account].foreign_writes
             self._at_send[request.account, request.number] = (seen.account, writes)

@@ -1,8 +1,8 @@
 """Play many seeds, or one again, and say what came of it.
 
-    python tests/simulation/run.py --seeds 100000 --jobs 2     a long run
-    python tests/simulation/run.py --seed 4711                 one seed again, with its trace
-    python tests/simulation/run.py --mutants                   the table of design mutants and what kills each
+python tests/simulation/run.py --seeds 100000 --jobs 2     a long run
+python tests/simulation/run.py --seed 4711                 one seed again, with its trace
+python tests/simulation/run.py --mutants                   the table of design mutants and what kills each
 """
 
 import argparse
@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 
-from design_mutants import MUTANTS
-from simulation import Played, play
+from design_mutants import MUTANTS  # noqa: E402 - they are found by the line above.
+from simulation import Played, play  # noqa: E402
 
 
 def main() -> int:
@@ -59,7 +59,9 @@ def _many(seeds: range, jobs: int) -> int:
                 failed.append(played.seed)
                 print(f"seed {played.seed}: {played.violations[0]}\n  again: {replay_command(played.seed)}", flush=True)
             if done % 500 == 0:
-                print(f"  {done} seeds, {len(failed)} violations, {done / (time.monotonic() - started):.2f}/s", flush=True)
+                print(
+                    f"  {done} seeds, {len(failed)} violations, {done / (time.monotonic() - started):.2f}/s", flush=True
+                )
     took_s = time.monotonic() - started
     print(f"seeds {done}, violations {len(failed)}, {done / took_s:.2f} schedules/s in {took_s:.0f} s; {dict(counts)}")
     return 1 if failed else 0

@@ -58,9 +58,7 @@ class SimulatedDoor:
             return _answer(self._dice.choice((500, 502, 503)), {})
         is_lost = kind == "lost_confirmations" and self._dice.random() < 0.5
         fields = json.loads(body) if body else {}
-        self.on_arrived(
-            Arrived(channel=self.channel, body=fields, at_s=self._world.time_s, confirmed=not is_lost)
-        )
+        self.on_arrived(Arrived(channel=self.channel, body=fields, at_s=self._world.time_s, confirmed=not is_lost))
         await asyncio.sleep(self._dice.uniform(0.02, 0.3))
         if is_lost:
             raise DeliveryFailed(f"{who}: no answer within {TIMEOUT_S:g} s")

@@ -55,9 +55,7 @@ class Holding:
     def liquidation_price(self, backing: Decimal) -> Decimal | None:
         """Return where `backing` plus profit meets the requirement, tier by tier. None: at no positive price."""
         for floor, cap, rate, deducted in TIERS:
-            price = (backing + deducted - self.side * self.quantity * self.entry) / (
-                self.quantity * (rate - self.side)
-            )
+            price = (backing + deducted - self.side * self.quantity * self.entry) / (self.quantity * (rate - self.side))
             if price > 0 and floor <= self.notional(price) < cap:
                 return price
         return None

@@ -37,7 +37,9 @@ class Weather:
         return next((one.kind for one in self._episodes if one.from_s <= time_s < one.to_s), None)
 
 
-def draw_weather(dice: random.Random, kinds: tuple[str, ...], *, until_s: float, calm_s: float, bad_s: float) -> Weather:
+def draw_weather(
+    dice: random.Random, kinds: tuple[str, ...], *, until_s: float, calm_s: float, bad_s: float
+) -> Weather:
     """Return episodes with calm between them; both lengths are means of exponential draws."""
     episodes, now = [], dice.expovariate(1 / calm_s)
     while now < until_s:
@@ -92,6 +94,15 @@ AMBIGUOUS = (
 CLEAR_NOES = ("overload_503", "limited_429")
 
 
+# Weather that stops every request at the front, and what it answers.
+_SHUT = {
+    "blackout": ("none",),
+    "maintenance": ("html_502", "html_200", "empty_200"),
+    "limited": ("limited_429",),
+    "banned": ("banned_418",),
+}
+
+
 class Fates:
     """Draws the fate of each request of one account."""
 
@@ -102,14 +113,10 @@ class Fates:
 
     def of_write(self, time_s: float) -> Fate:
         kind, dice = self.weather.at(time_s), self._dice
-        if kind in {"limited", "banned"}:
-            return _refused("limited_429" if kind == "limited" else "banned_418")
+        if kind in _SHUT:
+            return _refused(dice.choice(_SHUT[kind]))
         if kind == "no_writes":
             return self._ambiguous() if dice.random() < 0.7 else _refused("overload_503")
-        if kind == "maintenance":
-            return Fate(arrival=Arrival.NEVER, reply=dice.choice(("html_502", "html_200")))
-        if kind == "blackout":
-            return Fate(arrival=Arrival.NEVER, reply="none")
         share = 0.6 if kind in {"lossy", "garbled", "slow"} else self.write_faults
         if dice.random() >= share:
             return self._good()
@@ -117,13 +124,9 @@ class Fates:
 
     def of_read(self, time_s: float) -> Fate:
         kind, dice = self.weather.at(time_s), self._dice
+        if kind in _SHUT:
+            return _refused(dice.choice(_SHUT[kind]))
         match kind:
-            case "blackout":
-                return Fate(arrival=Arrival.NEVER, reply="none")
-            case "maintenance":
-                return Fate(arrival=Arrival.NEVER, reply=dice.choice(("html_502", "html_200", "empty_200")))
-            case "limited" | "banned":
-                return _refused("limited_429" if kind == "limited" else "banned_418")
             case "lossy" if dice.random() < 0.4:
                 return Fate(arrival=Arrival.DONE, reply=dice.choice(("none", "cut", "html_502")))
             case "garbled" if dice.random() < 0.4:
@@ -146,9 +149,7 @@ class Fates:
         late_s = dice.uniform(0.5, 10.0) if arrival is Arrival.LATE else 0.0
         delay_s = dice.choice((dice.uniform(0.01, 0.1), dice.uniform(0, 4.5)))
         answer_s = dice.choice((0.05, dice.uniform(0, 9)))
-        return Fate(
-            arrival=arrival, reply=dice.choice(AMBIGUOUS), delay_s=delay_s, late_s=late_s, answer_s=answer_s
-        )
+        return Fate(arrival=arrival, reply=dice.choice(AMBIGUOUS), delay_s=delay_s, late_s=late_s, answer_s=answer_s)
 
 
 def _refused(reply: str) -> Fate:

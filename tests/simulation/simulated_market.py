@@ -24,7 +24,7 @@ class Market:
         self._dice = dice
         self._towards = towards
         self._second = 0
-        self._logs = {coin: 0.0 for coin in COINS}
+        self._logs = dict.fromkeys(COINS, 0.0)
         self._paths = {coin: _path(dice) for coin in COINS}
         self.is_frozen = False
         self.prices = dict(COINS)
@@ -34,11 +34,11 @@ class Market:
         if self.is_frozen:
             return
         common = self._dice.gauss(0, 1)
-        for coin in COINS:
+        for coin, start in COINS.items():
             phase = self._paths[coin][min(self._second, len(self._paths[coin]) - 1)]
             shock = phase.noise * (0.6 * common + 0.8 * self._dice.gauss(0, 1))
             self._logs[coin] += self._towards[coin] * phase.move / phase.seconds + shock
-            exact = COINS[coin] * Decimal(math.exp(self._logs[coin]))
+            exact = start * Decimal(math.exp(self._logs[coin]))
             self.prices[coin] = exact.quantize(TICKS[coin])
         self._second += 1
 

@@ -130,9 +130,7 @@ def draw(seed: int) -> Scenario:
     )
 
 
-def _account(
-    dice: random.Random, name: str, towards: dict[str, int], faults_s: float, *, is_calm: bool
-) -> AccountPlan:
+def _account(dice: random.Random, name: str, towards: dict[str, int], faults_s: float, *, is_calm: bool) -> AccountPlan:
     hedged = dice.random() < 0.25
     coins = ["BTC", "ETH"] if name == "main" else ["ETH"]
     holdings = [_holding(dice, coin, -towards[coin], isolated=True) for coin in coins]

@@ -10,6 +10,7 @@ import hashlib
 import heapq
 import itertools
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 
@@ -132,8 +133,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
 def _close(coroutine: Coroutine[object, object, object]) -> None:
     """Unwind a coroutine of a dead process now; its `finally` blocks find nothing left that they could do."""
     for _ in range(10):
-        try:
+        with suppress(BaseException):  # Whatever its unwinding stumbles over, nobody is there to hear it.
             coroutine.close()
-        except BaseException:  # noqa: BLE001, S112 - whatever its unwinding stumbles over, nobody is there to hear it.
-            continue
-        return
+            return

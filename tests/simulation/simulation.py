@@ -220,7 +220,9 @@ class Simulation:
             case "suspend" if self.process is not None:
                 self._steps_to_suspend = int(10 ** dice.uniform(0, 3))
             case "clock":
-                self.world.wall_off = timedelta(seconds=dice.choice((0, 0.4, -0.4, 3, -3, 90, -90, 86400, -90000, 90000)))
+                self.world.wall_off = timedelta(
+                    seconds=dice.choice((0, 0.4, -0.4, 3, -3, 90, -90, 86400, -90000, 90000))
+                )
             case "jump":
                 self.market.jump(dice.choice(("BTC", "ETH", "SOL")), dice.uniform(0.01, 0.05))
             case "lose journal" if self.process is not None and self.referee.may_lose_journal():
@@ -281,14 +283,16 @@ class Simulation:
                 exchange.free += amount
             case "funding":
                 exchange.pay_funding(key, Decimal(dice.randrange(-20, 20)).scaleb(-4))
-            case "close":
-                exchange.close(key, "by its owner")
-            case "flip" if not exchange.hedged:
-                exchange.close(key, "by its owner")
-                self._open_near(exchange, (key[0], -key[1]))
-            case "reopen":
-                exchange.close(key, "by its owner")
-                self.world.after(dice.uniform(20, 60), lambda: self._open_near(exchange, key))
+            case "close" | "flip" | "reopen":
+                self._close(exchange, key, what)
+
+    def _close(self, exchange: Exchange, key: tuple[str, int], then: str) -> None:
+        exchange.close(key, "by its owner")
+        if then == "flip" and not exchange.hedged:
+            self._open_near(exchange, (key[0], -key[1]))
+        elif then == "reopen":
+            wait_s = self._dice["events"].uniform(20, 60)
+            self.world.after(wait_s, lambda: self._open_near(exchange, key))
 
     def _hurry(self, request: Request) -> None:
         """A person adds margin by hand to the position that the guard is adding to."""

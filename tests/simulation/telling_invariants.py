@@ -152,7 +152,9 @@ class TellingInvariants:
                 streak.turn(holds=is_near and not is_told and seeing_s[account] > 1)
                 # Two reads five seconds apart, after at most one calm interval, and a cycle that settles first.
                 if streak.seconds > self._scenario.calm_s + 45:
-                    self._violated("I10 danger told", f"{account} {key} is in danger for {streak.seconds:.0f} s, untold")
+                    self._violated(
+                        "I10 danger told", f"{account} {key} is in danger for {streak.seconds:.0f} s, untold"
+                    )
 
     def position_ended(self, account: str, key: Key) -> None:
         self._dangers.pop((account, key), None)
