@@ -51,7 +51,7 @@ class Referee:
             exchange.on_entry = partial(self._on_entry, name)
         for name, door in doors.items():
             door.on_arrived = self._on_arrived
-            door.on_request = partial(self.telling.on_request, name)
+            door.on_request = partial(self._on_channel_request, name)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -158,9 +158,12 @@ class Referee:
     def _on_entry(self, account: str, entry: Entry) -> None:
         self.money.on_entry(account, entry)
 
-    def _on_arrived(self, arrived: Arrived) -> None:
-        if arrived.channel == "heartbeat":
+    def _on_channel_request(self, channel: str) -> None:
+        if channel == "heartbeat":
             self.telling.on_ping(self._seen)
+        self.telling.on_request(channel)
+
+    def _on_arrived(self, arrived: Arrived) -> None:
         self.telling.on_arrived(arrived, self._distances, self._seen)
 
     # Time.

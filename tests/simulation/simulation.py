@@ -113,11 +113,15 @@ class Simulation:
         self.referee.on_ended()
         dice = self._dice["deaths"]
         self.process = None
-        self.world.pass_over(dice.choice((0.5, 2.0, 2.0, dice.uniform(5, 60))))
+        self._pass_over(dice.choice((0.5, 2.0, 2.0, dice.uniform(5, 60))))
         is_unlucky = dice.random() < self.scenario.deaths.lose_journal
         if (is_unlucky or self._must_lose_journal) and self.referee.may_lose_journal():
             self._lose_journal()
         self._must_lose_journal = False
+
+    def _pass_over(self, wait_s: float) -> None:
+        """Let time go by without the daemon; once everything is calm it has to run."""
+        self.world.pass_over(max(0.5, min(wait_s, self.scenario.faults_s - self.world.time_s)))
 
     def _suspend_when_due(self) -> None:
         """Stop the daemon between two of its steps, as SIGSTOP does; everything else goes on."""
@@ -127,7 +131,7 @@ class Simulation:
             self._steps_to_suspend = None
             self.world.note("stopped")
             self._is_stopped = True
-            self.world.pass_over(dice.choice((3.0, 6.0, dice.uniform(1, 200))))
+            self._pass_over(dice.choice((3.0, 6.0, dice.uniform(1, 200))))
             self._is_stopped = False
 
     def _start(self) -> Process:
