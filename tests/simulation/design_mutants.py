@@ -22,6 +22,8 @@ from guard.daemon.service import Service
 from guard.daemon.watch import AccountWatch
 from guard.errors import OutcomeUnknown, VenueRefused, VenueUnavailable
 from guard.journal import IntentState, Journal, lives
+from guard.notify import delivery
+from guard.notify.quiet import QuietChannel
 from guard.policy import budget, decide, rescue
 from guard.policy.decision import DataState, WithheldReason
 from guard.snapshot import PositionKey, Side
@@ -112,13 +114,16 @@ def trust_status() -> AbstractContextManager[Any]:
 
 def stale_is_good_enough() -> AbstractContextManager[Any]:
     real_read, real_mark = AccountReader.read, AccountReader.read_mark
+    is_fresh = AccountWatch.is_fresh.fget
 
-    async def read(self: AccountReader, *, counts: bool = True) -> Any:
+    async def read(self: Any, *, counts: bool = True) -> Any:
+        self.is_old = False
         try:
             return await real_read(self, counts=counts)
         except VenueUnavailable:
             if self.snapshot is None:
                 raise
+            self.is_old = True
             return follow(self.sightings, self.snapshot, counts=False)
 
     async def read_mark(self: AccountReader, symbol: str) -> None:
@@ -130,6 +135,7 @@ def stale_is_good_enough() -> AbstractContextManager[Any]:
     return _all(
         patch.object(AccountReader, "read", read),
         patch.object(AccountReader, "read_mark", read_mark),
+        patch.object(AccountWatch, "is_fresh", property(lambda self: is_fresh(self) and not self.reader.is_old)),
         patch.object(reader, "SPEND_ON_READS_WITHIN", timedelta(hours=1)),
         patch.object(decide, "data_state", lambda age, limits: DataState.FRESH),
         patch.object(rescue, "may_be_spent_on", lambda age, limits: True),
@@ -268,7 +274,49 @@ def restored_is_fresh() -> AbstractContextManager[Any]:
     return patch.object(Journal, "rebuild", rebuild)
 
 
-MUTANTS: dict[str, Mutant] = {
+# What follows was the real code until the simulation, or a closer look after it, found it out.
+
+
+def entry_is_sought_by_todays_clock() -> AbstractContextManager[Any]:
+    return patch.object(binance_margin, "BOOKED_EARLIER_MAX", timedelta(seconds=2))
+
+
+def restored_channel_waits() -> AbstractContextManager[Any]:
+    return patch.object(delivery.RetrySchedule, "wait", lambda self, *, attempts, level: timedelta(minutes=15))
+
+
+def outbox_waits_for_the_clock() -> AbstractContextManager[Any]:
+    return patch.object(Journal, "make_due", lambda self, now: None)
+
+
+def old_answers_are_believed() -> AbstractContextManager[Any]:
+    return patch.object(continuity, "_outdone_by", lambda position, before: None)
+
+
+def pause_is_not_noticed() -> AbstractContextManager[Any]:
+    return patch.object(AccountWatch, "is_fresh", property(lambda self: self.is_alive and self._is_fresh))
+
+
+def senders_do_not_share_a_pause() -> AbstractContextManager[Any]:
+    async def send(self: QuietChannel, message: Any, *, attempt: int) -> None:
+        await self.channel.send(message, attempt=attempt)
+
+    return patch.object(QuietChannel, "send", send)
+
+
+ONCE_REAL: dict[str, Mutant] = {
+    mutant.__name__: mutant
+    for mutant in (
+        entry_is_sought_by_todays_clock,
+        restored_channel_waits,
+        outbox_waits_for_the_clock,
+        old_answers_are_believed,
+        pause_is_not_noticed,
+        senders_do_not_share_a_pause,
+    )
+}
+
+MUTANTS: dict[str, Mutant] = ONCE_REAL | {
     mutant.__name__: mutant
     for mutant in (
         retry_on_error,

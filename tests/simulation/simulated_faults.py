@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 # Weather of an exchange: what most requests meet while an episode lasts.
 EXCHANGE_WEATHER = (
-    "lossy", "slow", "stale", "empty", "torn", "null_rows", "limited", "banned", "blackout", "no_writes",
+    "lossy", "slow", "stale", "stale", "empty", "torn", "null_rows", "limited", "banned", "blackout", "no_writes",
     "maintenance", "garbled",
 )  # fmt: skip
 CHANNEL_WEATHER = ("outage", "limited", "errors", "lost_confirmations")

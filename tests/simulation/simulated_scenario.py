@@ -20,7 +20,7 @@ CLEAR = Decimal("0.10")  # Law 9: the trigger and two points.
 LEVERAGE = 5  # Born at 19.6 %: the written trigger is the one in force.
 HEARTBEAT_S = 20.0
 FOREIGN = (
-    "add", "take", "withdraw", "deposit", "close", "flip", "reopen", "reopen", "reopen", "funding",
+    "add", "take", "withdraw", "deposit", "close", "flip", "flip", "reopen", "reopen", "reopen", "funding",
 )  # fmt: skip
 
 
@@ -78,6 +78,8 @@ class Scenario:
     disk: Weather
     deaths: Deaths
     calm_s: int  # Poll interval.
+    wall_off_s: float  # What the machine's clock is wrong by at the start.
+    clock_at_write: float  # Chance that somebody sets it while a write is on its way.
     hurried_people: float  # Chance that a person adds margin by hand while the guard does.
     events: tuple[tuple[float, str], ...]  # Everything else, in time order.
 
@@ -125,6 +127,8 @@ def draw(seed: int) -> Scenario:
             lose_journal=dice.choice((0.0, 0.0, 0.5)),
         ),
         calm_s=dice.choice((10, 30, 60)),
+        wall_off_s=dice.choice((0.0, 0.0, 0.0, dice.uniform(-4, 4))),
+        clock_at_write=dice.choice((0.0, 0.0, 0.5)),
         hurried_people=dice.choice((0.0, 0.0, 0.3)),
         events=_events(dice, faults_s),
     )

@@ -50,6 +50,7 @@ class Simulation:
         self.folder = folder
         self.world = World(scenario.start)
         self.world.lines = [] if keep_trace else None
+        self.world.wall_off = timedelta(seconds=scenario.wall_off_s)
         self.settings = settings_of(scenario, folder)
         self._dice = {what: _dice(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
         self.market = Market(_dice(scenario.seed, "market"), scenario.towards)
@@ -167,6 +168,9 @@ class Simulation:
             process.points_to_live = int(10 ** dice.uniform(0, 2))
         if dice.random() < deaths.stop_at_write:
             self.world.after(dice.uniform(0, 0.4), process.ask_to_stop)
+        if dice.random() < self.scenario.clock_at_write:
+            off_s = dice.choice((0, 0, 3, -3, 90, -90))
+            self.world.after(dice.uniform(0.5, 20), lambda: self._set_clock(off_s))
         if dice.random() < self.scenario.hurried_people:
             self.world.after(dice.uniform(0.1, 9), lambda: self._hurry(request))
 
@@ -224,9 +228,7 @@ class Simulation:
             case "suspend" if self.process is not None:
                 self._steps_to_suspend = int(10 ** dice.uniform(0, 3))
             case "clock":
-                self.world.wall_off = timedelta(
-                    seconds=dice.choice((0, 0.4, -0.4, 3, -3, 90, -90, 86400, -90000, 90000))
-                )
+                self._set_clock(dice.choice((0, 0.4, -0.4, 3, -3, 90, -90, 86400, -90000, 90000)))
             case "jump":
                 self.market.jump(dice.choice(("BTC", "ETH", "SOL")), dice.uniform(0.01, 0.05))
             case "lose journal" if self.process is not None and self.referee.may_lose_journal():
@@ -240,6 +242,11 @@ class Simulation:
                 self._start_second()
             case _ if kind.startswith("foreign"):
                 self._interfere(kind.removeprefix("foreign "), dice)
+
+    def _set_clock(self, off_s: float) -> None:
+        if not self._is_calm:
+            self.world.note("clock", off_s)
+            self.world.wall_off = timedelta(seconds=off_s)
 
     def _arm(self) -> None:
         self._from_outside(lambda journal: journal.arm(None, self.world.wall(), "a test"))
