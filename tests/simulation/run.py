@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -90,16 +91,13 @@ def kill(mutant: str, seeds: Iterable[int]) -> Killed:
 
 
 def _kill_all(seeds: range, jobs: int) -> int:
-    with get_context("fork").Pool(jobs) as pool:
-        ends = pool.starmap(kill, [(mutant, seeds) for mutant in MUTANTS], chunksize=1)
-    print(table_of(ends))
-    return 1 if any(end.violation is None for end in ends) else 0
-
-
-def table_of(ends: Iterable[Killed]) -> str:
-    lines = [f"{'mutant':30} {'seed':>6} {'tried':>6}  killed by"]
-    lines += [f"{end.mutant:30} {end.seed:>6} {end.tried:>6}  {end.violation or 'SURVIVED'}" for end in ends]
-    return "\n".join(lines)
+    survivors = 0
+    print(f"{'mutant':34} {'seed':>6} {'tried':>6}  killed by")
+    with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        for end in pool.imap(partial(kill, seeds=seeds), MUTANTS):
+            survivors += end.violation is None
+            print(f"{end.mutant:34} {end.seed:>6} {end.tried:>6}  {end.violation or 'SURVIVED'}", flush=True)
+    return 1 if survivors else 0
 
 
 def play_quietly(seed: int) -> Played:
