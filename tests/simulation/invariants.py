@@ -81,7 +81,7 @@ class Referee:
         """Say whether what a lost journal knew of can be learned again.
 
         Not while a request is on its way. Nor once a position that was helped has ended: the guard asks for the margin
-        history of open positions only, so the daily limits do not know of it any more (an open finding, docs/safety.md).
+        history of open positions only, so the daily limits do not know of it any more (docs/simulation.md).
         """
         posts = self.liveness.last_post_s.values()
         is_under_way = self._world.time_s - max(posts, default=float("-inf")) <= IN_FLIGHT_S
