@@ -12,4 +12,3 @@ def test_no_schedule_of_faults_breaks_an_invariant(first):
     for seed in range(first, first + SEEDS_PER_TEST):
         violations = play_quietly(seed).violations
         assert not violations, f"{violations[0]}\nplay it again: {replay_command(seed)}"
-
