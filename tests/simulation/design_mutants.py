@@ -316,7 +316,7 @@ ONCE_REAL: dict[str, Mutant] = {
     )
 }
 
-MUTANTS: dict[str, Mutant] = ONCE_REAL | {
+MUTANTS: dict[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
         retry_on_error,
@@ -346,6 +346,7 @@ MUTANTS: dict[str, Mutant] = ONCE_REAL | {
         restored_is_fresh,
     )
 }
+MUTANTS |= ONCE_REAL
 
 
 def _after_open(act: Callable[[Journal], None]) -> AbstractContextManager[Any]:

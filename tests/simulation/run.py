@@ -94,7 +94,7 @@ def _kill_all(seeds: range, jobs: int) -> int:
     survivors = 0
     print(f"{'mutant':34} {'seed':>6} {'tried':>6}  killed by")
     with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        for end in pool.imap(partial(kill, seeds=seeds), MUTANTS):
+        for end in pool.imap_unordered(partial(kill, seeds=seeds), MUTANTS):
             survivors += end.violation is None
             print(f"{end.mutant:34} {end.seed:>6} {end.tried:>6}  {end.violation or 'SURVIVED'}", flush=True)
     return 1 if survivors else 0
