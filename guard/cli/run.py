@@ -12,6 +12,7 @@ import typer
 from guard import logs
 from guard.config import load
 from guard.daemon.service import Service
+from guard.daemon.stuck import ended_when_stuck
 
 log = structlog.get_logger(__name__)
 
@@ -36,4 +37,5 @@ async def _until_signal(service: Service) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await service.run(stop)
+    async with ended_when_stuck():
+        await service.run(stop)

@@ -1,9 +1,10 @@
 """Spending: settle what is open, look again just before sending, send once, read the effect back, tell all of it."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -33,11 +34,11 @@ REFUSED_WAIT_MAX = timedelta(minutes=5)
 class _Refusals:
     """Clear noes in a row for one position: the same question is not asked again at once."""
 
-    not_before: datetime
+    not_before_s: float  # Loop time: the wall clock may step.
     wait: timedelta
 
 
-NO_REFUSALS = _Refusals(not_before=datetime.min.replace(tzinfo=UTC), wait=timedelta(0))
+NO_REFUSALS = _Refusals(not_before_s=0.0, wait=timedelta(0))
 
 
 class Judge(Protocol):
@@ -62,7 +63,7 @@ class Actor:
         self.is_writing = False
         self._refused: dict[PositionKey, _Refusals] = {}
         self._told_unwritten: set[tuple[str, IntentState]] = set()  # Told, and the journal could not note it.
-        self._said: dict[PositionKey, datetime] = {}  # When a top-up that is only said was last said.
+        self._said: dict[PositionKey, float] = {}  # The loop time at which a top-up that is only said was last said.
 
     async def settle(self) -> None:
         """Settle open intents from the exchange's own records."""
@@ -87,7 +88,7 @@ class Actor:
             if wanted.mode is not Mode.ACT:
                 self._say_what_it_would_do(decision, wanted)
                 continue
-            if self._now() < self._refused.get(wanted.key, NO_REFUSALS).not_before:
+            if asyncio.get_running_loop().time() < self._refused.get(wanted.key, NO_REFUSALS).not_before_s:
                 continue
             try:
                 await self._make(wanted.key)
@@ -98,15 +99,15 @@ class Actor:
                 log.critical("journal.failed", account=self._judge.name, position=str(wanted.key), reason=str(error))
                 self._teller.tend_journal()
         still = {wanted.key for wanted in decision.top_ups}
-        self._said = {key: at for key, at in self._said.items() if key in still}
+        self._said = {key: said_s for key, said_s in self._said.items() if key in still}
 
     def _say_what_it_would_do(self, decision: Decision, wanted: TopUp) -> None:
         """In shadow and approve: tell the top-up once when its trigger is breached, and again every half hour."""
-        said_at = self._said.get(wanted.key)
+        said_s, now_s = self._said.get(wanted.key), asyncio.get_running_loop().time()
         verdict = _verdict(decision, wanted.key)
-        if verdict is None or (said_at is not None and self._now() - said_at < SAY_AGAIN_AFTER):
+        if verdict is None or (said_s is not None and now_s - said_s < SAY_AGAIN_AFTER.total_seconds()):
             return
-        self._said[wanted.key] = self._now()
+        self._said[wanted.key] = now_s
         before = position_row(verdict)
         act = Act(
             alert=f"would add {self._judge.name} {wanted.key}",
@@ -161,7 +162,8 @@ class Actor:
             return
         before = self._refused.get(intent.key, NO_REFUSALS)
         wait = min(REFUSED_WAIT_MAX, before.wait * 2 if before.wait else REFUSED_WAIT)
-        self._refused[intent.key] = _Refusals(not_before=self._now() + wait, wait=wait)
+        not_before_s = asyncio.get_running_loop().time() + wait.total_seconds()
+        self._refused[intent.key] = _Refusals(not_before_s=not_before_s, wait=wait)
 
     async def _look_again(self, key: PositionKey) -> PositionVerdict | None:
         """Return the verdict on a mark read just now, and on wallets that no write of ours has touched since."""

@@ -3,6 +3,7 @@
 from guard.config.settings import Settings
 from guard.notify.channel import Channel
 from guard.notify.console import ConsoleChannel
+from guard.notify.quiet import QuietChannel
 from guard.notify.telegram import TelegramChannel
 from guard.notify.webhook import WebhookChannel
 
@@ -28,4 +29,4 @@ def open_channels(settings: Settings) -> tuple[Channel, ...]:
         )
         for webhook in settings.webhook
     ]
-    return tuple(channels)
+    return tuple(QuietChannel(channel) for channel in channels)

@@ -1,7 +1,9 @@
 """What one account looks like now: a fresh read, its tiers, the marks since, and the model's view of it."""
 
+import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
@@ -16,6 +18,7 @@ from guard.venues.protocol import TierTables, Venue
 log = structlog.get_logger(__name__)
 
 TIER_RETRY = timedelta(minutes=1)
+TIER_RETRY_WITHOUT = timedelta(seconds=10)  # Without any table no position can be helped.
 SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows; the mark is read after it.
 # A position row does not say when its mark was true, and lists have been seen to stand still while the market fell. So
 # a mark that the exchange dated holds against an undated one that was read up to so much later.
@@ -39,7 +42,7 @@ class AccountReader:
         self._now = now
         self._opened = False
         self._tiers: TierTables | None = None
-        self._tiers_due_at = datetime.min.replace(tzinfo=UTC)
+        self._tiers_due_s = 0.0  # Loop time: the wall clock may step.
         self.sightings: Mapping[PositionKey, Sighting] = {}
         self.snapshot: AccountSnapshot | None = None
         self._marks: dict[str, tuple[Mark, datetime]] = {}  # With when we got it, by our own clock.
@@ -50,7 +53,7 @@ class AccountReader:
 
     def remember_open(self, keys: Iterable[PositionKey], *, at: datetime) -> None:
         """Take up positions that were open before a restart, so that an empty first answer is not believed."""
-        self.sightings = {key: Sighting(last_seen_at=at) for key in keys}
+        self.sightings = {key: Sighting(last_seen_at=at, is_remembered=True) for key in keys}
 
     async def read(self, *, counts: bool = True) -> Continuity:
         """Read the account afresh and hold it against what was open before. `counts`: see `follow`."""
@@ -146,17 +149,19 @@ class AccountReader:
 
     def tiers_are_due(self) -> None:
         """Read the tier tables again with the next cycle."""
-        self._tiers_due_at = datetime.min.replace(tzinfo=UTC)
+        self._tiers_due_s = 0.0
 
     async def _refresh_tiers_if_due(self) -> None:
         """Keep the old tables when new ones cannot be read: an old table is nearer to the truth than none."""
-        if self._now() < self._tiers_due_at:
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._tiers_due_s:
             return
         try:
             self._tiers = await self.venue.tiers()
-            self._tiers_due_at = datetime.max.replace(tzinfo=UTC)
+            self._tiers_due_s = math.inf
         except (VenueUnavailable, KeysRefused) as error:
-            self._tiers_due_at = self._now() + TIER_RETRY
+            wait = TIER_RETRY if self._tiers is not None else TIER_RETRY_WITHOUT
+            self._tiers_due_s = now_s + wait.total_seconds()
             log.warning(
                 "tiers.not_read", account=self.venue.account, reason=str(error), kept_old=self._tiers is not None
             )

@@ -21,6 +21,8 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from guard.daemon.clock import wall_clock
+
 log = structlog.get_logger(__name__)
 
 BACKSTOP = timedelta(hours=1)
@@ -46,8 +48,11 @@ class Job:
 class Schedule:
     """The jobs of one daemon. Runs of one job never overlap; no job waits for another."""
 
-    def __init__(self, on_clock_step: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, on_clock_step: Callable[[], None] = lambda: None, *, wall: Callable[[], datetime] = wall_clock
+    ) -> None:
         self._on_clock_step = on_clock_step
+        self._wall = wall  # As APScheduler sees it.
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -74,7 +79,7 @@ class Schedule:
             IntervalTrigger(seconds=BACKSTOP.total_seconds(), timezone=UTC),
             args=[job],
             id=name,
-            next_run_time=datetime.now(UTC) + first_after,
+            next_run_time=self._wall() + first_after,
         )
 
     def start(self) -> None:
@@ -136,15 +141,15 @@ class Schedule:
     def _set_next(self, job: Job, wait: timedelta) -> None:
         job.due_at = asyncio.get_running_loop().time() + wait.total_seconds()
         if self._scheduler.running and self._scheduler.get_job(job.name) is not None:
-            self._scheduler.modify_job(job.name, next_run_time=datetime.now(UTC) + wait)
+            self._scheduler.modify_job(job.name, next_run_time=self._wall() + wait)
 
     async def _oversee(self) -> None:
         """Fire what the wall clock forgot, and notice steps of it."""
         loop = asyncio.get_running_loop()
-        wall_before, steady_before = datetime.now(UTC), loop.time()
+        wall_before, steady_before = self._wall(), loop.time()
         while True:
             await asyncio.sleep(OVERSEE_EVERY_S)
-            wall, steady = datetime.now(UTC), loop.time()
+            wall, steady = self._wall(), loop.time()
             step_s = (wall - wall_before).total_seconds() - (steady - steady_before)
             wall_before, steady_before = wall, steady
             try:

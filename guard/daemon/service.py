@@ -10,14 +10,13 @@ import structlog
 
 from guard.config.settings import AccountSettings, Settings
 from guard.daemon import systemd
-from guard.daemon.channels import open_channels
 from guard.daemon.clock import SteadyClock
+from guard.daemon.doors import REAL_DOORS, Doors
 from guard.daemon.keys import KeyGuard
 from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.daemon.schedule import Schedule
 from guard.daemon.streams import follow_marks
-from guard.daemon.stuck import ended_when_stuck
 from guard.daemon.tell import Teller
 from guard.daemon.watch import AccountWatch
 from guard.errors import JournalError
@@ -26,7 +25,6 @@ from guard.notify.delivery import deliver, flush
 from guard.notify.heartbeat import Heartbeat
 from guard.policy.subjects import remembered_positions
 from guard.policy.terms import Level
-from guard.venues import open_venue
 from guard.web.server import serve_web
 
 log = structlog.get_logger(__name__)
@@ -45,19 +43,22 @@ class Service:
     Both raise JournalError, ConfigError or GuardError at the start, and nothing that an exchange or a channel does.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str] = os.environ, *, doors: Doors = REAL_DOORS
+    ) -> None:
         self.settings = settings
         self.watches: dict[str, AccountWatch] = {}
         self._environ = environ
-        self._clock = SteadyClock()
-        self._heartbeat = Heartbeat(url=settings.heartbeat_url) if settings.heartbeat_url is not None else None
+        self._doors = doors
+        self._clock = SteadyClock(wall=doors.wall, steady=doors.steady)
+        self._heartbeat = None if settings.heartbeat_url is None else doors.open_heartbeat(settings.heartbeat_url)
         self._is_ready = False
         self._watchdog = systemd.watchdog_interval(environ, pid=os.getpid())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Guard until `stop` is set, then end within ten seconds."""
-        async with ended_when_stuck(), self._parts() as teller, self._web():
-            schedule = Schedule(on_clock_step=self._follow_clock)
+        async with self._parts() as teller, self._web():
+            schedule = Schedule(on_clock_step=lambda: self._follow_clock(teller), wall=self._doors.wall)
             self._add_jobs(schedule, teller)
             stop_delivery = asyncio.Event()
             delivery = asyncio.create_task(self._deliver(teller, stop_delivery), name="delivery")
@@ -106,14 +107,16 @@ class Service:
     async def _parts(self) -> AsyncIterator[Teller]:
         """Open journal, channels and venues, and close them whatever happens."""
         async with AsyncExitStack() as stack:
-            journal = stack.enter_context(Journal.open(self.settings.journal_path, exclusive=True))
-            channels = open_channels(self.settings)
+            journal = stack.enter_context(self._doors.open_journal(self.settings.journal_path))
+            channels = self._doors.open_channels(self.settings)
             for channel in channels:
                 stack.push_async_callback(channel.close)
             if self._heartbeat is not None:
                 stack.push_async_callback(self._heartbeat.close)
             teller = Teller(journal, channels, self._clock)
+            teller.follow_clock()  # It may have stepped while nobody ran.
             _note(journal, self._clock, "daemon.started")
+            journal.share_limit(name for name, one in self.settings.accounts.items() if one.terms.max_per_day_all)
             for account in self.settings.accounts.values():
                 watch = self._watch(account, teller)
                 stack.push_async_callback(watch.reader.venue.close)
@@ -122,7 +125,7 @@ class Service:
             _note(journal, self._clock, "daemon.stopped")
 
     def _watch(self, account: AccountSettings, teller: Teller) -> AccountWatch:
-        reader = AccountReader(open_venue(account.venue, now=self._clock), self._clock)
+        reader = AccountReader(self._doors.open_venue(account.venue, now=self._clock), self._clock)
         memory = teller.journal.memory(account.name, self._clock())
         reader.remember_open(remembered_positions(memory), at=self._clock())
         keys = KeyGuard(reader.venue, teller, self._clock)
@@ -131,9 +134,10 @@ class Service:
             watch.interval_max = self._watchdog / 3  # A calm poll must not starve the watchdog.
         return watch
 
-    def _follow_clock(self) -> None:
+    def _follow_clock(self, teller: Teller) -> None:
         """Take over the stepped wall clock; how old things are that were read before it cannot be told by it."""
         self._clock.follow_wall()
+        teller.follow_clock()
         for watch in self.watches.values():
             watch.reader.must_read_again()
 

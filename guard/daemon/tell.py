@@ -36,6 +36,7 @@ class Teller:
         self._now = now
         self._emergencies: set[asyncio.Task[None]] = set()
         self._is_journal_told = False
+        self._has_stepped = False  # The clock stepped, and the rows of the outbox do not know it yet.
         self._bugs: dict[str, Fault] = {}  # By account: the fault of our own that was told and is not over.
 
     @property
@@ -54,6 +55,23 @@ class Teller:
             self._is_journal_told = False
             log.info("journal.recovered")
             self.tell(journal_message("It can be written again.", works=True, now=self._now(), new_id=new_id))
+        self._let_outbox_follow()
+
+    def follow_clock(self) -> None:
+        """Let waiting messages follow a step of the clock, or a restart, as soon as the journal takes it."""
+        self._has_stepped = True
+        self._let_outbox_follow()
+
+    def _let_outbox_follow(self) -> None:
+        if not self._has_stepped:
+            return
+        try:
+            self.journal.make_due(self._now())
+        except JournalError as error:
+            log.error("outbox.not_hastened", reason=str(error))
+            return
+        self._has_stepped = False
+        self.wake.set()
 
     def record(self, account: str, decision: Decision) -> bool:
         """Commit a decision with its messages in one transaction; return whether it is on disk."""

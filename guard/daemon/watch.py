@@ -94,8 +94,11 @@ class AccountWatch:
 
     @property
     def is_fresh(self) -> bool:
-        """Say whether the last cycle read everything afresh, not long ago."""
-        return self.is_alive and self._is_fresh
+        """Say whether the last cycle read everything afresh, not long ago: after a pause of the machine it did not."""
+        if self._finished_s is None or not self._is_fresh:
+            return False
+        allowance = 2 * self._interval.total_seconds() + READ_WITHIN_S
+        return asyncio.get_running_loop().time() - self._finished_s < allowance
 
     async def cycle(self) -> timedelta:
         """Run one cycle. Whatever the exchange does is a state; what it raises is a bug of ours, and told."""

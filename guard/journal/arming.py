@@ -1,6 +1,7 @@
 """Whether an account may spend at all (law 2): disarmed by its owner, without a past, not yet reconciled, or armed."""
 
 import sqlite3
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 
@@ -16,6 +17,14 @@ class Arming(Store):
     @cached_property
     def _reconciled(self) -> set[str]:
         return set()  # Of this process: each start must look for itself.
+
+    @cached_property
+    def _sharing(self) -> set[str]:
+        return set()  # Accounts that share a daily limit: what one of them spent counts for each.
+
+    def share_limit(self, accounts: Iterable[str]) -> None:
+        """Note which accounts share a daily limit: none may spend before the past of all of them is known."""
+        self._sharing.update(accounts)
 
     def arm(self, account: str | None, at: datetime, by: str) -> None:
         """Allow spending again, also where the past is not known: the owner answers for it. None: every account.
@@ -83,9 +92,11 @@ class Arming(Store):
             return "this journal does not know yet what was spent before"
         if past[0]["state"] == "watch_only":
             return f"watching only until `guard arm`: {past[0]['because']}"
-        if account not in self._reconciled and not self._read_only:
-            return "not yet reconciled with the exchange since the start"
-        return None
+        unread = sorted(other for other in self._sharing if self.needs_rebuild(other))
+        if unread:
+            return f"what {unread[0]} spent before is not known, and one daily limit holds for all (or `guard arm` it)"
+        is_reconciled = account in self._reconciled or self._read_only
+        return None if is_reconciled else "not yet reconciled with the exchange since the start"
 
 
 def write_past(connection: sqlite3.Connection, account: str, state: str, at: datetime, because: str) -> None:

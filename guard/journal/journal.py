@@ -38,6 +38,9 @@ class Journal(Past, Alerts, OutboxShelf, History, Looks, Reports):
             everything += dollars
             if spender == account and rule is not None:
                 by_rule[rule] += dollars
+        unsettled: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for intent in self.open_intents(account):
+            unsettled[intent.currency] += intent.amount
         return Memory(
             armed=armed,
             disarmed_because=because,
@@ -46,6 +49,7 @@ class Journal(Past, Alerts, OutboxShelf, History, Looks, Reports):
             alerts=MappingProxyType(dict(self.alert_states(account))),
             spent_today_by_rule=MappingProxyType(dict(by_rule)),
             spent_today_all=everything,
+            unsettled=MappingProxyType(dict(unsettled)),
         )
 
     def record_decision(

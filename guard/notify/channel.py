@@ -10,9 +10,14 @@ from guard.policy.terms import Level
 class Channel(Protocol):
     """A way to people. `send` returns when the far side confirmed, else raises DeliveryFailed."""
 
-    name: str  # "telegram.me".
-    from_level: Level
-    reaches_people: bool  # False: a log, which nobody reads at night; what it takes is not told yet.
+    @property
+    def name(self) -> str: ...  # "telegram.me".
+
+    @property
+    def from_level(self) -> Level: ...
+
+    @property
+    def reaches_people(self) -> bool: ...  # False: a log, which nobody reads at night; what it takes is not told yet.
 
     async def send(self, message: Message, *, attempt: int) -> None: ...
 

@@ -29,12 +29,12 @@ class RetrySchedule:
     """How long to wait after the n-th failed attempt. No jitter: one daemon talks to its own channels."""
 
     waits: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (5, 15, 30, 60, 120, 300, 600, 900))
-    critical_wait_max: timedelta = timedelta(minutes=1)
+    urgent_wait_max: timedelta = timedelta(minutes=1)  # A channel that works again has them a minute later.
 
     def wait(self, *, attempts: int, level: Level) -> timedelta:
         """Return the wait after `attempts` failed attempts (1 or more); the last one of `waits` goes on."""
         wait = self.waits[min(attempts, len(self.waits)) - 1]
-        return min(wait, self.critical_wait_max) if level is Level.CRITICAL else wait
+        return min(wait, self.urgent_wait_max) if level >= Level.WARN else wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +61,8 @@ async def deliver(
 ) -> None:
     """Deliver until `stop` is set. Set `wake` after new rows were committed.
 
-    `now` must not step with the wall clock, or rows wait for the step. `tell` puts a message about a channel into the
-    outbox (texts.channel_message makes it). A request in flight at the stop gets two seconds.
+    Rows are due by `now`: where it steps with the wall clock, the journal's `make_due` follows. `tell` puts a message
+    about a channel into the outbox (texts.channel_message makes it). A request in flight at the stop gets two seconds.
     """
     lanes = _lanes(outbox, channels, now=now, tell=tell, schedule=schedule)
     stopped = asyncio.create_task(stop.wait(), name="deliver stop")
@@ -148,7 +148,7 @@ class _Lane:
         self._now = now
         self._tell = tell
         self._schedule = schedule
-        self._quiet_until: datetime | None = None  # The far side asked us to stay away until then.
+        self._quiet_until_s = 0.0  # The far side asked us to stay away until then: loop time, which nobody sets.
         self._unmarked: set[int] = set()  # Confirmed rows that the journal could not mark: not to be sent again.
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -168,14 +168,14 @@ class _Lane:
 
     def can_send(self, until: datetime) -> bool:
         """Return whether something of this channel comes due, and may be sent, before `until`."""
-        return bool(self._due(until)) and (self._quiet_until is None or self._quiet_until < until)
+        return bool(self._due(until)) and self._quiet_for() < until - self._now()
 
     def has_waiting(self) -> bool:
         return bool(self._due(datetime.max.replace(tzinfo=UTC)))
 
     async def _step(self) -> bool:
         """Try the most urgent due row; return whether there was one."""
-        if self._quiet_until is not None and self._now() < self._quiet_until:
+        if self._quiet_for() > timedelta(0):
             return False
         rows = self._due(self._now())
         if not rows:
@@ -225,7 +225,7 @@ class _Lane:
         if failure.permanent and not self.dead:
             self._tell_others(str(failure), undelivered=row.message)
         if failure.retry_after is not None:
-            self._quiet_until = at + failure.retry_after
+            self._quiet_until_s = asyncio.get_running_loop().time() + failure.retry_after.total_seconds()
         if failure.permanent and self._is_told_elsewhere(row.message):
             self._outbox.given_up(row.delivery_id, at, str(failure))
         else:
@@ -274,9 +274,11 @@ class _Lane:
         except JournalError:
             return _LOOK_AGAIN  # The look itself logs it.
         wait = _LOOK_AGAIN if due_at is None or due_at <= now else min(due_at - now, _LOOK_AGAIN)
-        if self._quiet_until is not None and self._quiet_until > now:
-            wait = min(self._quiet_until - now, _LOOK_AGAIN)
-        return wait
+        quiet_for = self._quiet_for()
+        return min(quiet_for, _LOOK_AGAIN) if quiet_for > timedelta(0) else wait
+
+    def _quiet_for(self) -> timedelta:
+        return timedelta(seconds=max(0.0, self._quiet_until_s - asyncio.get_running_loop().time()))
 
 
 def marked_if_delayed(message: Message, *, now: datetime) -> Message:

@@ -251,7 +251,9 @@ def _room_beside(pool: PoolFigures | None, danger: Decimal, case: Case, desk: De
 
 
 def _claimed_amount(case: Case, desk: Desk) -> Decimal:
-    return sum((claim.amount for claim in desk.claimed(case, WithheldReason.RESERVE)), ZERO)
+    """Return what else may leave the wallet: others' claims in this decision, and requests that are not settled."""
+    claimed = sum((claim.amount for claim in desk.claimed(case, WithheldReason.RESERVE)), ZERO)
+    return claimed + desk.memory.unsettled.get(case.settle, ZERO)
 
 
 def _settle_amount(written: Amount, case: Case, desk: Desk, name: str) -> Decimal | Withheld:

@@ -305,11 +305,14 @@ class BinanceUsdm:
 
     async def clock_skew(self) -> timedelta:
         """Measure it, half a round trip allowed for, and stamp later requests by the exchange's clock."""
-        asked_at = self._now()
+        asked_at, stamped_ms = self._now(), self._client.milliseconds()
         theirs = await binance_margin.server_time(self._client)
         self._is_clock_off = False
-        self._skew = theirs - (asked_at + (self._now() - asked_at) / 2)
-        self._client.options["timeDifference"] = -round(self._skew / timedelta(milliseconds=1))
+        halfway = (self._now() - asked_at) / 2
+        self._skew = theirs - (asked_at + halfway)
+        # ccxt stamps by the wall clock, which may have stepped away from ours by less than anybody notices.
+        their_ms = round(theirs.timestamp() * 1000)
+        self._client.options["timeDifference"] = stamped_ms + round(halfway / timedelta(milliseconds=1)) - their_ms
         return self._skew
 
     def hosts(self) -> tuple[str, ...]:

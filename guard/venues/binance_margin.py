@@ -22,6 +22,9 @@ ADD_MARGIN = WriteRule(method="POST", path_end="/fapi/v1/positionMargin", fields
 HISTORY_ROWS_MAX = 500
 HISTORY_MARGIN = timedelta(days=1)  # The end of what is kept is not a sharp line.
 CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time the exchange books it under.
+# How much earlier than its written start a request may be booked: our clock may have run ahead when it was sent, by as
+# much as the exchange bears, and may have been set since. Earlier entries of the guard's own are known by then.
+BOOKED_EARLIER_MAX = timedelta(seconds=30)
 
 # What Binance answers when it did nothing. By its code, never by ccxt's class: ccxt has the same class for yes and no.
 CLEAR_NOES: Mapping[str, str] = {
@@ -177,7 +180,9 @@ async def settle(
     Applied as soon as it is there. Not applied only after the fence by both clocks, when two readings in a row do not
     have it but do have every older entry that we know of.
     """
-    start, fence = sent_at + skew - CLOCK_TOLERANCE, sent_at + skew + terms.fence
+    # The clock that `sent_at` was read from may have been right or as wrong as now: both readings count.
+    start = sent_at + min(skew, timedelta(0)) - BOOKED_EARLIER_MAX
+    fence = sent_at + max(skew, timedelta(0)) + terms.fence
     end = fence + CLOCK_TOLERANCE  # Booked later than this, it is not ours.
     if now - sent_at > terms.history_kept - HISTORY_MARGIN:
         return Settlement(outcome=Outcome.UNKNOWN, evidence="the exchange's history does not go back that far")

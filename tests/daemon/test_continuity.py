@@ -23,7 +23,7 @@ BTC = PositionKey("BTC/USDT:USDT", Side.LONG)
 ETH = PositionKey("ETH/USDT:USDT", Side.LONG)
 
 
-def position(key: PositionKey, *, hedged: bool = False) -> Position:
+def position(key: PositionKey, *, hedged: bool = False, changed: datetime | None = None) -> Position:
     base = key.symbol.split("/")[0]
     return Position(
         contract=Contract(
@@ -40,7 +40,7 @@ def position(key: PositionKey, *, hedged: bool = False) -> Position:
         auto_add_margin=False,
         exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
         exchange_maintenance_margin=None,
-        updated_at=None,
+        updated_at=changed,
     )
 
 
@@ -104,3 +104,45 @@ def test_a_flip_ends_the_old_side_at_once_in_one_way_mode_only():
     short = PositionKey("BTC/USDT:USDT", Side.SHORT)
     assert set(follow(open_before(BTC), read(position(short))).ended) == {BTC}
     assert not follow(open_before(BTC), read(position(short, hedged=True))).ended
+
+
+def test_a_flip_while_nobody_ran_is_believed_at_the_second_read():
+    short = PositionKey("BTC/USDT:USDT", Side.SHORT)
+    remembered = {BTC: Sighting(last_seen_at=T0, is_remembered=True)}
+    first = follow(remembered, read(position(short)))
+    assert not first.ended
+    assert first.is_suspect
+    assert set(follow(first.sightings, read(position(short))).ended) == {BTC}
+
+
+def test_a_flip_that_another_answer_contradicts_ends_nothing():
+    short = PositionKey("BTC/USDT:USDT", Side.SHORT)
+    torn = read(position(short), gaps=(Gap(subject=str(short), reason="account says 1 long", key=short),))
+    sightings = open_before(BTC)
+    for _ in range(5):
+        result = follow(sightings, torn)
+        sightings = dict(result.sightings)
+        assert not result.ended
+        assert BTC in {gap.key for gap in result.snapshot.gaps}
+
+
+def test_an_old_answer_from_before_a_flip_does_not_flip_it_back():
+    short = PositionKey("BTC/USDT:USDT", Side.SHORT)
+    before = follow({}, read(position(BTC, changed=T0)))
+    flipped = follow(before.sightings, read(position(short, changed=T0 + timedelta(minutes=1))))
+    assert set(flipped.ended) == {BTC}
+    old = follow(flipped.sightings, read(position(BTC, changed=T0)))
+    assert not old.ended
+    assert {gap.key for gap in old.snapshot.gaps} == {short}
+    assert old.snapshot.positions == ()
+    again = follow(old.sightings, read(position(short, changed=T0 + timedelta(minutes=1))))
+    assert set(again.sightings) == {short}
+    assert not again.ended
+    assert not again.snapshot.gaps
+
+
+def test_an_old_answer_about_a_position_is_a_gap_and_a_newer_one_ends_it():
+    before = follow({}, read(position(BTC, changed=T0)))
+    old = follow(before.sightings, read(position(BTC, changed=T0 - timedelta(minutes=1))))
+    assert {gap.key for gap in old.snapshot.gaps} == {BTC}
+    assert not follow(old.sightings, read(position(BTC, changed=T0))).snapshot.gaps

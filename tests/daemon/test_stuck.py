@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 
+from guard.cli.run import _until_signal
 from guard.daemon.stuck import EXIT_STUCK, THREAD_NAME, ended_when_stuck
 
 PROGRAM = """
@@ -58,3 +59,13 @@ async def test_the_watch_ends_with_its_block():
         (watch,) = (one for one in threading.enumerate() if one.name == THREAD_NAME)
     watch.join(timeout=10)
     assert not watch.is_alive()
+
+
+async def test_guard_run_has_a_thread_beside_its_loop():
+    class Service:
+        async def run(self, _stop):
+            self.threads = {thread.name for thread in threading.enumerate()}
+
+    service = Service()
+    await _until_signal(service)
+    assert THREAD_NAME in service.threads

@@ -114,6 +114,13 @@ def test_a_postponed_message_waits_its_time(journal):
     assert again.attempts == 1
 
 
+def test_a_message_that_waits_for_a_time_from_before_a_clock_step_is_due_at_once(journal):
+    record(journal, message(), now=NOON + timedelta(hours=25))
+    assert waiting(journal) == []
+    journal.make_due(NOON)
+    assert waiting(journal) == ["m1"]
+
+
 def test_it_knows_when_the_next_attempt_is_due(journal):
     record(journal, message(), routes={PHONE: Level.WARN})
     assert journal.next_due_at() == NOON

@@ -75,17 +75,18 @@ async def test_a_new_row_is_sent_at_once():
 async def test_a_message_that_fails_is_tried_again_at_growing_waits():
     phone = ScriptedChannel("phone", [lost() for _ in range(9)])
     async with Post(phone).running() as post:
-        post.add(message())
+        post.add(message(level=Level.WATCH))
         await asyncio.sleep(7200)
     assert tried_at(phone) == [0, 5, 20, 50, 110, 230, 530, 1130, 2030, 2930]
     assert {told.id for _, told in phone.tried} == {"msg_1"}
     assert post.outbox.states() == ["delivered"]
 
 
-async def test_a_critical_message_never_waits_longer_than_a_minute():
+@pytest.mark.parametrize("level", [Level.WARN, Level.CRITICAL])
+async def test_a_message_of_warn_or_worse_never_waits_longer_than_a_minute(level):
     phone = ScriptedChannel("phone", [lost() for _ in range(30)])
     async with Post(phone).running() as post:
-        post.add(message(level=Level.CRITICAL))
+        post.add(message(level=level))
         await asyncio.sleep(3600)
     times = tried_at(phone)
     assert max(later - earlier for earlier, later in itertools.pairwise(times)) == 60
@@ -329,9 +330,10 @@ async def test_no_message_is_lost_and_no_id_changes_through_random_failures_and_
     assert len(heard) == len(set(heard)), "a confirmed message was sent again without a crash between"
 
 
-def test_waits_grow_to_a_quarter_of_an_hour_and_critical_ones_to_a_minute():
+def test_waits_grow_to_a_quarter_of_an_hour_and_those_of_warn_and_worse_to_a_minute():
     schedule = RetrySchedule()
-    assert [schedule.wait(attempts=n, level=Level.WARN).total_seconds() for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 99)] == [
+    assert [schedule.wait(attempts=n, level=Level.WATCH).total_seconds() for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 99)] == [
         5, 15, 30, 60, 120, 300, 600, 900, 900, 900,
     ]  # fmt: skip
-    assert schedule.wait(attempts=99, level=Level.CRITICAL) == timedelta(minutes=1)
+    for level in (Level.WARN, Level.UNKNOWN, Level.DANGER, Level.CRITICAL):
+        assert schedule.wait(attempts=99, level=level) == timedelta(minutes=1)

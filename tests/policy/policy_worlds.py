@@ -220,7 +220,15 @@ def judged(*positions, rules=None, lives=None, now=T0, fresh=True, ended=(), ste
     of_terms = {
         name: changes.pop(name) for name in ("mode", "per_day", "data_age", "model_gap_alert") if name in changes
     }
-    names = ("armed", "disarmed_because", "spent_today_by_rule", "spent_today_all", "spending_known", "alerts")
+    names = (
+        "armed",
+        "disarmed_because",
+        "spent_today_by_rule",
+        "spent_today_all",
+        "spending_known",
+        "unsettled",
+        "alerts",
+    )
     of_memory = {name: changes.pop(name) for name in names if name in changes}
     tiers = changes.pop("tiers", TIERS)
     if "asset_mode" in changes:

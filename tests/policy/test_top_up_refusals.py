@@ -75,6 +75,11 @@ CASES = {
         {"rules": budget(reserve=dollars(400)), "available": 400},
         "reserve 400 USDT must stay: 400 USDT available",
     ),
+    "reserve, with a request on its way": (
+        WithheldReason.RESERVE,
+        {"rules": budget(reserve=dollars(400)), "available": 900, "unsettled": {"USDT": Decimal(500)}},
+        "reserve 400 USDT must stay: 400 USDT available",
+    ),
     "wallet not seen": (WithheldReason.RESERVE, {"wallets": ()}, "the USDT wallet was not seen"),
     "no initial margin": (
         WithheldReason.NO_INITIAL_MARGIN,

@@ -297,3 +297,14 @@ async def test_one_account_of_two_that_is_away_does_not_touch_the_other(exchange
     await other.close()
     assert results[0].positions
     assert isinstance(results[1], VenueUnavailable)
+
+
+async def test_requests_are_stamped_right_although_the_wall_clock_stepped_by_less_than_anybody_notices(exchange):
+    one = BinanceUsdm(account_at(exchange), now=lambda: datetime.now(UTC) + timedelta(seconds=1.5))
+    try:
+        await one.clock_skew()
+        await one.open()
+    finally:
+        await one.close()
+    stamp = int(exchange.asked("/fapi/v1/accountConfig")[-1]["timestamp"]) / 1000
+    assert abs(stamp - datetime.now(UTC).timestamp()) < 1

@@ -156,6 +156,21 @@ async def test_the_entry_is_looked_for_at_the_exchanges_time_of_day(exchange, ve
     assert (await settle(venue, ago_s=10)).outcome is Outcome.APPLIED
 
 
+@pytest.mark.parametrize("step_s", [-90, 90, 86400])
+async def test_a_clock_that_stepped_since_the_sending_hides_no_entry(exchange, venue, step_s):
+    step = timedelta(seconds=step_s)
+    exchange.replies["/fapi/v1/time"] = lambda _r: {"serverTime": round((now() - step).timestamp() * 1000)}
+    sent_at = now() - step - timedelta(seconds=10)  # By the clock as it was then, which was right.
+    exchange.history = [change(sent_at + timedelta(seconds=1))]
+    settlement = await venue.settle(request_for(), sent_at=sent_at, now=now(), known_entries=NOTHING)
+    assert settlement.outcome is Outcome.APPLIED
+
+
+async def test_a_clock_that_ran_ahead_at_the_sending_and_was_set_right_since_hides_no_entry(exchange, venue):
+    exchange.history = [change(now() - timedelta(seconds=14))]
+    assert (await settle(venue, ago_s=10)).outcome is Outcome.APPLIED
+
+
 async def test_what_is_older_than_the_history_stays_unknown(exchange, venue):
     settlement = await settle(venue, ago_s=timedelta(days=29, hours=12).total_seconds())
     assert settlement.outcome is Outcome.UNKNOWN

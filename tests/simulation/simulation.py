@@ -1,0 +1,390 @@
+"""One seed, played: the real daemon in a simulated world, killed, stopped, stepped and started again, and judged."""
+
+import logging
+import random
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+from pathlib import Path
+from unittest.mock import patch
+
+import structlog
+from invariants import Referee
+from simulated_channels import SimulatedDoor
+from simulated_exchange import Exchange
+from simulated_faults import Fates
+from simulated_market import Market
+from simulated_process import Process
+from simulated_scenario import CHANNELS, Scenario, draw, settings_of
+from simulated_time import World
+from simulated_wire import Request, SimulatedWire
+
+from guard.errors import JournalError
+from guard.journal import Journal
+
+STEPS_MAX = 2_000_000
+OPENED_BEFORE_S = 3600.0  # Positions are older than the run.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What came of one seed."""
+
+    seed: int
+    violations: tuple[str, ...]
+    trace_hash: str
+    counts: dict[str, int]
+    lines: tuple[str, ...] = ()
+
+
+class Simulation:
+    """The world of one seed. `play` runs it to its end or to the first broken invariant."""
+
+    def __init__(self, scenario: Scenario, folder: Path, *, keep_trace: bool) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        self.world = World(scenario.start)
+        self.world.lines = [] if keep_trace else None
+        self.world.wall_off = timedelta(seconds=scenario.wall_off_s)
+        self.settings = settings_of(scenario, folder)
+        self._dice = {what: _dice(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
+        self.market = Market(_dice(scenario.seed, "market"), scenario.towards)
+        self.exchanges = {plan.name: self._exchange(plan.name) for plan in scenario.accounts}
+        self.wires = {
+            plan.name: SimulatedWire(
+                self.exchanges[plan.name],
+                Fates(_dice(scenario.seed, f"fates {plan.name}"), plan.weather, write_faults=plan.write_faults),
+                self.world,
+            )
+            for plan in scenario.accounts
+        }
+        self.doors = {
+            name: SimulatedDoor(name, scenario.channels[name], self.world, self._dice["channels"])
+            for name in (*CHANNELS, "heartbeat")
+        }
+        self.referee = Referee(
+            self.world, scenario, exchanges=self.exchanges, wires=self.wires, doors=self.doors, folder=folder
+        )
+        self.process: Process | None = None
+        self._steps_to_suspend: int | None = None
+        self._is_stopped = False
+        self._must_lose_journal = False
+        self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "steps": 0, "lost journals": 0}
+        for wire in self.wires.values():
+            wire.on_request = self._on_request
+            wire.on_delivered = self.referee.on_delivered
+            wire.on_refused = self.referee.on_refused
+
+    def play(self) -> None:
+        """Play faults until the scenario's time for them is over, then let everything come to rest."""
+        self._schedule_events()
+        self._each_second()
+        while self.world.time_s < self.scenario.ends_s and not self.world.violations:
+            self._live()
+        if not self.world.violations:
+            self.referee.at_rest()
+        if self.process is not None:
+            self.process.die()
+        self.referee.close()
+
+    @property
+    def is_over(self) -> bool:
+        return self.world.time_s >= self.scenario.ends_s or bool(self.world.violations)
+
+    def _live(self) -> None:
+        """Start the daemon and let it live until it dies, stops or everything is over; then stay down for a while."""
+        process = self.process = self._start()
+        while not self.is_over and not process.is_dead and not process.has_ended:
+            process.step(self.scenario.ends_s)
+            self.counts["steps"] += 1
+            if self._steps_to_suspend is not None:
+                self._suspend_when_due()
+            if self.counts["steps"] > STEPS_MAX:
+                self.world.violated("no busy loop", "the daemon runs without letting time go by")
+        if self.is_over:
+            return
+        self.counts["deaths" if process.is_dead else "restarts"] += 1
+        if not process.is_dead:
+            process.die()  # Nothing is left of it.
+        self.referee.on_ended()
+        dice = self._dice["deaths"]
+        self.process = None
+        self._pass_over(dice.choice((0.5, 2.0, 2.0, dice.uniform(5, 60))))
+        is_unlucky = dice.random() < self.scenario.deaths.lose_journal
+        if (is_unlucky or self._must_lose_journal) and self.referee.may_lose_journal():
+            self._lose_journal()
+        self._must_lose_journal = False
+
+    def _pass_over(self, wait_s: float) -> None:
+        """Let time go by without the daemon; once everything is calm it has to run."""
+        self.world.pass_over(max(0.5, min(wait_s, self.scenario.faults_s - self.world.time_s)))
+
+    def _suspend_when_due(self) -> None:
+        """Stop the daemon between two of its steps, as SIGSTOP does; everything else goes on."""
+        self._steps_to_suspend -= 1
+        if self._steps_to_suspend <= 0:
+            dice = self._dice["events"]
+            self._steps_to_suspend = None
+            self.world.note("stopped")
+            self._is_stopped = True
+            self._pass_over(dice.choice((3.0, 6.0, dice.uniform(1, 200))))
+            self._is_stopped = False
+
+    def _start(self) -> Process:
+        process = Process(
+            self.settings,
+            self.world,
+            wires=self.wires,
+            doors=self.doors,
+            disk=self.scenario.disk,
+            dice=self._dice["stream"],
+            on_commit=self.referee.on_commit,
+        )
+        dice = self._dice["deaths"]
+        if not self._is_calm and dice.random() < self.scenario.deaths.any_time:
+            process.points_to_live = int(10 ** dice.uniform(0.5, 4.3))
+        self.world.note("started")
+        self.referee.on_started(process.started_s)
+        return process
+
+    @property
+    def _is_calm(self) -> bool:
+        return self.world.time_s >= self.scenario.faults_s
+
+    def _on_request(self, request: Request) -> None:
+        self.referee.on_request(request)
+        if request.method != "POST":
+            return
+        self.counts["posts"] += 1
+        dice, deaths, process = self._dice["deaths"], self.scenario.deaths, self.process
+        if process is None or self._is_calm:
+            return
+        if dice.random() < deaths.after_write:
+            process.points_to_live = int(10 ** dice.uniform(0, 2))
+        if dice.random() < deaths.stop_at_write:
+            self.world.after(dice.uniform(0, 0.4), process.ask_to_stop)
+        if dice.random() < self.scenario.clock_at_write:
+            off_s = dice.choice((0, 0, 3, -3, 90, -90))
+            self.world.after(dice.uniform(0.5, 20), lambda: self._set_clock(off_s))
+        if dice.random() < self.scenario.hurried_people:
+            self.world.after(dice.uniform(0.1, 9), lambda: self._hurry(request))
+
+    def _exchange(self, name: str) -> Exchange:
+        plan = next(plan for plan in self.scenario.accounts if plan.name == name)
+        exchange = Exchange(name, self.world, self.market, plan.free, plan.hedged)
+        self.world.time_s = -OPENED_BEFORE_S
+        for holding in plan.holdings:
+            price = self.market.prices[holding.coin]
+            exchange.open(
+                holding.coin,
+                holding.side,
+                notional=holding.notional,
+                entry=(price * (1 + holding.side * holding.lost)).quantize(Decimal("0.01")),
+                leverage=5,
+                isolated=holding.isolated,
+            )
+            exchange.free += exchange.holdings[holding.coin, holding.side].margin  # `free` is what is left over.
+        self.world.time_s = 0.0
+        return exchange
+
+    def _each_second(self) -> None:
+        self.market.step()
+        for exchange in self.exchanges.values():
+            exchange.liquidate_what_is_due()
+        is_alive = self.process is not None and not self.process.is_dead and not self._is_stopped
+        self.referee.each_second(is_alive=is_alive)
+        self.world.after(1.0, self._each_second)
+
+    def _schedule_events(self) -> None:
+        for at_s, kind in self.scenario.events:
+            self.world.after(at_s, lambda kind=kind: self._happen(kind))
+        self.world.after(self.scenario.faults_s, self._calm_down)
+
+    def _calm_down(self) -> None:
+        self.world.note("calm")
+        self.market.is_frozen = True
+        now = self.world.time_s
+        for wire in self.wires.values():
+            wire.fates.weather.stop(now)
+            wire.fates.write_faults = 0.0
+        for door in self.doors.values():
+            door.weather.stop(now)
+        self.scenario.disk.stop(now)
+        self.world.wall_off = timedelta(0)
+        if self.process is not None:
+            self.process.points_to_live = None
+
+    def _happen(self, kind: str) -> None:
+        self.world.note("happens", kind)
+        dice = self._dice["events"]
+        match kind:
+            case "restart" if self.process is not None:
+                self.process.ask_to_stop()
+            case "suspend" if self.process is not None:
+                self._steps_to_suspend = int(10 ** dice.uniform(0, 3))
+            case "clock":
+                self._set_clock(dice.choice((0, 0.4, -0.4, 3, -3, 90, -90, 86400, -90000, 90000)))
+            case "jump":
+                self.market.jump(dice.choice(("BTC", "ETH", "SOL")), dice.uniform(0.01, 0.05))
+            case "lose journal" if self.process is not None and self.referee.may_lose_journal():
+                self.process.points_to_live = 1
+                self._must_lose_journal = True
+            case "disarm":
+                self._from_outside(lambda journal: journal.disarm(None, self.world.wall(), "a test", "to see"))
+                self.referee.on_disarmed()
+                self.world.after(dice.uniform(20, 120), self._arm)
+            case "second daemon" if self.process is not None and self.process.has_journal:
+                self._start_second()
+            case _ if kind.startswith("foreign"):
+                self._interfere(kind.removeprefix("foreign "), dice)
+
+    def _set_clock(self, off_s: float) -> None:
+        if not self._is_calm:
+            self.world.note("clock", off_s)
+            self.world.wall_off = timedelta(seconds=off_s)
+
+    def _arm(self) -> None:
+        self._from_outside(lambda journal: journal.arm(None, self.world.wall(), "a test"))
+        self.referee.on_armed()
+
+    def _from_outside(self, act: "object") -> None:
+        """Do what `guard disarm` does: another process on the same journal."""
+        if self.settings.journal_path.exists():
+            with Journal.open(self.settings.journal_path, exclusive=False) as journal:
+                act(journal)  # type: ignore[operator]
+
+    def _start_second(self) -> None:
+        try:
+            Journal.open(self.settings.journal_path, exclusive=True).close()
+        except JournalError:
+            return
+        self.world.violated("I15 exclusivity", "a second daemon got the journal")
+
+    def _lose_journal(self) -> None:
+        self.world.note("the journal is lost")
+        self.counts["lost journals"] += 1
+        for path in self.folder.glob("journal.db*"):
+            path.unlink()
+        self.referee.on_journal_lost()
+
+    def _interfere(self, what: str, dice: random.Random) -> None:
+        """A person, or the clock of the exchange, changes the account."""
+        exchange = self.exchanges[dice.choice(sorted(self.exchanges))]
+        isolated = sorted(key for key, one in exchange.holdings.items() if one.isolated)
+        if what == "reopen":  # Rather what was helped before: what is spent on it must not be forgotten.
+            isolated = sorted({(e.coin, e.side) for e in exchange.history if e.request} & set(isolated)) or isolated
+        if not isolated and what in {"add", "take", "close", "flip", "reopen", "funding"}:
+            return
+        exchange.foreign_writes += 1
+        key = dice.choice(isolated) if isolated else ("", 0)
+        amount = Decimal(dice.randrange(500, 9000)).scaleb(-2)
+        match what:
+            case "add" if exchange.available() >= amount:
+                exchange.add_margin(key[0], _leg(exchange, key[1]), amount, None)
+            case "take" if (exchange.distance(key) or 0) > Decimal("0.06"):
+                exchange.take_margin(key, amount)
+            case "withdraw":
+                exchange.free -= min(exchange.available(), amount * 4)
+            case "deposit":
+                exchange.free += amount
+            case "funding":
+                exchange.pay_funding(key, Decimal(dice.randrange(-20, 20)).scaleb(-4))
+            case "close" | "flip" | "reopen":
+                self._close(exchange, key, what)
+
+    def _close(self, exchange: Exchange, key: tuple[str, int], then: str) -> None:
+        exchange.close(key, "by its owner")
+        if then == "flip" and not exchange.hedged:
+            self._open_near(exchange, (key[0], -key[1]))
+        elif then == "reopen":
+            wait_s = self._dice["events"].uniform(20, 60)
+            self.world.after(wait_s, lambda: self._open_near(exchange, key))
+
+    def _hurry(self, request: Request) -> None:
+        """A person adds margin by hand to the position that the guard is adding to."""
+        exchange = self.exchanges[request.account]
+        coin, leg = request.fields["symbol"].removesuffix("USDT"), request.fields.get("positionSide", "BOTH")
+        side = next((one.side for one in exchange.holdings.values() if one.coin == coin and one.isolated), None)
+        if side is not None and not self._is_calm and exchange.available() > 90:
+            exchange.foreign_writes += 1
+            exchange.add_margin(coin, leg, Decimal(self._dice["events"].randrange(500, 9000)).scaleb(-2), None)
+
+    def _open_near(self, exchange: Exchange, key: tuple[str, int]) -> None:
+        """Open a position that needs money soon."""
+        if self._is_calm or key in exchange.holdings or exchange.free < 900:
+            return
+        price = self.market.prices[key[0]]
+        exchange.foreign_writes += 1
+        exchange.open(key[0], key[1], notional=Decimal(3500), entry=price, leverage=5, isolated=True)
+        exchange.take_margin(key, Decimal(390))
+
+
+def _leg(exchange: Exchange, side: int) -> str:
+    return ("LONG" if side > 0 else "SHORT") if exchange.hedged else "BOTH"
+
+
+def _dice(seed: int, what: str) -> random.Random:
+    return random.Random(f"{what} {seed}")  # noqa: S311 - a schedule, not a secret.
+
+
+def play(seed: int, *, keep_trace: bool = False, is_loud: bool = False) -> Played:
+    """Play one seed and return what came of it."""
+    shm = Path("/dev/shm")  # noqa: S108 - commits reach a disk, but need not wear a real one.
+    folder = Path(tempfile.mkdtemp(prefix="guard-simulation-", dir=shm if shm.is_dir() else None))
+    try:
+        with _simulated_surroundings(seed, is_loud=is_loud) as world_of:
+            simulation = Simulation(draw(seed), folder, keep_trace=keep_trace)
+            world_of.append(simulation.world)
+            simulation.play()
+            return Played(
+                seed=seed,
+                violations=tuple(simulation.world.violations),
+                trace_hash=simulation.world.trace_hash,
+                counts=simulation.counts | simulation.referee.counts,
+                lines=tuple(simulation.world.lines or ()),
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _simulated_surroundings(seed: int, *, is_loud: bool) -> Iterator[list[World]]:
+    """Give libraries that look at the clock or at chance by themselves the simulated ones; quiet the log."""
+    worlds: list[World] = []
+    dice = _dice(seed, "ids")
+
+    class WorldDatetime(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return worlds[-1].wall().astimezone(tz)
+
+    with ExitStack() as stack:
+        for module in ("schedulers.base", "triggers.interval", "executors.base"):
+            stack.enter_context(patch(f"apscheduler.{module}.datetime", WorldDatetime))
+        stack.enter_context(patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))))
+        stack.enter_context(patch("secrets.token_hex", lambda n=4: f"{dice.getrandbits(8 * n):0{2 * n}x}"))
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL + 1)  # It logs the unwinding of killed processes.
+        before = structlog.get_config()
+        _configure_logs(worlds, is_loud=is_loud)
+        try:
+            yield worlds
+        finally:
+            structlog.configure(**before)
+
+
+def _configure_logs(worlds: list[World], *, is_loud: bool) -> None:
+    def into_trace(_logger: object, name: str, event: dict[str, object]) -> str:
+        if worlds:
+            worlds[-1].remark(name, event)
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, into_trace],
+        wrapper_class=structlog.make_filtering_bound_logger(0 if is_loud else 50),
+        cache_logger_on_first_use=False,
+    )
