@@ -62,7 +62,12 @@ def run_moved(config: Path | None, *, account: str | None, since: str, as_json: 
         console.print("Nothing to explain yet: `guard run` writes a look down every hour and when a liquidation moves.")
     for moved in found:
         console.print(_headline(moved), highlight=False)
-        console.print(_table(moved))
+        console.print(_only_one_look(moved) if moved.since == moved.until else _table(moved))
+
+
+def _only_one_look(moved: Moved) -> str:
+    """Word that there is nothing to hold the look against: it may have moved, and nobody wrote it down."""
+    return f"one look so far, at {moved.until:%H:%M}: the next is kept within the hour, or when a liquidation moves"
 
 
 def _moved(journal: Journal, account: str, first: KeptLook, last: KeptLook) -> Iterator[Moved]:

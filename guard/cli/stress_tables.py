@@ -74,7 +74,7 @@ def _whole_story(scenario: Row) -> Iterator[RenderableType]:
     yield Text(scenario["name"], style="bold")
     yield from (_note(closure_words(closure, scenario), SAID) for closure in scenario["closures"])
     for death in scenario["deaths"]:
-        yield _note(f"dies {where(death, scenario)}: {death_words(death)}: {lost_money(death)} lost", DEAD)
+        yield _note(f"dies {where(death, scenario)}: {death_words(death)}: {lost_money(death)}", DEAD)
         hedged = lost_hedge_words(death, scenario)
         if hedged is not None:
             yield _note(f"  {hedged}", DEAD)

@@ -94,7 +94,9 @@ def signed_money(amount: Decimal, currency: str) -> str:
 
 
 def lost_money(death: Row) -> str:
-    return wording.required(Decimal(death["lost"]), death["currency"])
+    """Word what was put in and is gone. Profit that the pool had is not in it: that shows in what is left."""
+    what = "margin" if death["margin_mode"] == "isolated" else "wallet"
+    return f"its {what} is lost, {wording.required(Decimal(death['lost']), death['currency'])}"
 
 
 def signed_move(move: str | None) -> str:

@@ -30,7 +30,7 @@ class PositionFigures:
     pool_name: str | None  # The cross pool's name, as in "USDT cross"; None for isolated.
     notional: Decimal
     unrealized_pnl: Decimal
-    margin_balance: Decimal | None  # For a cross position the pool's.
+    margin_balance: Decimal | None  # For a cross position the pool's, at the price of the settle currency.
     maintenance_margin: Decimal | None  # Its own, without closing fee.
     requirement: Decimal | None  # Its own, with closing fee.
     margin_ratio: Decimal | None  # Requirement / margin balance; the pool's for cross. None: not known, or no balance.

@@ -48,8 +48,13 @@ def isolated_position(
 
 @exact
 def cross_position(position: Position, index: int, now: PresentPool, shared: OfPool) -> PositionFigures:
-    """Return all figures of a cross position: the `index`-th leg of its pool. `shared`: what it has from its pool."""
+    """Return all figures of a cross position: the `index`-th leg of its pool. `shared`: what it has from its pool.
+
+    The pool's balance is said in the position's settle currency, as all of its money is.
+    """
     one = now.legs[index]
+    if one.leg.contract.settle != now.pool.currency:
+        shared = shared._replace(balance=finished(now.balance / one.settle_price))
     return _figures(position, one, ends(now, one.leg), shared)
 
 

@@ -10,6 +10,7 @@ from guard.snapshot import DOLLAR_STABLECOINS
 
 _PRICE_DIGITS = 5
 _COIN_DIGITS = 6
+_DIGITS_MAX = 300
 
 
 def price(value: Decimal) -> str:
@@ -43,12 +44,12 @@ def distance(fraction: Decimal) -> str:
     """Return how far it is, in percent, rounded down: one decimal, two below 1 %."""
     percent = fraction * 100
     step = Decimal("0.01") if abs(percent) < 1 else Decimal("0.1")
-    return f"{_plain(percent.quantize(step, ROUND_FLOOR))} %"
+    return f"{_plain(_stepped(percent, step, ROUND_FLOOR))} %"
 
 
 def share(fraction: Decimal) -> str:
     """Return how much is used up, in percent, rounded up to a whole one."""
-    return f"{_plain((fraction * 100).quantize(Decimal(1), ROUND_CEILING))} %"
+    return f"{_plain(_stepped(fraction * 100, Decimal(1), ROUND_CEILING))} %"
 
 
 def chance(probability: float) -> str:
@@ -68,7 +69,7 @@ def duration(span: timedelta) -> str:
 
 def signed_move(fraction: Decimal) -> str:
     """Return a move of prices with its sign, in percent, rounded towards none: it takes no more than this."""
-    percent = (fraction * 100).quantize(Decimal("0.1"), ROUND_DOWN)
+    percent = _stepped(fraction * 100, Decimal("0.1"), ROUND_DOWN)
     return f"{'+' if fraction > 0 else ''}{_plain(percent)} %"
 
 
@@ -78,7 +79,7 @@ def clock(moment: datetime) -> str:
 
 def _money(amount: Decimal, currency: str, rounding: str) -> str:
     if currency in DOLLAR_STABLECOINS:
-        return f"{amount.quantize(Decimal('0.01'), rounding):,f}".removesuffix(".00")
+        return f"{_stepped(amount, Decimal('0.01'), rounding):,f}".removesuffix(".00")
     return _plain(_cut(amount, _COIN_DIGITS, rounding))
 
 
@@ -86,10 +87,14 @@ def _cut(value: Decimal, digits: int, rounding: str) -> Decimal:
     """Return the value in `digits` significant digits, more where the integer part has more."""
     if value == 0:
         return value
+    return _stepped(value, Decimal(1).scaleb(min(value.adjusted() - digits + 1, 0)), rounding)
+
+
+def _stepped(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    """Return a figure in whole steps, however large: an account file may hold sizes of 1e40, each times a price."""
     with localcontext() as context:
-        context.prec = 60
-        last_place = min(value.adjusted() - digits + 1, 0)
-        return value.quantize(Decimal(1).scaleb(last_place), rounding)
+        context.prec = _DIGITS_MAX
+        return value.quantize(step, rounding)
 
 
 def _plain(value: Decimal) -> str:

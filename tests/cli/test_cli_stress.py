@@ -100,10 +100,10 @@ async def test_the_rows_of_a_scenario_have_the_keys_that_scripts_read(tmp_path):
 
 async def test_one_scenario_is_told_in_plain_words(tmp_path):
     shown = await on_file(tmp_path, "--move", "-50%")
-    lines = [" ".join(line.split()) for line in shown.out.splitlines()]
-    assert "dies at -19.1 %: BTC long isolated: 20 USDT lost" in lines
-    assert "dies at -42.2 %: ETH long, and with it DOGE long (USDT cross): 60 USDT lost" in lines
-    assert "left: 101 USDT of 131 USDT" in lines
+    words = " ".join(shown.out.split())
+    assert "dies at -19.1 %: BTC long isolated: its margin is lost, 20 USDT" in words
+    assert "dies at -42.2 %: ETH long, and with it DOGE long (USDT cross): its wallet is lost, 60 USDT" in words
+    assert "left: 101 USDT of 131 USDT" in words
 
 
 async def test_named_coins_move_alone_however_they_are_spelled_and_one_that_is_not_here_is_named(tmp_path):
@@ -145,7 +145,7 @@ async def test_what_lost_hedges_change_is_told(tmp_path):
     assert (scenario["deaths"][0]["only_by_auto_deleveraging"], scenario["deaths_without_closures"]) == (True, [])
     shown_words = " ".join(shown.out.split())
     assert "auto-deleveraging, 50 % of the way: BTC short closed at 90, 10 USDT realized" in shown_words
-    assert "dies at -16.6 %: BTC long, and with it ETH long (USDT cross): 35 USDT lost" in shown_words
+    assert "dies at -16.6 %: BTC long, and with it ETH long (USDT cross): its wallet is lost, 35 USDT" in shown_words
     assert "with its hedges it would live" in shown_words
 
 

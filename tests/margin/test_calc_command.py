@@ -87,3 +87,23 @@ def test_a_bad_file_is_a_config_error_and_prints_no_answer(tmp_path, capsys):
     with pytest.raises(ConfigError, match=r"positions\[0\]\.symbol: is missing"):
         calc(path, as_json=True)
     assert capsys.readouterr().out == ""
+
+
+def test_a_pools_balance_stands_in_the_currency_of_the_row_it_stands_in(tmp_path, capsys, monkeypatch):
+    """5,000 USDT and 1 BTC at 100 are 5,100 USDT, or 51 BTC in the row of a contract that settles in BTC."""
+    tiers = [ONE_PERCENT[0] | {"maintenance_amount": "0"}]
+    coin = position("BTC/USD:BTC", "cross", "100", contract="inverse", side="short", tiers=tiers)
+    path = tmp_path / "account.json"
+    wallet = [
+        {"asset": "USDT", "wallet_balance": "5000", "price": "1"},
+        {"asset": "BTC", "wallet_balance": "1", "price": "100"},
+    ]
+    positions = [position("BTC/USDT:USDT", "cross", "100"), coin]
+    path.write_text(json.dumps({"currency": "USDT", "collateral": wallet, "positions": positions}))
+    calc(path, as_json=True)
+    answer = json.loads(capsys.readouterr().out)
+    said = [(row["margin_balance"], row["currency"]) for row in (*answer["positions"], *answer["pools"])]
+    assert said == [("5100", "USDT"), ("51", "BTC"), ("5100", "USDT")]
+    monkeypatch.setenv("COLUMNS", "80")
+    calc(path, as_json=False)
+    assert "5,100 BTC" not in capsys.readouterr().out

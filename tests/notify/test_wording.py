@@ -82,3 +82,13 @@ def test_an_age_never_reads_younger_than_it_is(age):
 )
 def test_figures_are_worded_as_people_write_them(said, expected):
     assert said == expected
+
+
+@pytest.mark.parametrize("say", [wording.price, wording.distance, wording.share, wording.signed_move])
+def test_a_figure_of_any_size_that_an_account_file_may_hold_is_said(say):
+    assert say(Decimal("1e120")).lstrip("+").startswith(("1,", "10,", "100,"))
+
+
+def test_an_amount_of_any_size_that_an_account_file_may_hold_is_said():
+    assert number(wording.free(Decimal("1e36"), "USDT")) == Decimal("1e36")
+    assert number(wording.required(Decimal("1e120"), "BTC")) == Decimal("1e120")

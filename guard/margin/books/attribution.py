@@ -23,8 +23,9 @@ class Cause(StrEnum):
     OTHER_POSITIONS = "other positions"  # Of a cross pool: their sizes, entries and marks; opened and closed ones.
     COLLATERAL = "collateral"  # Other assets of the wallet, their prices and haircuts, open orders.
     TIERS = "tier table"  # Brackets and the exchange's rule.
-    MARGIN = "margin added or taken"
-    FUNDING_AND_FEES = "funding and fees"  # And profit that was realized.
+    MARGIN = "margin moved by guard"
+    # What else the wallet did: two looks alone do not tell a fee from margin that its owner moved.
+    FUNDING_AND_FEES = "funding, fees, realized, or by hand"
     SIZE = "size"  # Quantity and entry price, with the margin that came or went with them.
     MARK = "mark price"
 
@@ -56,9 +57,9 @@ class Part:
 def attribute(before: Look, after: Look, *, margin_moved: Decimal = ZERO, funding: Decimal | None = None) -> list[Part]:
     """Return what each cause did to the liquidation price, in the order of `Cause`; also those that did nothing.
 
-    `margin_moved`: what was added to the position or the wallet (negative: taken) in between, in the pool's currency.
-    `funding`: what funding, fees and realized profit did to the same wallet; None: all of its change that is not
-    margin, unless the size changed too, for then a part of the margin came or went with the size.
+    `margin_moved`: what guard added to the position or the wallet (negative: taken) in between, in the pool's currency.
+    `funding`: what else moved the same wallet: funding, fees, realized profit, margin moved by hand; None: all of its
+    change that guard did not make, unless the size changed too, for then a part of the margin came or went with it.
     """
     assert before.key == after.key
     parts, last = [], before
