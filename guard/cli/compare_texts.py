@@ -170,7 +170,7 @@ def assumptions(comparison: Comparison) -> Iterator[str]:
 
 def _margin(holding: Holding, stand: Stand) -> str:
     assert stand.state is not None, "its margin has a source"
-    margin = wording.required(stand.state.capital_at_risk, holding.leg.contract.settle)
+    margin = wording.required(stand.state.margin, holding.leg.contract.settle)
     source = _SOURCES[stand.margin_source or MarginSource.HELD]
     leverage = "" if holding.position.leverage is None else f", {holding.position.leverage:f}x"
     return f"{short_name(holding.key)} takes {margin} ({source}{leverage})"

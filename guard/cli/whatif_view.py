@@ -74,7 +74,7 @@ def _lines(state: PoolState, outcome: Outcome, *, is_after: bool) -> Lines:
     lines: Lines = {}
     if state.book_pool.is_isolated:
         lines["liquidation"] = _end(state.positions[0])
-        lines["margin"] = wording.free(state.capital_at_risk, figures.currency)
+        lines["margin"] = wording.free(state.margin, figures.currency)
     elif state.positions:
         lines |= {short_name(row.key): _end(row) for row in state.positions}
         lines["all prices together"] = _shocks(state)

@@ -37,6 +37,11 @@ def test_an_isolated_long_joins_the_wallet_and_ends_where_all_of_it_is_lost():
     assert told.cross.free() == {"USDT": 0}
 
 
+def test_alone_in_its_account_a_position_risks_the_same_in_both_modes_with_the_profit_it_made():
+    told = compare(book(holding(side=Side.SHORT, entry="60000", mark="50000", wallet="20000"), wallet="0"))
+    assert told.isolated.at_risk() == told.cross.at_risk() == {"USDT": 30_000}
+
+
 def test_a_cross_position_takes_entry_notional_over_leverage_and_the_rest_is_free():
     told = compare(book(holding(leverage="10", entry="40000", mark="50000"), wallet="9000"))
     assert figures(told.isolated).position.isolated_wallet == 4_000

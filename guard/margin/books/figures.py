@@ -22,15 +22,16 @@ class PoolState:
 
     @property
     def capital_at_risk(self) -> Decimal:
-        """Return what a liquidation takes at most, in the pool's currency.
+        """Return what a liquidation takes of what is there now, in the pool's currency: its margin balance.
 
-        Isolated: the margin in it. Cross: the whole pool's balance. Zero where nothing leans on it.
+        Isolated: margin and profit of the one. Cross: of the whole wallet. Zero where nothing leans on it, or is left.
         """
-        if not self.positions:
-            return ZERO
-        if self.book_pool.is_isolated:
-            return self.book_pool.pool.collateral[0].wallet_balance
-        return max(ZERO, self.figures.margin_balance or ZERO)
+        return max(ZERO, self.figures.margin_balance or ZERO) if self.positions else ZERO
+
+    @property
+    def margin(self) -> Decimal:
+        """Return an isolated pool's margin, without profit or loss so far, in its currency."""
+        return self.book_pool.pool.collateral[0].wallet_balance
 
     @property
     def free(self) -> Decimal:
