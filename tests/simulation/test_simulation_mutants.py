@@ -3,48 +3,51 @@
 import itertools
 
 import pytest
-from design_mutants import MUTANTS
+from design_mutants import MUTANTS, ONCE_REAL
 from run import kill
 
 # Where each was caught when this was written. It is tried first; if the schedules have changed since, others follow.
+# Of the faults that were once real only what shows often is tried here; `run.py --mutants` tries them all.
 CAUGHT_AT = {
-    "retry_on_error": 0,
-    "error_is_rejected": 0,
-    "no_fence": 7,
+    "retry_on_error": 6,
+    "error_is_rejected": 6,
+    "no_fence": 6,
     "journal_after_send": 0,
     "no_recovery": 0,
-    "cap_counts_confirmed_only": 6,
-    "trust_status": 0,
-    "stale_is_good_enough": 7,
-    "empty_is_flat": 2,
-    "foreign_delta_is_ours": 0,
-    "wall_clock_cap": 20,
-    "calendar_day_cap": 22,
-    "no_position_identity": 10,
-    "no_reserve": 14,
-    "accounts_wait_for_each_other": 13,
+    "cap_counts_confirmed_only": 120,
+    "trust_status": 9,
+    "stale_is_good_enough": 1,
+    "empty_is_flat": 5,
+    "foreign_delta_is_ours": 27,
+    "wall_clock_cap": 47,
+    "calendar_day_cap": 11,
+    "no_position_identity": 2,
+    "no_reserve": 30,
+    "accounts_wait_for_each_other": 20,
     "heartbeat_by_timer": 1,
-    "outbox_in_memory": 7,
-    "retry_on_429": 1,
-    "outcome_of_a_crash_untold": 2,
+    "outbox_in_memory": 3,
+    "retry_on_429": 0,
+    "outcome_of_a_crash_untold": 0,
     "no_second_look": 0,
-    "wrong_leg": 6,
+    "wrong_leg": 7,
     "amount_rounded_on_the_way": 0,
-    "max_retries_of_three": 0,
-    "cancelled_is_failed": 7,
-    "restored_is_fresh": 10,
+    "max_retries_of_three": 6,
+    "cancelled_is_failed": 0,
+    "restored_is_fresh": 2,
+    "restored_channel_waits": 1,
 }
-OTHERS = 60
+OTHERS = 100
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", CAUGHT_AT)
 def test_the_simulation_catches_the_bad_design(mutant):
     killed = kill(mutant, itertools.chain([CAUGHT_AT[mutant]], range(OTHERS)))
     print(f"{mutant}: seed {killed.seed}, after {killed.tried}: {killed.violation}")  # noqa: T201 - the table of CI.
     assert killed.violation is not None, f"{mutant} survived {killed.tried} seeds: the simulation is too weak"
 
 
-def test_there_are_at_least_the_two_dozen_of_the_study():
-    assert len(MUTANTS) >= 24
-    assert CAUGHT_AT.keys() == MUTANTS.keys()
+def test_the_two_dozen_of_the_study_are_all_tried():
+    of_study = MUTANTS.keys() - ONCE_REAL.keys()
+    assert len(of_study) >= 24
+    assert of_study <= CAUGHT_AT.keys()
