@@ -2,7 +2,7 @@
 
 The baseline is the textbook line that bots use, in plain Python and `Decimal`: one tier, given. Pairs are timed in
 turn, and the ratio is the median over the pairs, so that a machine that is busy with other things slows both alike.
-Times are of the processor (`time.process_time`).
+Times are of the processor (`time.process_time`). Many scenarios at once are measured by `benchmarks/scenarios.py`.
 """
 
 from collections.abc import Callable, Sequence

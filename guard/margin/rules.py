@@ -299,6 +299,12 @@ KNOWN_RULES: Mapping[str, KnownRule] = MappingProxyType(
             brackets=_WHOLE,
             proven_by=("mcs-inverse-iso-long-2000", "mcs-inverse-iso-short-2000"),
         ),
+        "toobit": KnownRule(
+            rule=_FROZEN_AT_ENTRY,
+            brackets=_WHOLE,
+            proven_by=(),
+            note="its pages freeze the requirement at the entry value; no published example is at hand",
+        ),
         "10101": KnownRule(rule=_FROZEN_AT_ENTRY, brackets=_FLAT, proven_by=("10101-inverse-short-2x",)),
         "aster": KnownRule(
             rule=_BINANCE, brackets=_AMOUNTS, proven_by=(), note="Binance's formula and tables by its own pages"
