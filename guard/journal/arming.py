@@ -2,15 +2,16 @@
 
 import sqlite3
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from guard.errors import JournalError
-from guard.journal.columns import time_text
+from guard.journal.columns import moment, time_text
 from guard.journal.history import add_event
 from guard.journal.store import Store
 
 ALL_ACCOUNTS = "*"
+DAY = timedelta(hours=24)
 
 
 class Arming(Store):
@@ -23,7 +24,7 @@ class Arming(Store):
         return set()  # Accounts that share a daily limit: what one of them spent counts for each.
 
     def share_limit(self, accounts: Iterable[str]) -> None:
-        """Note which accounts share a daily limit: none may spend before the past of all of them is known."""
+        """Note which accounts share a daily limit: in a young journal none spends before the past of all is known."""
         self._sharing.update(accounts)
 
     def arm(self, account: str | None, at: datetime, by: str) -> None:
@@ -93,10 +94,15 @@ class Arming(Store):
         if past[0]["state"] == "watch_only":
             return f"watching only until `guard arm`: {past[0]['because']}"
         unread = sorted(other for other in self._sharing if self.needs_rebuild(other))
-        if unread:
+        if unread and self._is_young():
             return f"what {unread[0]} spent before is not known, and one daily limit holds for all (or `guard arm` it)"
         is_reconciled = account in self._reconciled or self._read_only
         return None if is_reconciled else "not yet reconciled with the exchange since the start"
+
+    def _is_young(self) -> bool:
+        """Say whether a rolling day reaches back before this journal: later an account that is new stops no other."""
+        row = self._rows("SELECT min(at) AS first, (SELECT seen_at FROM clock) AS seen FROM pasts")[0]
+        return row["first"] is None or row["seen"] is None or moment(row["seen"]) - moment(row["first"]) < DAY
 
 
 def write_past(connection: sqlite3.Connection, account: str, state: str, at: datetime, because: str) -> None:

@@ -137,3 +137,24 @@ def test_nothing_is_spent_before_every_intent_of_the_last_process_was_asked_abou
         reopened.settle(planned.intent_id, IntentState.UNKNOWN, at=NOON, evidence="history: nothing yet")
         reopened.set_reconciled("main")
         assert armed(reopened)
+
+
+def test_in_a_young_journal_no_account_spends_from_a_shared_limit_before_every_past_is_known(tmp_path):
+    with opened(tmp_path) as journal:
+        journal.share_limit(["main", "other"])
+        know_past(journal)
+        journal.set_reconciled("main")
+        armed, because = journal.arming("main")
+        assert (armed, because.startswith("what other spent before is not known")) == (False, True)
+        know_past(journal, "other")
+        assert journal.arming("main") == (True, None)
+
+
+def test_an_account_that_is_new_in_an_old_journal_stops_no_other(tmp_path):
+    with opened(tmp_path) as journal:
+        know_past(journal)
+        journal.set_reconciled("main")
+        journal.share_limit(["main", "other"])
+        for hours, may_spend in ((23, False), (24, True)):
+            journal.event(NOON + hours * HOUR, None, "daemon.started", "guard", "a later moment")
+            assert journal.arming("main")[0] is may_spend
