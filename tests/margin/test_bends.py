@@ -38,6 +38,18 @@ def test_a_coin_s_rise_into_a_lower_bracket_takes_the_maintenance_amount_away_th
     assert near(crossings(pool, leg).up, D(2575000))
 
 
+@pytest.mark.parametrize(
+    ("dollars", "price"),
+    [
+        ("28700", 55000),  # Still in the upper bracket: 28,700 + 237,500 - 4.84 P.
+        ("252500", 100000),  # In the bracket beneath: 252,500 + 247,500 - 5 P.
+    ],
+)
+def test_a_short_that_shrinks_as_its_coin_rises_leaves_its_bracket_at_the_floor_and_not_before(dollars, price):
+    pool, leg = counted_in_dollars(Side.SHORT, "250000", dollars, "0")
+    assert near(crossings(pool, leg).up, D(price))
+
+
 # Haircuts of an equity ---------------------------------------------------------------------------------------------
 
 
