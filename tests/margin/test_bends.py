@@ -53,12 +53,12 @@ def test_a_short_that_shrinks_as_its_coin_rises_leaves_its_bracket_at_the_floor_
 # Haircuts of an equity ---------------------------------------------------------------------------------------------
 
 
-def of_equity(side, balance, *, tiers=(), surcharge="0.5", haircut="0.2", wallet="4000"):
+def of_equity(side, balance, *, tiers=(), surcharge="0.5", haircut="0.2", wallet="4000", quantity="10"):
     """One coin at 100 that settles in USDC, which counts less where it is owned and more where it is owed."""
     leg = worlds.leg(
         worlds.contract("ETH", quote="USDC"),
         side=side,
-        quantity="10",
+        quantity=quantity,
         entry="100",
         mark="100",
         tiers=worlds.table(("0", "0")),
@@ -106,3 +106,9 @@ def test_slices_that_count_more_the_more_is_owned_are_walked_one_by_one(side):
     assert margin_balance(pool) == 60
     found = crossings(pool, leg)
     assert near(found.down if side is Side.LONG else found.up, D(94) if side is Side.LONG else D(106))
+
+
+def test_less_than_one_unit_of_an_equity_passes_its_slices_as_many_do():
+    """Half a dollar is gone at 50, a tenth is left of the rest; of nothing, three tenths are left."""
+    assert near(crossings(*of_equity(Side.LONG, "0.5", wallet="0.1", quantity="0.01")).down, 50 - D(20) / 3)
+    assert near(crossings(*of_equity(Side.LONG, "0", wallet="0.3", quantity="0.005")).down, D(60))
