@@ -6,7 +6,7 @@ from decimal import Decimal
 import margin_worlds as worlds
 import pytest
 
-from guard.margin import HaircutBasis, crossings, margin_balance
+from guard.margin import HaircutBasis, crossings, margin_balance, shock
 from guard.snapshot import Collateral, HaircutTier, Side
 
 D = Decimal
@@ -112,3 +112,11 @@ def test_less_than_one_unit_of_an_equity_passes_its_slices_as_many_do():
     """Half a dollar is gone at 50, a tenth is left of the rest; of nothing, three tenths are left."""
     assert near(crossings(*of_equity(Side.LONG, "0.5", wallet="0.1", quantity="0.01")).down, 50 - D(20) / 3)
     assert near(crossings(*of_equity(Side.LONG, "0", wallet="0.3", quantity="0.005")).down, D(60))
+
+
+def test_an_equity_that_would_be_owed_only_beneath_a_price_of_zero_is_never_counted_as_a_debt():
+    """Of 1.50 half a dollar is left at zero, which counts by a tenth: 0.05 less 0.03 that are owed elsewhere."""
+    pool, leg = of_equity(Side.LONG, "1.5", tiers=(("0", "0.9"), ("1", "0")), wallet="-0.03", quantity="0.01")
+    assert shock(pool) == (None, None)
+    pool, leg = of_equity(Side.LONG, "1.5", tiers=(("0", "0.9"), ("1", "0")), wallet="-0.06", quantity="0.01")
+    assert near(crossings(pool, leg).down, D(10))
