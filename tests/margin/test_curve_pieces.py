@@ -114,6 +114,8 @@ def test_a_curve_that_bends_down_only_is_walked_unless_its_far_end_is_safe():
         (curve(1, 1), "0.5", "2", ("1.5", False)),
         (curve(5, -1), "0.5", "2", (3, False)),
         (curve(2, 0), "0.5", "2", (2, True)),
+        (curve(5, -1), "0.5", "1", (4, True)),  # The present itself counts.
+        (curve(1, 1), "1", "2", (2, True)),
         (curve(1, 1), "0", "Infinity", (1, False)),
         (curve(5, -1), "0", "Infinity", ("-Infinity", False)),
         (curve(5, 0, up(("1.5", "-6", "2"))), "0.5", "2", (2, True)),  # It jumps down and rises again.
