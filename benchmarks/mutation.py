@@ -3,6 +3,8 @@
     python benchmarks/mutation.py FOLDER            # prepares a copy of the tree there, plants each fault, counts
     python benchmarks/mutation.py FOLDER --books    # the same for guard/margin/books, which stands above the model
     python benchmarks/mutation.py FOLDER --resume   # goes on where it was stopped
+    python benchmarks/mutation.py FOLDER --only bends,curve   # plants faults into these files of the model only, in
+                                                              # this order, without the tests of what stands above it
     python benchmarks/mutation.py FOLDER --results  # prints the counts per file, and what each survivor changes
 
 mutmut makes the mutants (all of them in one tree, chosen by an environment variable). It leaves functions with
@@ -18,8 +20,8 @@ import difflib
 import json
 import os
 import re
-import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -39,6 +41,8 @@ also_copy = ["docs"]
 """
 # They read files and commands, and say nothing that the others do not say of the model.
 OTHER_TESTS = {"test_account_file.py", "test_calc_command.py"}
+# They ask what stands above the model, and take longer than all that ask the model itself.
+BOOK_TESTS = {"test_compare.py", "test_stress_laws.py", "test_whatif.py"}
 FEWER = [
     (r"max_examples=\d+", "max_examples=12"),
     (r'"seed", range\((\d+)(?:, \d+)?\)', r'"seed", range(\1, \1 + 4)'),
@@ -110,18 +114,23 @@ def prepare(folder: Path, left_out: list[str]) -> None:
     subprocess.run([sys.executable, "-c", GENERATE], cwd=folder, check=True)  # noqa: S603  # Our own words.
 
 
-def mutants(folder: Path) -> list[str]:
+def mutants(folder: Path, only: list[str]) -> list[str]:
     metas = sorted((folder / "mutants/guard/margin").rglob("*.meta"))
-    return [name for meta in metas for name in json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]]
+    names = [name for meta in metas for name in json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]]
+    return [name for file in only for name in names if file_of(name) == file] if only else names
+
+
+def file_of(name: str) -> str:
+    return ".".join(name.split(".")[2:-1])
 
 
 class EachMutant:
     """Runs the collected tests once as they are, and then once in a fork for each mutant."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, only: list[str]) -> None:
         self.found = folder / "found.json"
         self.states = json.loads(self.found.read_text(encoding="utf-8")) if self.found.exists() else {}
-        self.names = [name for name in mutants(folder) if name not in self.states]
+        self.names = [name for name in mutants(folder, only) if name not in self.states]
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         durations = {}
@@ -130,28 +139,35 @@ class EachMutant:
             assert not fails(item), f"{item.nodeid} fails without a mutant"
             durations[item] = time.process_time() - began
         items = sorted(session.items, key=lambda item: durations[item])
-        limit = 3 + round(1.3 * sum(durations.values()))
+        limits = {item: 1 + 5 * durations[item] for item in items}  # A mutant may loop without end.
         print(f"{len(items)} tests, {sum(durations.values()):.1f} s; {len(self.names)} mutants", flush=True)
+        noticing: set[pytest.Item] = (
+            set()
+        )  # They go first, the quickest before: mutants of a function fall to few tests.
         for count, name in enumerate(self.names, 1):
-            self.states[name] = state_of(name, items, limit)
-            if count % 50 == 0 or count == len(self.names):
+            self.states[name], notices = state_of(name, items, limits)
+            if notices is not None and notices not in noticing:
+                noticing.add(notices)
+                items.sort(key=lambda item: (item not in noticing, durations[item]))
+            if count % 25 == 0 or count == len(self.names):
                 self.found.write_text(json.dumps(self.states), encoding="utf-8")
                 print(f"{count} {dict(Counter(self.states.values()))}", flush=True)
         return True
 
 
-def fails(item: pytest.Item) -> bool:
+def fails(item: pytest.Item, limit_s: float = 0) -> bool:
+    """Run a test. One that computes for longer than its limit takes its process along; 0: it may."""
+    signal.setitimer(signal.ITIMER_PROF, limit_s)
     return any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
 
 
-def state_of(name: str, items: list[pytest.Item], limit_s: int) -> str:
-    """Run the tests in a fork. The one that notices goes first next time: mutants of one function fall to one test."""
+def state_of(name: str, items: list[pytest.Item], limits_s: dict[pytest.Item, float]) -> tuple[str, pytest.Item | None]:
+    """Run the tests in a fork. Return how that ended, and the test that noticed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.environ[CHOSEN] = name
-        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
-        noticed = next((place for place, item in enumerate(items) if fails(item)), None)
+        noticed = next((place for place, item in enumerate(items) if fails(item, limits_s[item])), None)
         if noticed is not None:
             os.write(writing, str(noticed).encode())
         os._exit(0)
@@ -160,24 +176,24 @@ def state_of(name: str, items: list[pytest.Item], limit_s: int) -> str:
     os.close(reading)
     _, status = os.waitpid(child, 0)
     if noticed:
-        items.insert(0, items.pop(int(noticed)))
-        return "killed"
-    return "timed out" if os.WIFSIGNALED(status) else "survived"
+        return "killed", items[int(noticed)]
+    return "timed out" if os.WIFSIGNALED(status) else "survived", None
 
 
-def run(folder: Path) -> None:
+def run(folder: Path, only: list[str]) -> None:
     os.chdir(folder / "mutants")
     os.environ[CHOSEN] = ""
     sys.path[:0] = [str(folder / "mutants")]
-    tests = sorted(str(path) for path in Path("tests/margin").glob("test_*.py") if path.name not in OTHER_TESTS)
-    pytest.main(["-q", "-p", "no:cacheprovider", *tests], plugins=[EachMutant(folder)])
+    left_out = OTHER_TESTS | BOOK_TESTS if only else OTHER_TESTS
+    tests = sorted(str(path) for path in Path("tests/margin").glob("test_*.py") if path.name not in left_out)
+    pytest.main(["-q", "-p", "no:cacheprovider", *tests], plugins=[EachMutant(folder, only)])
 
 
 def results(folder: Path) -> None:
     states = json.loads((folder / "found.json").read_text(encoding="utf-8"))
     counts: dict[str, Counter[str]] = {}
     for name, state in states.items():
-        counts.setdefault(".".join(name.split(".")[2:-1]), Counter())[state] += 1
+        counts.setdefault(file_of(name), Counter())[state] += 1
     for file, count in [*sorted(counts.items()), ("all", sum(counts.values(), Counter()))]:
         caught, every = count["killed"] + count["timed out"], sum(count.values())
         print(f"{file:24} {caught:5} of {every:5}  {caught / every:6.1%}  {dict(count)}")
@@ -205,6 +221,7 @@ def main() -> None:
     asked.add_argument("--books", action="store_true")
     asked.add_argument("--resume", action="store_true")
     asked.add_argument("--results", action="store_true")
+    asked.add_argument("--only", type=lambda text: text.split(","), default=[], metavar="FILES")
     options = asked.parse_args()
     folder = options.folder.resolve()
     if options.results:
@@ -213,7 +230,7 @@ def main() -> None:
     if not options.resume:
         folder.mkdir(parents=True, exist_ok=True)
         prepare(folder, MODEL if options.books else BOOKS)
-    run(folder)
+    run(folder, options.only)
     results(folder)
 
 
