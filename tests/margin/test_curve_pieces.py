@@ -56,6 +56,7 @@ def down(*changes):
         (curve(3, 0, up(("2", "-2", "0"))), None),
         (curve(3, 0, up(("2", "-4", "0")), up(("2", "4", "0"))), None),  # Half a jump is no end.
         (curve(3, 0, up(("2", "-1", "0"), ("4", "-1", "0")), up(("3", "-1", "0"))), 4),
+        (curve(3, 1, up(("2", "6", "-3"))), D("4.5")),  # It turns down.
         (curve("1e39", -1), D("1e39")),
         (curve("1e40", -1), None),  # What rounding has left of a slope.
     ],
@@ -79,6 +80,7 @@ def test_a_curve_falls_to_zero_above_the_present_where_it_is_drawn_to(drawn, pla
         (curve(3, 0, down(("0.5", "-2", "0"))), None),
         (curve(3, 0, down(("0.5", "-4", "0")), down(("0.5", "4", "0"))), None),
         (curve(3, 0, down(("0.8", "-1", "0"), ("0.2", "-1", "0")), down(("0.5", "-1", "0"))), D("0.2")),
+        (curve(1, 1, down(("0.5", "-1.5", "3"))), D("0.125")),  # It turns down.
         (curve("-2e-40", 1), D("2e-40")),
         (curve("-1e-40", 1), 0),  # What rounding has left of a constant.
         (curve("1e-40", 1, down()), 0),
