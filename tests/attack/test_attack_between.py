@@ -1,5 +1,6 @@
 """What others do between our look and our request, and an exchange that says no again and again."""
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from json import dumps
@@ -59,7 +60,10 @@ async def test_what_happens_before_the_request_leaves_is_seen_and_decides(tmp_pa
 
 
 @pytest.mark.parametrize("code", [-4049, -4050, -4051, -4054])
-async def test_an_exchange_that_says_no_is_not_asked_again_at_once_and_each_no_is_told(tmp_path, code):
+async def test_an_exchange_that_says_no_is_not_asked_again_at_once_and_each_no_is_told(tmp_path, monkeypatch, code):
+    loop, passed = asyncio.get_running_loop(), 0.0
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + passed)  # The wait goes by the clock that nobody sets.
     rules = RULES.replace('reserve = "0"', 'reserve = "0"\ncooldown = "0s"')
     async with world(tmp_path, rules=rules) as here, here.run() as run:
         here.exchange._now = here.clock
@@ -68,7 +72,7 @@ async def test_an_exchange_that_says_no_is_not_asked_again_at_once_and_each_no_i
         here.exchange.set_mark("BTCUSDT", BREACHED)
         asked = []
         for seconds in (0, 4, 2, 4, 5, 2):  # 5 s after the first no, 10 s after the second.
-            here.clock.off_by += timedelta(seconds=seconds)
+            passed += seconds
             run.watch.reader.must_read_again()
             await run.watch.cycle()
             asked.append(here.posts())

@@ -142,8 +142,8 @@ async def the_history_says_what_moved_the_liquidation_and_the_parts_sum_to_the_w
         moved = {(one["symbol"], one["side"]): one for one in json.loads(said)}
         rescued = moved["BTC/USDT:USDT", "long"]
         parts = {part["cause"]: Decimal(part["price_change"]) for part in rescued["parts"]}
-        assert parts["margin added or taken"] < 0
-        assert {cause for cause, change in parts.items() if change} == {"margin added or taken"}
+        assert parts["margin moved by guard"] < 0
+        assert {cause for cause, change in parts.items() if change} == {"margin moved by guard"}
         before, after = (Decimal(rescued[when]["liquidation_price"]) for when in ("before", "after"))
         assert abs(sum(parts.values()) - (after - before)) < Decimal("1e-20")
         beside = moved["ETH/USDT:USDT", "long"]  # Its wallet carries it at any price: there is no figure to move.
@@ -151,7 +151,7 @@ async def the_history_says_what_moved_the_liquidation_and_the_parts_sum_to_the_w
         assert {part["price_change"] for part in beside["parts"]} == {None}
         status, said = await call(here, "history", "--moved", "--since", "1h")
         assert status == 0
-        assert "margin added or taken" in said
+        assert "margin moved by guard" in said
 
 
 STORIES = [
