@@ -45,13 +45,14 @@ class BinanceCoinmServer(BinanceServer):
         inverse=True,
     )
     inverse = sample
+    position_fields: ClassVar = BinanceServer.position_fields | {"margin": "isolatedMargin"}
     tables: ClassVar = {
         BTC: tiers_of(("0", "0.004"), ("5", "0.005"), ("10", "0.01"), cap="20"),
         ETH: tiers_of(("0", "0.005"), ("190", "0.01"), ("220", "0.02"), cap="1000"),
     }
 
     def urls(self) -> dict[str, object]:
-        api: dict[str, object] = {name: f"{self.url}/dapi/v1" for name in ("dapiPublic", "dapiPrivate")}
+        api: dict[str, object] = dict.fromkeys(("dapiPublic", "dapiPrivate"), f"{self.url}/dapi/v1")
         api |= {"dapiPrivateV2": f"{self.url}/dapi/v2", "sapi": f"{self.url}/sapi/v1"}
         return {"api": api | {"ws": {"inverse": f"{self.ws_url}/ws"}}}
 
