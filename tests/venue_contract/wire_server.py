@@ -122,6 +122,11 @@ class WireServer:
             ccxt={"urls": self.urls(), "rateLimit": 1} | ccxt,
         )
 
+    def credentials(self) -> dict[str, str]:
+        """Return the keys of an account as the config names them."""
+        words = {"api_key": self.api_key, "secret": self.secret, "password": self.password}
+        return {name: word for name, word in words.items() if word is not None}
+
     def hold(
         self,
         symbol: str,
