@@ -10,7 +10,7 @@ from guard.config.rule_checks import check_ladders, check_rules, rule_warnings
 from guard.config.screen import screen
 from guard.config.sources import Written, credential_name, variable_name
 from guard.policy.terms import DataAgeLimits
-from guard.venues import SUPPORTED
+from guard.venues import INSTEAD, SUPPORTED, is_watchable
 
 STALE_MIN = timedelta(seconds=15)
 BLIND_DEFAULT = timedelta(seconds=120)
@@ -56,11 +56,12 @@ def _check_accounts(config: ConfigTable, written: Written, problems: Problems) -
         problems.add(("accounts",), "no account, expected at least one table [accounts.main]")
     for name, account in config.accounts.items():
         path: Path = ("accounts", name)
-        if account.exchange not in SUPPORTED and not problems.touch((*path, "exchange")):
-            meant = did_you_mean(account.exchange, SUPPORTED)
-            problems.add(
-                (*path, "exchange"), f"found {account.exchange!r}, expected one of {', '.join(SUPPORTED)}{meant}"
-            )
+        is_known = account.exchange in SUPPORTED or is_watchable(account.exchange)
+        if not is_known and not problems.touch((*path, "exchange")):
+            meant = f", did you mean '{INSTEAD[account.exchange]}'?" if account.exchange in INSTEAD else None
+            meant = meant or did_you_mean(account.exchange, SUPPORTED)
+            expected = f"one of {', '.join(SUPPORTED)}, or another exchange of ccxt to watch only"
+            problems.add((*path, "exchange"), f"found {account.exchange!r}, expected {expected}{meant}")
         for key in ("api_key", "secret"):
             _require_secret(getattr(account, key), (*path, key), problems)
         poll = account.poll_interval

@@ -1,6 +1,8 @@
 """Doors to exchanges: one file per family with all of its quirks, behind one protocol."""
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guard.errors import ConfigError
@@ -11,20 +13,32 @@ if TYPE_CHECKING:
 
     from guard.venues.protocol import Venue, VenueAccount
 
-__all__ = ["SUPPORTED", "open_venue"]
+__all__ = ["INSTEAD", "SUPPORTED", "is_watchable", "open_venue"]
 
 VENUES: "Mapping[str, tuple[str, str]]" = {  # By ccxt id: the module and its class, read when one is opened.
     "binanceusdm": ("guard.venues.binance", "BinanceUsdm"),
     "binancecoinm": ("guard.venues.binance_coinm", "BinanceCoinm"),
 }
 SUPPORTED = tuple(VENUES)
+INSTEAD: "Mapping[str, str]" = {"binance": "binanceusdm"}  # Ids that stand for an exchange which has another one here.
+
+
+def is_watchable(exchange: str) -> bool:
+    """Say whether ccxt knows an exchange that has no file here. It can be watched, if it lists positions."""
+    found = find_spec("ccxt")  # Not imported: that would cost every command a second.
+    if exchange in INSTEAD or found is None or found.origin is None:
+        return False
+    return Path(found.origin).with_name("pro").joinpath(f"{exchange}.py").is_file()
 
 
 def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Venue":
     """Return the venue of an account; nothing is sent yet. Raises ConfigError when the exchange is not supported."""
-    if account.exchange not in VENUES:
-        expected = " or ".join(SUPPORTED)
-        raise ConfigError(f"accounts.{account.account}.exchange: found {account.exchange!r}, expected {expected}")
-    module, name = VENUES[account.exchange]
+    if account.exchange not in VENUES and not is_watchable(account.exchange):
+        expected = ", ".join(SUPPORTED)
+        raise ConfigError(
+            f"accounts.{account.account}.exchange: found {account.exchange!r}, expected one of {expected}, "
+            "or another exchange of ccxt to watch only"
+        )
+    module, name = VENUES.get(account.exchange, ("guard.venues.generic", "GenericVenue"))
     venue: Venue = getattr(import_module(module), name)(account, now=now)
     return venue

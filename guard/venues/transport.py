@@ -70,6 +70,7 @@ class Wire:
     keys_refused: frozenset[str]  # Codes by which a read says that the keys are not accepted.
     clock_is_off: frozenset[str] = frozenset()  # Codes by which it says that a request was stamped too early or late.
     reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
+    is_judged_by_ccxt: bool = False  # Error envelopes are ccxt's to know: of exchanges without a file of their own.
     headers: Mapping[str, str] = field(default_factory=dict)  # Sent with every request, over ccxt's.
 
 
@@ -168,6 +169,8 @@ class StrictClient:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = f"{what}: {_reason(error, self.deadline_s)}"
         else:
+            if self.wire.is_judged_by_ccxt:
+                self._ask_ccxt(what, status, url, method, raw)
             return self._judge(what, status, answer_headers, raw, reads=self._reads(method, yarl.URL(url).path[1:]))
         raise VenueUnavailable(failure)  # Out here, for aiohttp's errors carry the signed address.
 
@@ -206,6 +209,21 @@ class StrictClient:
         if reads and code in self.wire.keys_refused:
             raise KeysRefused(message)
         raise Answered(message, status=status, code=code, retry_after=retry_after)
+
+    def _ask_ccxt(self, what: str, status: int, url: str, method: str, raw: bytes) -> None:
+        """Raise KeysRefused or VenueUnavailable where ccxt finds an error in a JSON answer."""
+        ccxt: Any = self
+        answer = parse(raw)
+        if answer is None:
+            return
+        try:
+            ccxt.handle_errors(status, "", url, method, {}, raw.decode(errors="replace"), answer, {}, "")
+        except Exception as error:  # noqa: BLE001  # ccxt parses foreign text: what it may raise is not a closed list.
+            failure = f"{what}: HTTP {status}, {type(error).__name__}: {clean(str(error), self.gate.secrets)}"
+            is_refused = any(kind.__name__ == "AuthenticationError" for kind in type(error).__mro__)
+        else:
+            return
+        raise KeysRefused(failure) if is_refused else VenueUnavailable(failure)
 
     def client(self, url: str) -> Any:
         """Return ccxt's stream client, for known hosts only."""

@@ -1,0 +1,364 @@
+"""Any exchange of ccxt that lists positions, watched only: figure by figure as far as the exchange itself states it.
+
+ccxt fills what an exchange leaves out from the textbook (measured, 4.5.90: `safe_position` derives liquidation price,
+maintenance margin and more), and a model checked against that checks itself. So:
+
+- `safe_position` is switched off, and a figure counts as the exchange's own only where the number itself stands in the
+  exchange's row. A liquidation price that does not is unknown, whatever ccxt says.
+- A row with size zero is no position (Phemex lists closed ones, and ccxt calls them short); a row that cannot be read
+  is a gap; a price of zero or below is "at no price" (HTX states negative ones).
+- There are no brackets, no wallet and no writes here: nothing is modelled and nothing is ever sent. What is listed is
+  what ccxt asks for when nothing is said, at most exchanges the contracts settled in dollars.
+- ccxt judges the error envelopes, for each exchange has its own; what it takes for an answer must be JSON and 2xx.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from guard.errors import ConfigError, VenueRefused, VenueUnavailable
+from guard.margin import MarginRule, RuleBook
+from guard.snapshot import (
+    AccountSnapshot,
+    AssetMode,
+    Contract,
+    ContractKind,
+    Gap,
+    Liquidation,
+    LiquidationKind,
+    MarginChange,
+    MarginMode,
+    MarginRequest,
+    Mark,
+    Position,
+    PositionKey,
+    Settlement,
+    Side,
+)
+from guard.venues.base import VenueBase
+from guard.venues.gate import PostRule
+from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
+from guard.venues.rows import Number, Positive, Row, RowError, Word, read_row, rows_of
+from guard.venues.transport import Wire
+
+# Exchanges that list positions by POST. It changes nothing there; nothing else may leave.
+POST_READS: Mapping[str, str] = MappingProxyType(
+    {
+        "bitfinex": "/auth/r/positions",
+        "cryptocom": "/private/get-positions",
+        "whitebit": "/collateral-account/positions/open",
+    }
+)
+WATCH_ONLY = "guard only watches this exchange: how it takes margin, and what its answers prove, is not shown"
+KEYS = frozenset({"apiKey", "secret", "password"})
+MARK_NAMES = ("markPrice", "mark_price", "markPx", "fairPrice")  # What exchanges call it.
+_LAST_PRICE = "the last price stands in for it: the exchange does not tell its mark through ccxt"
+SIDES = {"long": Side.LONG, "short": Side.SHORT}
+MODES = {"isolated": MarginMode.ISOLATED, "cross": MarginMode.CROSS}
+
+
+class _Unified(Row):
+    """What must be in a position as ccxt reads it."""
+
+    symbol: Word
+    side: Word
+    contracts: Positive
+    entry_price: Positive
+
+
+class _Price(Row):
+    price: Number
+
+
+class GenericVenue(VenueBase):
+    """One account at an exchange without a file of its own. See guard.venues.protocol.Venue."""
+
+    def __init__(self, account: VenueAccount, *, now: Callable[[], datetime]) -> None:
+        super().__init__(account, _wire(account.exchange), now=now)
+        if not self._client.has.get("fetchPositions"):
+            raise ConfigError(
+                f"accounts.{account.account}.exchange: {account.exchange} does not list positions through ccxt"
+            )
+        others = [name for name, needed in self._client.requiredCredentials.items() if needed and name not in KEYS]
+        if others:
+            raise ConfigError(
+                f"accounts.{account.account}.exchange: {account.exchange} wants {' and '.join(others)}, "
+                "which guard cannot hand on yet"
+            )
+        self._client.safe_position = _as_it_is
+        self.rules = RuleBook.uniform(MarginRule())  # Unused: without brackets nothing is modelled.
+        self.watch_only: str | None = WATCH_ONLY
+        self.write_terms = WriteTerms(fence=timedelta(0), history_kept=timedelta(0), test_host=False)
+        self._contracts: dict[str, Contract] = {}
+        self._odd: dict[str, str] = {}  # Symbols of contracts that are not described here, and why.
+
+    @property
+    def contracts(self) -> Mapping[str, Contract]:
+        return MappingProxyType(self._contracts)
+
+    async def open(self) -> None:
+        markets = (await self._read("load_markets", True)).values()
+        self._contracts, self._odd = {}, {}
+        for market in markets:
+            if not market.get("contract"):
+                continue
+            contract = _contract(market)
+            if isinstance(contract, str):
+                self._odd[market["symbol"]] = contract
+            else:
+                self._contracts[contract.symbol] = contract
+        if not self._contracts:
+            raise VenueUnavailable(f"{self.exchange} markets: no contract in them")
+
+    async def snapshot(self) -> AccountSnapshot:
+        if not self._contracts:
+            await self.open()
+        read_at = self._now()
+        positions: list[Position] = []
+        gaps = [Gap(subject="wallets", reason="not read at this exchange: only its positions are watched")]
+        for raw in rows_of(await self._read("fetch_positions"), "positions"):
+            if _is_flat(raw):
+                continue
+            try:
+                position, notes = await self._position(raw)
+            except (RowError, VenueUnavailable) as error:  # The second: its price could not be asked for.
+                gaps.append(self._gap(raw, str(error)))
+                continue
+            positions.append(position)
+            gaps += [Gap(subject=f"{position.key} {what}", reason=why) for what, why in notes]
+        return AccountSnapshot(
+            account=self.account,
+            exchange=self.exchange,
+            asset_mode=AssetMode.MULTI,  # What backs what is not known: no cross pool is modelled.
+            positions=tuple(positions),
+            wallets=(),
+            positions_read_at=read_at,
+            wallets_read_at=read_at,
+            exchange_margin_ratio=None,
+            gaps=tuple(gaps),
+        )
+
+    async def _position(self, raw: Mapping[str, Any]) -> tuple[Position, list[tuple[str, str]]]:
+        """Return a position and what is not the exchange's own in it. Raises RowError."""
+        row = read_row(_Unified, {name: _text(value) for name, value in raw.items()})
+        contract, side = self._contracts.get(row.symbol), SIDES.get(row.side)
+        if contract is None:
+            raise RowError(self._odd.get(row.symbol) or f"symbol {row.symbol!r} is not among the contracts")
+        if side is None:
+            raise RowError(f"side is {row.side!r}")
+        stated = set(_numbers(raw.get("info")))
+        notes = [
+            (name, "as ccxt works it out, the exchange's row does not state it")
+            for name, value in (("size", row.contracts), ("entry price", row.entry_price))
+            if abs(value) not in stated
+        ]
+        mark = _number(raw.get("markPrice"))
+        if mark is None or mark <= 0:
+            mark, note = await self._price(row.symbol)
+            notes.append(("mark price", note))
+        liquidation, doubt = _liquidation(raw.get("liquidationPrice"), stated)
+        if doubt:
+            notes.append(("liquidation price", doubt))
+        mode = MODES.get(str(raw.get("marginMode")))
+        if mode is None:
+            notes.append(("margin mode", "the exchange does not say it: taken as cross"))
+        margin = _number(raw.get("positionMargin") or raw.get("initialMargin"))
+        return (
+            Position(
+                contract=contract,
+                side=side,
+                margin_mode=mode or MarginMode.CROSS,
+                quantity=row.contracts,
+                entry_price=row.entry_price,
+                mark_price=mark,
+                isolated_wallet=margin if mode is MarginMode.ISOLATED and margin in stated else None,
+                leverage=_number(raw.get("leverage")),
+                hedged=bool(raw.get("hedged")),
+                auto_add_margin=None,
+                exchange_liquidation=liquidation,
+                exchange_maintenance_margin=None,
+                updated_at=None,
+            ),
+            notes,
+        )
+
+    def _gap(self, raw: object, reason: str) -> Gap:
+        fields = raw if isinstance(raw, Mapping) else {}
+        symbol, side = str(fields.get("symbol"))[:64], SIDES.get(str(fields.get("side")))
+        if symbol not in self._contracts or side is None:
+            return Gap(subject=f"position row {symbol[:32]}", reason=reason, may_be_cross=True)
+        key = PositionKey(symbol, side)
+        return Gap(subject=str(key), reason=reason, key=key, may_be_cross=True)
+
+    async def tiers(self, symbols: frozenset[str]) -> TierTables:
+        gaps = tuple(
+            Gap(subject=f"{symbol} tiers", reason="not read here: only the exchange's own price is watched")
+            for symbol in sorted(symbols)
+        )
+        return TierTables(by_symbol={}, read_at=self._now(), gaps=gaps)
+
+    async def mark(self, symbol: str) -> Mark:
+        """Read the mark price; where the exchange tells none, VenueUnavailable: a last price is no mark."""
+        price, note = await self._price(symbol)
+        if note is _LAST_PRICE:
+            raise VenueUnavailable(f"mark price of {symbol}: {self.exchange} does not tell it through ccxt")
+        return Mark(symbol=symbol, price=price, at=self._now())
+
+    async def _price(self, symbol: str) -> tuple[Decimal, str]:
+        """Return the mark price, or the last price where there is none, and which it is. Raises VenueUnavailable."""
+        endpoint = "fetch_mark_price" if self._client.has.get("fetchMarkPrice") else "fetch_ticker"
+        ticker = await self._read(endpoint, symbol)
+        fields = ticker if isinstance(ticker, Mapping) else {}
+        stated = fields.get("info")
+        info = stated if isinstance(stated, Mapping) else {}
+        for value in (fields.get("markPrice"), *(info.get(name) for name in MARK_NAMES)):
+            price = _number(value)
+            if price is not None and price > 0:
+                return price, "not in the position's row: asked for beside it"
+        last = _number(fields.get("last"))
+        if last is None or last <= 0:
+            raise VenueUnavailable(f"price of {symbol}: {self.exchange} does not tell it")
+        return last, _LAST_PRICE
+
+    async def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
+        """Poll in place of a stream: what ccxt streams of marks differs from exchange to exchange, and is not shown."""
+        while True:
+            for symbol in symbols:
+                yield await self.mark(symbol)
+            await asyncio.sleep(max(5.0, len(symbols) * 1.0))
+
+    async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
+        """Read candles of the mark price where there are such, else of trades."""
+        endpoint = "fetch_mark_ohlcv" if self._client.has.get("fetchMarkOHLCV") else "fetch_ohlcv"
+        interval = f"{minutes}m" if minutes < 60 else f"{minutes // 60}h"
+        rows = rows_of(await self._read(endpoint, symbol, interval, None, count), f"candles of {symbol}")
+        return tuple(
+            Candle(
+                opened_at=datetime.fromtimestamp(row[0] / 1000, self._now().tzinfo),
+                high=float(row[2]),
+                low=float(row[3]),
+                close=float(row[4]),
+            )
+            for row in rows
+        )
+
+    def margin_step(self, currency: str) -> Decimal:  # noqa: ARG002  # Nothing is ever added.
+        return Decimal("0.01")
+
+    async def add_margin(self, request: MarginRequest) -> str:
+        raise VenueRefused(f"{request.key}: not sent, {WATCH_ONLY}", code="not_sent")
+
+    async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:  # noqa: ARG002
+        raise VenueUnavailable(f"{self.exchange}: the history of margin is not read at this exchange")
+
+    async def settle(
+        self,
+        request: MarginRequest,  # noqa: ARG002
+        *,
+        sent_at: datetime,  # noqa: ARG002
+        now: datetime,  # noqa: ARG002
+        known_entries: frozenset[str],  # noqa: ARG002
+    ) -> Settlement:
+        raise VenueUnavailable(f"{self.exchange}: nothing was ever sent by guard at this exchange")
+
+    async def _ask_key_scopes(self) -> KeyScopes:
+        text = "what the key may do is not asked at this exchange: give guard one that can only read"
+        return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
+
+    async def _server_time(self) -> datetime:
+        if not self._client.has.get("fetchTime"):
+            raise VenueUnavailable(f"{self.exchange} does not tell its time")
+        milliseconds = _number(await self._read("fetch_time"))
+        if milliseconds is None or not 0 < milliseconds < Decimal("1E+14"):
+            raise VenueUnavailable(f"{self.exchange} time: not a time")
+        return datetime.fromtimestamp(float(milliseconds) / 1000, self._now().tzinfo)
+
+
+def _wire(exchange: str) -> Wire:
+    path = POST_READS.get(exchange)
+    return Wire(
+        options={},
+        urls=lambda api: tuple(_addresses(api)),
+        writes=(),
+        reads=() if path is None else (PostRule(method="POST", path_end=path, fields={}),),
+        error=lambda _: None,
+        keys_refused=frozenset(),
+        is_judged_by_ccxt=True,
+    )
+
+
+def _addresses(api: object) -> Iterator[str]:
+    """Yield every address of an exchange, however deep it stands."""
+    if isinstance(api, str) and api.startswith(("https://", "wss://", "http://", "ws://")):
+        yield api
+    elif isinstance(api, Mapping):
+        for inner in api.values():
+            yield from _addresses(inner)
+
+
+def _contract(market: Mapping[str, Any]) -> Contract | str:
+    """Return a contract, or why it is not one of the kinds that are described here."""
+    size = _number(market.get("contractSize"))
+    if market.get("option"):
+        return "options are not described here"
+    if not (market.get("linear") or market.get("inverse")) or (market.get("linear") and market.get("inverse")):
+        return "it is neither linear nor inverse (quanto)"
+    if size is None or size <= 0:
+        return f"its contract size is {market.get('contractSize')!r}"
+    return Contract(
+        symbol=market["symbol"],
+        kind=ContractKind.LINEAR if market["linear"] else ContractKind.INVERSE,
+        base=market["base"],
+        settle=market["settle"],
+        contract_size=size,
+    )
+
+
+def _liquidation(value: object, stated: set[Decimal]) -> tuple[Liquidation, str]:
+    """Return the exchange's own liquidation price, and why it is not known; empty when it is."""
+    price = _number(value)
+    if price is None:
+        return Liquidation(kind=LiquidationKind.UNKNOWN), "the exchange states none"
+    if abs(price) not in stated:
+        return Liquidation(kind=LiquidationKind.UNKNOWN), "not the exchange's own: what ccxt works out is not used"
+    if price <= 0:
+        return Liquidation(kind=LiquidationKind.NONE), ""
+    return Liquidation(kind=LiquidationKind.AT, price=price), ""
+
+
+def _is_flat(raw: object) -> bool:
+    size = _number(raw.get("contracts")) if isinstance(raw, Mapping) else None
+    return size == 0
+
+
+def _number(value: object) -> Decimal | None:
+    """Return a finite decimal. ccxt hands numbers on as floats, whose shortest text is what the exchange wrote."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        return read_row(_Price, {"price": _text(value)}).price
+    except RowError:
+        return None
+
+
+def _text(value: object) -> object:
+    return repr(value) if isinstance(value, float) else value
+
+
+def _numbers(info: object) -> Iterator[Decimal]:
+    """Yield the size of every number that stands in the exchange's own row."""
+    inner: Iterable[object] = (
+        info.values() if isinstance(info, Mapping) else info if isinstance(info, list | tuple) else ()
+    )
+    for value in inner:
+        if isinstance(value, Mapping | list | tuple):
+            yield from _numbers(value)
+        elif (number := _number(value)) is not None:
+            yield abs(number)
+
+
+def _as_it_is(position: dict[str, Any]) -> dict[str, Any]:
+    return position

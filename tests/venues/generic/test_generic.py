@@ -1,0 +1,223 @@
+"""Exchanges without a file of their own: what is theirs counts, what ccxt worked out does not, nothing is ever sent.
+
+Answers: BingX's position of a recorded answer (ccxt fixture, 2024) and its contract of the API documents; MEXC's of its
+API documents (2026-07), which state no mark price in a position.
+"""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from aiohttp import web
+
+from guard.errors import ConfigError, KeysRefused, VenueRefused, VenueUnavailable
+from guard.snapshot import LiquidationKind, MarginMode, MarginRequest, PositionKey, Side
+from guard.venues import open_venue
+from guard.venues.gate import NotSent
+from guard.venues.lazy_ccxt import exchange_class
+from guard.venues.protocol import KeyVerdict, VenueAccount
+
+LTC = "LTC/USDT:USDT"
+BINGX = {
+    "/swap/v2/quote/contracts": {"code": 0, "msg": "", "data": [{
+        "contractId": "100", "symbol": "LTC-USDT", "size": "0.1", "quantityPrecision": 1, "pricePrecision": 2,
+        "feeRate": 0.0005, "makerFeeRate": 0.0002, "takerFeeRate": 0.0005, "tradeMinLimit": 0, "tradeMinQuantity": 0.1,
+        "tradeMinUSDT": 2, "currency": "USDT", "asset": "LTC", "status": 1, "apiStateOpen": "true",
+        "apiStateClose": "true", "ensureTrigger": True, "triggerFeeRate": "0.00050000"}]},
+    "/cswap/v1/market/contracts": {"code": 0, "msg": "", "data": []},
+    "/spot/v1/common/symbols": {"code": 0, "msg": "", "data": {"symbols": []}},
+    "/swap/v2/user/positions": {"code": 0, "msg": "", "data": [{
+        "positionId": "1773289330136281088", "symbol": "LTC-USDT", "currency": "USDT", "positionAmt": "0.1",
+        "availableAmt": "0.1", "positionSide": "LONG", "isolated": True, "avgPrice": "95.61", "initialMargin": "1.9128",
+        "margin": "1.9133", "leverage": "5", "unrealizedProfit": "0.0005", "realisedProfit": "-0.0048",
+        "liquidationPrice": 77.81, "riskRate": "0.0068", "markPrice": "95.62", "positionValue": "9.5616"}]},
+    "/swap/v2/server/time": {"code": 0, "msg": "", "data": {"serverTime": 1785000000000}},
+}  # fmt: skip
+MEXC = {
+    "/api/v3/exchangeInfo": {"symbols": []},
+    "/detail": {"success": True, "code": 0, "data": [{
+        "symbol": "LTC_USDT", "displayNameEn": "LTC_USDT PERPETUAL", "positionOpenType": 3, "baseCoin": "LTC",
+        "quoteCoin": "USDT", "settleCoin": "USDT", "contractSize": 0.1, "minLeverage": 1, "maxLeverage": 100,
+        "priceScale": 2, "volScale": 0, "amountScale": 4, "priceUnit": 0.01, "volUnit": 1, "minVol": 1, "maxVol": 1000,
+        "takerFeeRate": 0.0006, "makerFeeRate": 0.0002, "maintenanceMarginRate": 0.005, "initialMarginRate": 0.01,
+        "state": 0, "riskBaseVol": 1000, "riskIncrVol": 1000, "riskIncrMmr": 0.005, "riskIncrImr": 0.005,
+        "riskLevelLimit": 5}]},
+    "/position/open_positions": {"success": True, "code": 0, "data": [{
+        "positionId": 1109973831, "symbol": "LTC_USDT", "positionType": 2, "openType": 2, "state": 1, "holdVol": 3,
+        "frozenVol": 0, "closeVol": 0, "holdAvgPrice": 95.5, "openAvgPrice": 95.5, "closeAvgPrice": 0,
+        "liquidatePrice": 140.02, "oim": 5.7, "im": 5.7, "holdFee": 0, "realised": -0.01, "leverage": 5,
+        "autoAddIm": False}]},
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def venue_at(exchange, answers):
+    """Open the venue of an exchange whose every address is a server with these answers, by the end of the path."""
+    asked = []
+
+    async def handle(request):
+        asked.append((request.method, request.path))
+        answer = next((value for end, value in answers.items() if request.path.endswith(end)), None)
+        if isinstance(answer, web.Response):
+            return answer
+        return web.json_response(answer if answer is not None else {"code": 404}, status=200 if answer else 404)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    everything = _all_at(url, exchange_class(exchange)().urls["api"])
+    account = VenueAccount(
+        account="main", exchange=exchange, api_key="canary-key", secret="canary-secret", password=None,
+        ccxt={"urls": {"api": everything}, "rateLimit": 1},
+    )  # fmt: skip
+    venue = open_venue(account, now=lambda: datetime.now(UTC))
+    try:
+        yield venue, asked
+    finally:
+        await venue.close()
+        await runner.cleanup()
+
+
+def _all_at(url, api):
+    return {name: _all_at(url, inner) for name, inner in api.items()} if isinstance(api, dict) else url
+
+
+def bingx(**position):
+    row = BINGX["/swap/v2/user/positions"]["data"][0]
+    changed = {name: value for name, value in (row | position).items() if value is not None}
+    return BINGX | {"/swap/v2/user/positions": {"code": 0, "msg": "", "data": [changed]}}
+
+
+async def test_what_the_exchange_states_is_taken_from_its_own_row():
+    async with venue_at("bingx", BINGX) as (venue, asked):
+        snapshot = await venue.snapshot()
+        (position,) = snapshot.positions
+        assert (position.key, position.margin_mode) == (PositionKey(LTC, Side.LONG), MarginMode.ISOLATED)
+        assert (position.quantity, position.entry_price) == (Decimal("0.1"), Decimal("95.61"))
+        assert position.mark_price == Decimal("95.62")
+        assert position.exchange_liquidation.price == Decimal("77.81")
+        assert position.exchange_maintenance_margin is None
+        assert [gap.subject for gap in snapshot.gaps] == ["wallets"]
+        assert {method for method, _ in asked} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "doubt"),
+    [
+        ({"liquidationPrice": "0"}, LiquidationKind.UNKNOWN, "the exchange states none"),
+        ({"liquidationPrice": None}, LiquidationKind.UNKNOWN, "the exchange states none"),
+        ({"liquidationPrice": "-110167.59"}, LiquidationKind.NONE, None),
+        ({"liquidationPrice": "77.81"}, LiquidationKind.AT, None),
+    ],
+)
+async def test_a_liquidation_price_that_the_exchange_does_not_state_is_never_worked_out(changed, kind, doubt):
+    async with venue_at("bingx", bingx(**changed)) as (venue, _):
+        snapshot = await venue.snapshot()
+        assert snapshot.positions[0].exchange_liquidation.kind is kind
+        doubts = [gap.reason for gap in snapshot.gaps if "liquidation price" in gap.subject]
+        assert doubts == ([doubt] if doubt else [])
+
+
+@pytest.mark.parametrize(
+    ("fair", "price", "note"),
+    [(95.6, "95.6", "asked for beside it"), (None, "95.7", "the last price stands in for it")],
+)
+async def test_a_mark_that_is_not_in_the_row_is_asked_for_and_a_last_price_is_called_one(fair, price, note):
+    ticker = {"symbol": "LTC_USDT", "lastPrice": 95.7, "fairPrice": fair, "timestamp": 1785000000000}
+    async with venue_at("mexc", MEXC | {"/ticker": {"success": True, "code": 0, "data": ticker}}) as (venue, _):
+        snapshot = await venue.snapshot()
+        assert snapshot.positions[0].mark_price == Decimal(price)
+        assert any(note in gap.reason for gap in snapshot.gaps)
+        if fair is None:
+            with pytest.raises(VenueUnavailable, match="does not tell it through ccxt"):
+                await venue.mark(LTC)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.Response(text="<html>sorry</html>", content_type="text/html"),
+        web.Response(text="null", content_type="application/json"),
+        web.Response(text="", content_type="application/json"),
+        web.Response(text='{"code":0,"data":[', content_type="application/json"),
+        web.Response(text='{"code":0,"data":[]}', status=524, content_type="application/json"),
+    ],
+    ids=["html", "null", "empty", "cut", "524"],
+)
+async def test_an_unusable_answer_is_never_an_empty_account(answer):
+    async with venue_at("bingx", BINGX) as (venue, _):
+        await venue.open()
+    async with venue_at("bingx", BINGX | {"/swap/v2/user/positions": answer}) as (venue, _):
+        with pytest.raises(VenueUnavailable):
+            await venue.snapshot()
+
+
+async def test_refused_keys_and_other_errors_are_told_apart_as_ccxt_knows_them():
+    refused = {"code": 100413, "msg": "Incorrect apiKey", "timestamp": 1}
+    busy = {"code": 100503, "msg": "The order system is busy", "timestamp": 1}
+    async with venue_at("bingx", BINGX | {"/swap/v2/user/positions": refused}) as (venue, _):
+        with pytest.raises(KeysRefused, match="Incorrect apiKey"):
+            await venue.snapshot()
+    async with venue_at("bingx", BINGX | {"/swap/v2/user/positions": busy}) as (venue, _):
+        with pytest.raises(VenueUnavailable, match="busy"):
+            await venue.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_gap"),
+    [
+        ({"positionAmt": "0"}, False),
+        ({"avgPrice": None}, True),
+        ({"avgPrice": "NaN"}, True),
+        ({"positionAmt": "1e30"}, True),
+        ({"symbol": "NEW-USDT"}, True),
+    ],
+    ids=str,
+)
+async def test_a_closed_row_is_none_and_a_bad_row_is_a_gap(changed, is_gap):
+    async with venue_at("bingx", bingx(**changed)) as (venue, _):
+        snapshot = await venue.snapshot()
+        assert snapshot.positions == ()
+        assert len(snapshot.gaps) == 1 + is_gap
+
+
+async def test_nothing_is_ever_sent():
+    async with venue_at("bingx", BINGX) as (venue, asked):
+        await venue.open()
+        asked.clear()
+        request = MarginRequest(key=PositionKey(LTC, Side.LONG), hedged=False, amount=Decimal(1), currency="USDT")
+        with pytest.raises(VenueRefused):
+            await venue.add_margin(request)
+        with pytest.raises(NotSent):
+            await venue._client.swapV2PrivatePostTradePositionMargin({"symbol": "LTC-USDT", "amount": 1, "type": 1})
+        assert asked == []
+        assert venue.watch_only is not None
+        assert (await venue.key_scopes()).verdict is KeyVerdict.UNVERIFIABLE
+
+
+@pytest.mark.parametrize(
+    ("exchange", "expected"),
+    [
+        ("paradex", "paradex wants privateKey and walletAddress"),
+        ("bitstamp", "bitstamp does not list positions"),
+        ("nowhere", "found 'nowhere', expected one of binanceusdm"),
+    ],
+)
+def test_an_exchange_that_cannot_be_watched_is_a_config_error(exchange, expected):
+    account = VenueAccount(account="main", exchange=exchange, api_key="k", secret="s", password=None, ccxt={})
+    with pytest.raises(ConfigError, match=expected):
+        open_venue(account, now=lambda: datetime.now(UTC))
+
+
+async def test_marks_are_polled_for_lack_of_a_shown_stream():
+    ticker = {"code": 0, "msg": "", "data": {"symbol": "LTC-USDT", "markPrice": "95.70", "indexPrice": "95.7"}}
+    async with venue_at("bingx", BINGX | {"/swap/v2/quote/premiumIndex": ticker}) as (venue, _):
+        await venue.open()
+        stream = venue.watch_marks((LTC,))
+        assert (await asyncio.wait_for(anext(stream), 5)).price == Decimal("95.70")
+        await stream.aclose()
