@@ -25,6 +25,7 @@ from guard.policy.subjects import remembered_positions
 from guard.snapshot import AccountSnapshot, Contract, Gap, MarginMode, PositionKey
 from guard.venues import open_venue
 from guard.venues.protocol import Venue
+from guard.venues.shared import Shared
 
 LOOK_WITHIN_S = 20.0
 LOOK_AGAIN_AFTER_S = 0.5
@@ -55,8 +56,9 @@ class Looker:
         self._ended: dict[str, frozenset[PositionKey]] = {}  # Seen to be gone, whatever the journal still remembers.
 
     async def __aenter__(self) -> Self:
+        shared = Shared()
         for account in self.settings.accounts.values():
-            venue = open_venue(account.venue, now=self._clock)
+            venue = open_venue(replace(account.venue, shared=shared), now=self._clock)
             self._accounts[account.name] = held_to_test_hosts(account, venue)
             reader = self._readers[account.name] = AccountReader(venue, self._clock)
             self._stops[account.name] = StopOrders(reader)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -25,6 +26,7 @@ from guard.notify.delivery import deliver, flush
 from guard.notify.heartbeat import Heartbeat
 from guard.policy.subjects import remembered_positions
 from guard.policy.terms import Level
+from guard.venues.shared import Shared
 from guard.web.server import serve_web
 
 log = structlog.get_logger(__name__)
@@ -52,6 +54,7 @@ class Service:
         self._doors = doors
         self._clock = SteadyClock(wall=doors.wall, steady=doors.steady)
         self._heartbeat = None if settings.heartbeat_url is None else doors.open_heartbeat(settings.heartbeat_url)
+        self._shared = Shared()
         self._is_ready = False
         self._watchdog = systemd.watchdog_interval(environ, pid=os.getpid())
 
@@ -125,7 +128,8 @@ class Service:
             _note(journal, self._clock, "daemon.stopped")
 
     def _watch(self, account: AccountSettings, teller: Teller) -> AccountWatch:
-        reader = AccountReader(self._doors.open_venue(account.venue, now=self._clock), self._clock)
+        venue = self._doors.open_venue(replace(account.venue, shared=self._shared), now=self._clock)
+        reader = AccountReader(venue, self._clock)
         memory = teller.journal.memory(account.name, self._clock())
         reader.remember_open(remembered_positions(memory), at=self._clock())
         keys = KeyGuard(reader.venue, teller, self._clock)

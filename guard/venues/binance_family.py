@@ -55,10 +55,30 @@ from guard.venues.binance_market import read_candles, read_mark, stream_marks
 from guard.venues.gate import is_loopback
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, rows_of
+from guard.venues.shared import RateLimit
 from guard.venues.transport import Wire
 
 HISTORY_KEPT = timedelta(days=30)
 CLOCK_IS_OFF = "-1021"
+
+# 2,400 of weight a minute and address, exchangeInfo's rateLimits; weights of the endpoint pages (docs, 2026-11). What
+# ccxt counts is too little for the v3 endpoints.
+LIMIT = RateLimit(
+    weight_max=2400,
+    window_s=60.0,
+    weights={
+        "/positionRisk": 5,
+        "/account": 5,
+        "/accountConfig": 5,
+        "/symbolConfig": 5,
+        "/markPriceKlines": 5,
+        "/userTrades": 5,
+        "/forceOrders": 20,
+        "/income": 30,
+    },
+    weight_else=1,
+    used_header="X-MBX-USED-WEIGHT-1M",
+)
 
 # A write waits at most half a second for its turn, is valid for recvWindow, and the backend may take 10 s more (spot
 # docs, general information, 2026-07); 8.5 s for what nobody documents: 24 s.
@@ -357,4 +377,5 @@ def wire_of(family: Family) -> Wire:
         error=_error_of,
         keys_refused=frozenset({"-2015", "-2014", "-1022"}),
         clock_is_off=frozenset({CLOCK_IS_OFF}),
+        limit=LIMIT,
     )

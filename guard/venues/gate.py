@@ -15,6 +15,7 @@ import yarl
 
 from guard.errors import ConfigError, VenueUnavailable
 from guard.venues.protocol import VenueAccount
+from guard.venues.shared import RateLimit
 
 WRITE_WAIT_S = 0.5  # What is written rests on facts that grow old.
 BURST_S = 1.0  # So much of the pace may be saved up: a re-read and the write after it do not wait.
@@ -40,7 +41,13 @@ class PostRule:
 class Gate:
     """Decides whether a request may leave now. Origins and writes are fixed when it is made."""
 
-    def __init__(self, account: VenueAccount, urls: tuple[str, ...], posts: tuple[PostRule, ...]) -> None:
+    def __init__(
+        self,
+        account: VenueAccount,
+        urls: tuple[str, ...],
+        posts: tuple[PostRule, ...],
+        limit: RateLimit | None = None,
+    ) -> None:
         origins = {yarl.URL(url).origin() for url in urls}
         plain = [o for o in origins if o.scheme not in {"https", "wss"} and not is_loopback(o.host or "")]
         if plain:
@@ -53,6 +60,8 @@ class Gate:
         self._one_at_a_time = asyncio.Lock()
         self._quiet_until = 0.0  # Event loop time.
         self._free_at = 0.0  # Event loop time at which the pace allows the next request.
+        # A loopback exchange is our own: it has no address to share.
+        self.budget = None if limit is None or self.is_loopback else account.shared.budget(self.hosts, limit)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -60,8 +69,13 @@ class Gate:
         return tuple(sorted({f"{host}:{port}" if port else host for host, port in named}))
 
     @asynccontextmanager
-    async def turn(self, what: str, *, wait_s: float, pace_s: float) -> AsyncIterator[None]:
-        """Hold the line for one request. Raises NotSent when its turn, by line and pace, does not come in `wait_s`."""
+    async def turn(
+        self, what: str, *, wait_s: float, pace_s: float, path: str = "", is_write: bool = False
+    ) -> AsyncIterator[None]:
+        """Hold the line for one request.
+
+        Raises NotSent when its turn, by line, pace and the address's budget, does not come in `wait_s`.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         try:
@@ -75,9 +89,29 @@ class Gate:
                 raise NotSent(f"{what}: not sent, the pace of requests allows it only in more than {wait_s:g} s")
             await asyncio.sleep(max(0.0, self._free_at - loop.time()))
             self._free_at += pace_s
+            await self._wait_for_budget(what, path, until, is_write=is_write)
             yield
         finally:
             self._one_at_a_time.release()
+
+    async def _wait_for_budget(self, what: str, path: str, until: float, *, is_write: bool) -> None:
+        if self.budget is None:
+            return
+        loop = asyncio.get_running_loop()
+        weight = self.budget.limit.weight_of(path)
+        while (wait_s := self.budget.wait_s(weight, loop.time(), is_write=is_write)) > 0:
+            if loop.time() + wait_s > until:
+                used, most = self.budget.used(loop.time()), self.budget.limit.weight_max
+                raise NotSent(f"{what}: not sent, {used} of {most} of the weight that this address may use is used")
+            await asyncio.sleep(wait_s)
+        self.budget.take(weight, loop.time())
+
+    def note_used(self, headers: Mapping[str, str]) -> None:
+        """Take over the exchange's own count of what this address used, where it states one."""
+        name = None if self.budget is None else self.budget.limit.used_header
+        said = headers.get(name, "") if name else ""
+        if self.budget is not None and said.isascii() and said.isdigit():
+            self.budget.note_used(int(said), asyncio.get_running_loop().time())
 
     def check_host(self, url: str, what: str) -> None:
         """Raise NotSent for a host that was not fixed at start."""

@@ -20,6 +20,7 @@ from guard.snapshot import (
     Settlement,
     StopOrder,
 )
+from guard.venues.shared import Shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class VenueAccount:
     ccxt: Mapping[str, object] = field(
         repr=False
     )  # Constructor options of the user (urls, proxies, options), already screened.
+    shared: Shared = field(default_factory=Shared, repr=False, compare=False)  # With the other accounts of the process.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

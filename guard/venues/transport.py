@@ -10,6 +10,7 @@ sends is replaced:
 - only a 2xx with a JSON object or list, at most 8 MB, is an answer. Everything else is an error in our own words.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -29,6 +30,7 @@ from guard.errors import ConfigError, KeysRefused, VenueError, VenueUnavailable
 from guard.venues.gate import Gate, PostRule
 from guard.venues.lazy_ccxt import exchange_class
 from guard.venues.protocol import VenueAccount
+from guard.venues.shared import MARKET_TABLES, RateLimit, Shared
 
 DEADLINE_S = 8.0
 ANSWER_BYTES_MAX = 8 * 2**20
@@ -70,6 +72,7 @@ class Wire:
     keys_refused: frozenset[str]  # Codes by which a read says that the keys are not accepted.
     clock_is_off: frozenset[str] = frozenset()  # Codes by which it says that a request was stamped too early or late.
     reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
+    limit: RateLimit | None = None  # None: ccxt's pace is all that is known.
     is_judged_by_ccxt: bool = False  # Error envelopes are ccxt's to know: of exchanges without a file of their own.
     headers: Mapping[str, str] = field(default_factory=dict)  # Sent with every request, over ccxt's.
 
@@ -101,7 +104,9 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     client.deadline_s = min(DEADLINE_S, client.timeout / 1000)
     client.ssl_context = _tls()
     client.wire = wire
-    client.gate = Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads))
+    client.gate = Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads), wire.limit)
+    client.shared = account.shared
+    client.markets_loaded_s = None
     if client.gate.is_loopback:
         client.timeout_on_exit = 0  # ms. ccxt waits for TLS connections to close; there are none.
     return client
@@ -134,6 +139,23 @@ class StrictClient:
     wire: Wire
     gate: Gate
     deadline_s: float
+    shared: Shared
+    markets_loaded_s: float | None  # Loop time. None: not yet.
+
+    async def load_markets(self, reload: bool = False, params: Mapping[str, object] | None = None) -> Any:
+        """Load the markets, or take what another account of this exchange loaded in the last minutes."""
+        ccxt: Any = self
+        exchange, now_s = (self.id, self.gate.hosts), asyncio.get_running_loop().time()
+        found = self.shared.markets(exchange, now_s, self.markets_loaded_s) if reload else None
+        if found is not None:
+            self.markets_loaded_s, tables = found
+            for name, table in tables.items():
+                setattr(self, name, table)
+            return ccxt.markets
+        markets = await super().load_markets(reload, params or {})  # type: ignore[misc]  # ccxt's class comes after.
+        self.markets_loaded_s = now_s
+        self.shared.keep_markets(exchange, now_s, {name: getattr(self, name) for name in MARKET_TABLES})
+        return markets
 
     async def fetch2(
         self,
@@ -146,9 +168,11 @@ class StrictClient:
         """Send one request when its turn comes. The name and the arguments are ccxt's."""
         ccxt: Any = self
         params, config = dict(params or {}), dict(config or {})
-        wait_s = DEADLINE_S if self._reads(method, path) else self.gate.write_wait_s
+        is_read = self._reads(method, path)
+        wait_s = DEADLINE_S if is_read else self.gate.write_wait_s
         pace_s = ccxt.calculate_rate_limiter_cost(api, method, path, params, config) * ccxt.rateLimit / 1000
-        async with self.gate.turn(f"{self.id} {method} {path}", wait_s=wait_s, pace_s=pace_s):
+        what = f"{self.id} {method} {path}"
+        async with self.gate.turn(what, wait_s=wait_s, pace_s=pace_s, path=f"/{path}", is_write=not is_read):
             request = ccxt.sign(path, api, method, params)  # Here, so that no stamp grows old in the queue.
             return await self.fetch(request["url"], request["method"], request["headers"], request["body"])
 
@@ -169,6 +193,7 @@ class StrictClient:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = f"{what}: {_reason(error, self.deadline_s)}"
         else:
+            self.gate.note_used(answer_headers)
             if self.wire.is_judged_by_ccxt:
                 self._ask_ccxt(what, status, url, method, raw)
             return self._judge(what, status, answer_headers, raw, reads=self._reads(method, yarl.URL(url).path[1:]))

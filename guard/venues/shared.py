@@ -1,0 +1,86 @@
+"""What the accounts of one process share at an exchange: its request budget per address, and its markets."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+KEPT_FOR_WRITES = 0.1  # Of a window's weight: no read may use it up, so that a rescue always has its turn.
+MARKETS_SHARED_FOR_S = 600.0
+# What ccxt's set_markets fills in. Shared as they are: ccxt only reads them.
+MARKET_TABLES = (
+    *("markets", "markets_by_id", "symbols", "ids"),
+    *("currencies", "currencies_by_id", "codes", "baseCurrencies", "quoteCurrencies"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """An exchange's published limit for one address: so much weight in a window. Source: each venue names it."""
+
+    weight_max: int
+    window_s: float
+    weights: Mapping[str, int]  # By the end of a path.
+    weight_else: int
+    used_header: str | None = None  # Where the exchange says how much of the present window is used. None: nowhere.
+
+    def weight_of(self, path: str) -> int:
+        return next((weight for end, weight in self.weights.items() if path.endswith(end)), self.weight_else)
+
+
+@dataclass(slots=True)
+class WeightBudget:
+    """What was used of a limit in the last window, by all accounts behind this address that we know of."""
+
+    limit: RateLimit
+    _used: deque[tuple[float, int]] = field(default_factory=deque)  # Loop time and weight, oldest first.
+
+    def used(self, now_s: float) -> int:
+        """Return the weight used in the window that ends now."""
+        while self._used and self._used[0][0] <= now_s - self.limit.window_s:
+            self._used.popleft()
+        return sum(weight for _, weight in self._used)
+
+    def wait_s(self, weight: int, now_s: float, *, is_write: bool) -> float:
+        """Return how long it takes until this much may be used. Reads leave a share for writes."""
+        room = self.limit.weight_max * (1 if is_write else 1 - KEPT_FOR_WRITES)
+        over = self.used(now_s) + weight - room
+        if over <= 0:
+            return 0.0
+        for at_s, freed in self._used:
+            over -= freed
+            if over <= 0:
+                return at_s + self.limit.window_s - now_s
+        return math.inf  # More than the limit as a whole.
+
+    def take(self, weight: int, now_s: float) -> None:
+        self._used.append((now_s, weight))
+
+    def note_used(self, used: int, now_s: float) -> None:
+        """Take over the exchange's own count where it is higher: others use this address too."""
+        more = used - self.used(now_s)
+        if more > 0:
+            self._used.append((now_s, more))
+
+
+class Shared:
+    """Made once for a process, and handed to every venue."""
+
+    def __init__(self) -> None:
+        self._budgets: dict[tuple[str, ...], WeightBudget] = {}
+        self._markets: dict[object, tuple[float, Mapping[str, Any]]] = {}
+
+    def budget(self, hosts: tuple[str, ...], limit: RateLimit) -> WeightBudget:
+        """Return the one budget of an exchange's hosts."""
+        return self._budgets.setdefault(hosts, WeightBudget(limit))
+
+    def markets(self, exchange: object, now_s: float, known_since_s: float | None) -> tuple[float, Any] | None:
+        """Return what another account loaded lately, with its loop time. None: nothing that the asker has not."""
+        found = self._markets.get(exchange)
+        if found is None or found[0] == known_since_s or now_s - found[0] > MARKETS_SHARED_FOR_S:
+            return None
+        return found
+
+    def keep_markets(self, exchange: object, now_s: float, tables: Mapping[str, Any]) -> None:
+        self._markets[exchange] = (now_s, tables)
