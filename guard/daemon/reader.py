@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -75,8 +76,19 @@ class AccountReader:
             await self.read(counts=False)
 
     def must_read_again(self) -> None:
-        """Note that a write of ours may have changed what was read, or that a clock step hides how old it is."""
+        """Note that a write of ours may have changed what was read."""
         self._read_again = True
+
+    def follow_clock(self, step: timedelta) -> None:
+        """Date what was read by the clock that has stepped. It is no older, but nothing is spent on it any more."""
+        if self.snapshot is not None:
+            self.snapshot = replace(
+                self.snapshot,
+                positions_read_at=self.snapshot.positions_read_at + step,
+                wallets_read_at=self.snapshot.wallets_read_at + step,
+            )
+        self._marks = {symbol: (mark, got_at + step) for symbol, (mark, got_at) in self._marks.items()}
+        self.must_read_again()
 
     def check_fit_to_spend(self) -> None:
         """Raise VenueUnavailable when the last read grew too old meanwhile; a write may still wait for its turn."""

@@ -135,11 +135,13 @@ class Service:
         return watch
 
     def _follow_clock(self, teller: Teller) -> None:
-        """Take over the stepped wall clock; how old things are that were read before it cannot be told by it."""
+        """Take over the stepped wall clock, and date by it what was read before, so that it grows no older."""
+        before = self._clock()
         self._clock.follow_wall()
+        step = self._clock() - before
         teller.follow_clock()
         for watch in self.watches.values():
-            watch.reader.must_read_again()
+            watch.follow_clock(step)
 
     def _add_jobs(self, schedule: Schedule, teller: Teller) -> None:
         for watch in self.watches.values():

@@ -100,6 +100,11 @@ class AccountWatch:
         allowance = 2 * self._interval.total_seconds() + READ_WITHIN_S
         return asyncio.get_running_loop().time() - self._finished_s < allowance
 
+    def follow_clock(self, step: timedelta) -> None:
+        """Take over that the clock we date by has stepped."""
+        self._born_at += step
+        self.reader.follow_clock(step)
+
     async def cycle(self) -> timedelta:
         """Run one cycle. Whatever the exchange does is a state; what it raises is a bug of ours, and told."""
         try:

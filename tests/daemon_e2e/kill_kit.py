@@ -16,9 +16,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from daemon_kit import MARKS, POST, World, account, guard, hold, until, world
+from daemon_kit import MARKS, POSITIONS, POST, World, account, guard, hold, until, world
 
 from guard.demo.exchange import DemoExchange, Fault, FaultKind, liquidation_of
+from guard.errors import JournalError
 from guard.journal import Intent, IntentState, Journal
 
 LOOK = ("GET", "/fapi/v1/premiumIndex")  # The last look before an intent is written.
@@ -37,7 +38,8 @@ cooldown = "0s"
 when_short = "spend"
 """
 HOLDINGS = {"BTCUSDT": Decimal("0.5"), "ETHUSDT": Decimal(10), "SOLUSDT": Decimal(200)}  # 30,000 USDT each, at 5x.
-LIFE_MAX_S = 0.5  # Long enough to settle what an earlier life left open.
+READS_MAX = 14  # Of one life: long enough to settle what an earlier life left open.
+LIFE_MAX_S = 30.0  # For a daemon that does nothing at all: that is no kill near a write.
 # What becomes of a request for margin in one life, with its seconds, and how often. SLOW by 0 is no fault at all.
 FAULTS = {
     (FaultKind.SLOW, 0.0): 60,
@@ -46,8 +48,10 @@ FAULTS = {
     (FaultKind.LOSE_BEFORE, 0.0): 6,
     (FaultKind.APPLY_LATE, 0.05): 6,
 }
-KILLS_MAX = 120  # Of one siege, should the limit never be reached.
 KILLS_AT_THE_LIMIT = 3
+COLD_EVERY = 75  # Kills: this one is started as a program, with the fence and the polls that people have.
+
+IN_DANGER, CALM = (70_000, 79_000), (120_000, 130_000)  # Of the mark, in millionths: below the trigger, and far off.
 
 Key = tuple[str, Decimal]  # Symbol as Binance has it, and amount: drawn marks make amounts that tell intents apart.
 
@@ -124,7 +128,7 @@ async def barracks(log: Path, mutant: str | None = None) -> AsyncIterator[Barrac
 
 
 class Siege:
-    """One world, one journal, kills until the limit of the day is reached and a few more."""
+    """One world, one journal, kills until the limit of the day is reached, and a few more."""
 
     def __init__(self, here: World, quarters: Barracks, tally: Tally, seed: int, *, fail_fast: bool) -> None:
         self._here = here
@@ -136,15 +140,15 @@ class Siege:
         self._heard = Heard()
         here.exchange.requests = self._heard
 
-    async def run(self, *, kills_max: int, cold_every: int) -> None:
-        """Kill, judge, start again; in the end let one live, settle everything and leave by itself."""
+    async def run(self, *, enough: int) -> None:
+        """Kill, judge, start again, till there are `enough` kills; let the last one live, settle and leave by itself."""
         at_limit = 0
-        for number in range(1, kills_max + 1):
-            self._fall()
-            await self._one_life(is_cold=number % cold_every == 0)
+        while self._tally.kills < enough and at_limit <= KILLS_AT_THE_LIMIT:
+            self._move(*IN_DANGER)
+            await self._one_life(is_cold=self._tally.kills % COLD_EVERY == COLD_EVERY - 1)
             self._judge()
             at_limit += sum(amount for _, amount in self._effects()) > PER_DAY - ONE_ACT_MAX
-            if at_limit > KILLS_AT_THE_LIMIT or (self._fail_fast and self._tally.violations):
+            if self._fail_fast and self._tally.violations:
                 break
         self._tally.sieges += 1
         self._tally.at_limit += at_limit > 0
@@ -155,12 +159,12 @@ class Siege:
         self._here.exchange.faults.add(self._drawn_fault())
         if is_cold:
             async with guard(self._here, "run") as process:
-                await self._until_its_moment(within_s=20)
+                await self._until_its_moment()
                 await process.kill()
             self._tally.cold += 1
         else:
             pid = await self._quarters.start(self._here.config)
-            await self._until_its_moment(within_s=LIFE_MAX_S)
+            await self._until_its_moment()
             os.kill(pid, signal.SIGKILL)
             status = await self._quarters.wait(pid)
             if status != -signal.SIGKILL:
@@ -172,23 +176,25 @@ class Siege:
         kind, seconds = drawn
         return Fault(kind=kind, path=POST[1], method="POST", seconds=seconds)
 
-    async def _until_its_moment(self, *, within_s: float) -> None:
+    async def _until_its_moment(self) -> None:
         """Wait for a request that is drawn, and a drawn while after it; or for a drawn write to the journal."""
         moment = asyncio.Event()
         wanted = self._dice.choice(["any", "look", "look", "post", "post", "post"])
         which = self._dice.randrange(1, 14) if wanted == "any" else 1
         path = {"look": LOOK, "post": POST}.get(wanted)
-        seen = 0
+        seen = Counter[str]()
 
         def listen(request: tuple[str, str]) -> None:
-            nonlocal seen
-            seen += path in {None, request}
-            if seen >= which:
+            seen["wanted"] += path in {None, request}
+            seen["reads"] += request == POSITIONS
+            if seen["wanted"] >= which or seen["reads"] > READS_MAX:
                 moment.set()
 
         self._heard.listeners.append(listen)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(moment.wait(), within_s)
+        try:
+            await asyncio.wait_for(moment.wait(), LIFE_MAX_S)
+        except TimeoutError:
+            self._blame("it did nothing")
         self._heard.listeners.remove(listen)
         if self._dice.random() < 0.4 and wanted != "any":
             await self._journal_is_written(times=self._dice.randrange(1, 4))
@@ -206,12 +212,12 @@ class Siege:
             times -= now != before
             before = now
 
-    def _fall(self) -> None:
-        """Bring every position to a drawn distance below its trigger, whatever it holds by now."""
+    def _move(self, nearest: int, farthest: int) -> None:
+        """Bring every position to a drawn distance from its liquidation, in millionths, whatever it holds by now."""
         exchange, one = self._here.exchange, self._here.account()
         marks = {}
         for position in one.positions.values():
-            distance = Decimal(self._dice.randrange(70_000, 79_000)).scaleb(-6)
+            distance = Decimal(self._dice.randrange(nearest, farthest)).scaleb(-6)
             liquidation = liquidation_of(one, position, exchange.marks)
             marks[position.symbol] = round(liquidation / (1 - distance), 4)
         exchange.set_marks(marks)
@@ -223,9 +229,18 @@ class Siege:
     def _blame(self, text: str) -> None:
         self._tally.violations.append(f"seed {self._seed}, kill {self._tally.kills}: {text}")
 
+    def _intents(self) -> list[Intent]:
+        """Return the journal's intents; a process that died while it made the journal left none that can be read."""
+        try:
+            return self._here.intents()
+        except JournalError:
+            if self._heard[POST]:
+                raise
+            return []
+
     def _judge(self) -> None:
         """Hold the journal as the kill left it against what the exchange did."""
-        intents = self._here.intents()
+        intents = self._intents()
         if intents:
             self._tally.left[intents[-1].state.value] += 1
         effects = Counter(self._effects())
@@ -251,9 +266,12 @@ class Siege:
 
     async def _settle_all(self) -> None:
         """Let a last life settle and tell everything, and end by SIGTERM: then nothing is open and the books agree."""
+        self._move(*CALM)
         self._here.exchange.faults.clear()
+        reads = self._heard[POSITIONS]
         pid = await self._quarters.start(self._here.config)
         try:
+            await until("it reads", lambda: self._heard[POSITIONS] > reads + 1)
             await until("all is settled and told", self._is_quiet, within_s=30)
         except AssertionError:
             self._blame(f"not settled or not told: {self._here.states()}")
@@ -280,13 +298,10 @@ class Siege:
             return not journal.open_intents() and all(one.intent_id in told for one in everything)
 
 
-async def besiege(
-    folder: Path, quarters: Barracks, tally: Tally, *, seed: int, kills_max: int, cold_every: int, fail_fast: bool
-) -> None:
+async def besiege(folder: Path, quarters: Barracks, tally: Tally, *, seed: int, enough: int, fail_fast: bool) -> None:
     """Run one siege in a world of its own and add to the tally."""
     async with world(folder, build=_three_longs, rules=RULES) as here:
-        siege = Siege(here, quarters, tally, seed, fail_fast=fail_fast)
-        await siege.run(kills_max=kills_max, cold_every=cold_every)
+        await Siege(here, quarters, tally, seed, fail_fast=fail_fast).run(enough=enough)
 
 
 def _three_longs(exchange: DemoExchange) -> None:
@@ -302,7 +317,7 @@ def _key(intent: Intent) -> Key:
 
 def _stamp(path: Path) -> Any:
     with suppress(OSError):
-        found = os.stat(path)
+        found = path.stat()
         return found.st_size, found.st_mtime_ns
     return None
 

@@ -12,6 +12,7 @@ import asyncio
 import gc
 import os
 import sys
+import traceback
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,6 @@ from guard.daemon.doors import REAL_DOORS
 from guard.daemon.service import Service
 from guard.venues.binance import BinanceUsdm
 from guard.venues.transport import _strict_class, _tls
-
 
 POLL = timedelta(seconds=0.03)
 FENCE = timedelta(seconds=0.15)  # The slowest request of a siege is done after a third of it, in the exchange's order.
@@ -45,9 +45,14 @@ def main(mutant: str | None) -> None:
                 pid = os.fork()
                 if pid == 0:
                     _guard(Path(config))
-                print(pid, flush=True)
+                _answer(pid)
             case ["wait", pid]:
-                print(os.waitstatus_to_exitcode(os.waitpid(int(pid), 0)[1]), flush=True)
+                _answer(os.waitstatus_to_exitcode(os.waitpid(int(pid), 0)[1]))
+
+
+def _answer(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 def _guard(config: Path) -> None:
@@ -63,9 +68,10 @@ def _guard(config: Path) -> None:
         doors = replace(REAL_DOORS, open_venue=lambda account, *, now: BinanceUsdm(account, now=now, fence=FENCE))
         asyncio.run(_until_signal(Service(replace(settings, accounts=accounts), environ={}, doors=doors)))
         status = 0
-    except BaseException as error:  # noqa: BLE001 - it must not go on as the process that forks.
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-    finally:
+    except Exception:
+        traceback.print_exc()
+        raise
+    finally:  # It must not go on as the process that forks.
         sys.stderr.flush()
         os._exit(status)
 

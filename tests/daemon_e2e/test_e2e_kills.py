@@ -4,11 +4,10 @@ import asyncio
 import itertools
 
 import pytest
-from kill_kit import KILLS_MAX, Tally, barracks, besiege
+from kill_kit import Tally, barracks, besiege
 
 KILLS = 1_000
 AT_ONCE = 3  # Sieges: while one waits for the disk or the fence, another is killed.
-COLD_EVERY = 75
 EACH_STATE_MIN = 15  # Of a thousand kills; or the moments are badly chosen.
 
 
@@ -20,15 +19,7 @@ async def _sieges(folder, *, kills, mutant=None):
     async def one_after_the_other(quarters):
         while tally.kills < kills and not (mutant and tally.violations):
             seed = next(seeds)
-            await besiege(
-                folder / str(seed),
-                quarters,
-                tally,
-                seed=seed,
-                kills_max=min(KILLS_MAX, kills),
-                cold_every=COLD_EVERY,
-                fail_fast=mutant is not None,
-            )
+            await besiege(folder / str(seed), quarters, tally, seed=seed, enough=kills, fail_fast=mutant is not None)
 
     async with barracks(folder / "log", mutant) as quarters:
         await asyncio.gather(*(one_after_the_other(quarters) for _ in range(1 if mutant else AT_ONCE)))
@@ -47,7 +38,7 @@ def test_a_thousand_kills_never_move_margin_twice_pass_no_limit_and_leave_nothin
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("mutant", ["journal_after_send", "no_recovery", "retry_on_error"])
+@pytest.mark.parametrize("mutant", ["journal_after_send", "no_recovery", "retry_on_error", "error_is_rejected"])
 def test_a_design_that_loses_money_is_caught_by_the_kills(tmp_path, mutant):
     tally = asyncio.run(_sieges(tmp_path, kills=100, mutant=mutant))
     print(f"{mutant}: {tally}")  # noqa: T201 - the figures of CI.
