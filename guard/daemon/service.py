@@ -128,6 +128,7 @@ class Service:
         reader = AccountReader(self._doors.open_venue(account.venue, now=self._clock), self._clock)
         memory = teller.journal.memory(account.name, self._clock())
         reader.remember_open(remembered_positions(memory), at=self._clock())
+        reader.venue.be_quiet(teller.journal.quiet_left(account.name, self._clock()) or timedelta(0))
         keys = KeyGuard(reader.venue, teller, self._clock)
         watch = AccountWatch(account, reader, teller, keys, self._clock, on_finished=self._cycle_finished)
         if self._watchdog is not None:

@@ -68,6 +68,8 @@ class AccountWatch:
         self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
         self._fault: Fault | None = None  # Of the last decision.
+        left = self._journal.quiet_left(settings.name, self._born_at)
+        self._quiet_until = None if left is None else self._born_at + left
         self._cycles = 0
         self._interval = timedelta(0)
         self._finished_s: float | None = None  # Loop time of the last finished cycle.
@@ -125,6 +127,7 @@ class AccountWatch:
             ended = await self._read()
         except (VenueUnavailable, KeysRefused) as error:
             failure = error
+            self._keep_quiet(error)
         self.decision = self.decide(fresh=failure is None, ended=ended)
         self._record(self.decision)
         self._end_lives(ended)
@@ -253,6 +256,16 @@ class AccountWatch:
         if self.decision is not None and self.decision.assessment is not None and self._journal.broken is None:
             with self._despite_the_journal():
                 self._looks.keep(self.decision.assessment, self._now())
+
+    def _keep_quiet(self, failure: Failure) -> None:
+        """Write down for how long the exchange wants quiet: after a restart nobody else remembers it."""
+        if not isinstance(failure, VenueUnavailable) or failure.retry_after is None or self._journal.broken is not None:
+            return
+        until = self._now() + failure.retry_after
+        if self._quiet_until is None or until > self._quiet_until + timedelta(seconds=1):
+            with self._despite_the_journal():
+                self._journal.note_quiet(self.name, until, at=self._now())
+                self._quiet_until = until
 
     def _end_lives(self, ended: Mapping[PositionKey, str]) -> None:
         for key, reason in ended.items():

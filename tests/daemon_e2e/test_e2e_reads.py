@@ -1,6 +1,7 @@
 """What cannot be read is a state with an alert of its own: never a big distance, never flat, never for ever."""
 
 import asyncio
+import time
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ from daemon_kit import (
     SHIELD,
     Played,
     account,
+    call,
     cycles,
     daemon,
     hold,
@@ -74,6 +76,37 @@ async def within_retry_after_not_one_request_leaves(folder):
         await asyncio.sleep(2.5)
         assert sum(here.exchange.requests.values()) == asked
         await until("it reads again", lambda: sum(here.exchange.requests.values()) > asked, of=guarded)
+
+
+async def a_restart_within_retry_after_asks_nothing_before_it_is_over(folder):
+    async with world(folder) as here:
+        async with daemon(here) as guarded:
+            await watching(guarded)
+            here.exchange.faults.add(rate_limit(8, path="/positionRisk"))
+            await until("the ban", lambda: here.exchange.faults.states()[0].struck, of=guarded)
+            await cycles(guarded, 1)
+            banned_s = time.monotonic()
+        asked = sum(here.exchange.requests.values())
+        async with daemon(here) as guarded:
+            await until("it asks again", lambda: sum(here.exchange.requests.values()) > asked, of=guarded)
+            assert time.monotonic() - banned_s > 6, "the exchange asked for quiet, and a restart forgot it"
+            await watching(guarded)
+            status, said = await call(here, "history")
+            assert status == 0
+            assert said.count("quiet.asked") == 1
+
+
+async def a_look_of_a_second_process_within_retry_after_asks_nothing(folder):
+    async with world(folder) as here, daemon(here) as guarded:
+        await watching(guarded)
+        here.exchange.faults.add(rate_limit(60, path="/positionRisk"))
+        await until("the ban", lambda: here.exchange.faults.states()[0].struck, of=guarded)
+        await cycles(guarded, 1)
+        asked = sum(here.exchange.requests.values())
+        status, said = await call(here, "status")
+        assert status == 69, said
+        assert "asked for quiet" in " ".join(said.split())
+        assert sum(here.exchange.requests.values()) == asked
 
 
 async def a_long_retry_after_is_told_as_blindness_long_before_it_is_over(folder):
@@ -165,6 +198,8 @@ STORIES = [
     an_exchange_that_answers_html_is_stale_then_blind_and_its_end_is_told_once,
     an_exchange_that_is_down_at_the_start_is_blind_in_its_time_and_watched_when_it_is_back,
     within_retry_after_not_one_request_leaves,
+    a_restart_within_retry_after_asks_nothing_before_it_is_over,
+    a_look_of_a_second_process_within_retry_after_asks_nothing,
     a_long_retry_after_is_told_as_blindness_long_before_it_is_over,
     an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads,
     beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved,
