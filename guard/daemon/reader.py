@@ -24,6 +24,7 @@ SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows;
 # A position row does not say when its mark was true, and lists have been seen to stand still while the market fell. So
 # a mark that the exchange dated holds against an undated one that was read up to so much later.
 DATED_MARK_HOLDS = timedelta(seconds=3)
+MARK_LIVES_FOR = timedelta(seconds=5)  # After it came in; a stream says one every second to three.
 MARK_AGE_MAX = SPEND_ON_READS_WITHIN  # By the exchange's own clock, for a mark that was just asked for.
 
 
@@ -126,6 +127,11 @@ class AccountReader:
         """Return the newest mark that came in after a moment of our clock. None: none did."""
         known = self._marks.get(symbol)
         return known[0] if known is not None and known[1] > since else None
+
+    def live_symbols(self) -> frozenset[str]:
+        """Return the symbols whose newest mark came in just now, as a stream keeps them while nothing can be read."""
+        now = self._now()
+        return frozenset(symbol for symbol, (_, got_at) in self._marks.items() if now - got_at <= MARK_LIVES_FOR)
 
     def data_ages(self, symbol: str) -> Mapping[str, timedelta | None]:
         """Return how old the facts about a symbol's positions are. None: its mark came with them."""

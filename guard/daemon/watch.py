@@ -168,6 +168,7 @@ class AccountWatch:
                 ended=frozenset(ended or ()),
                 fresh_read=fresh,
                 now=now,
+                live=self.reader.live_symbols(),
             )
 
         decision, self._fault = judge_despite_bugs(self.reader.snapshot, judge)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from guard.margin.figures import AccountAssessment
@@ -30,10 +30,12 @@ def decide(
     ended: frozenset[PositionKey],
     fresh_read: bool,
     now: datetime,
+    live: frozenset[str] = frozenset(),
 ) -> Decision:
     """Return what to say and what may be spent now.
 
     `assessment` is of the last good read, however old; None: there was none. `fresh_read`: it was read for this call.
+    `live`: symbols whose newest mark came in just now, whether or not anything else was read.
     `ended`: positions that are proven gone; one that is merely absent stays as it is. `step`: by currency, the smallest
     margin that can be added.
     """
@@ -55,6 +57,8 @@ def decide(
         judged=judged,
         ended=ended,
         is_fresh=fresh_read and state is DataState.FRESH,
+        live=live,
+        age=age,
         gaps=() if assessment is None else assessment.gaps,
     )
     told = _follow_all(cycle)
@@ -100,7 +104,14 @@ class _Cycle:
     judged: _Judged
     ended: frozenset[PositionKey]
     is_fresh: bool
+    live: frozenset[str]
+    age: timedelta | None  # Of the last good read.
     gaps: tuple[Gap, ...]
+
+    def looked(self, symbols: Iterable[str]) -> worries.Looked:
+        """Return how these symbols were looked at: without a fresh read one live mark among them is enough to warn."""
+        is_live = not self.live.isdisjoint(symbols)
+        return worries.Looked(is_fresh=self.is_fresh, live_over=self.age if is_live else None)
 
     @property
     def memory(self) -> Memory:
@@ -145,9 +156,12 @@ def _seen(cycle: _Cycle) -> Iterable[Subject]:
     memory, terms = cycle.memory, cycle.clerk.terms
     for pool, sight in zip(cycle.judged.pools, cycle.judged.pool_sights, strict=True):
         state = memory.alerts.get(subjects.pool(pool.figures.name))
-        yield from worries.pool_subjects(pool, sight, is_fresh=cycle.is_fresh, state=state, ladder=terms.ladder)
+        symbols = {row.key.symbol for row in cycle.judged.positions if row.figures.pool_name == pool.figures.name}
+        looked = cycle.looked(symbols)
+        yield from worries.pool_subjects(pool, sight, looked=looked, state=state, ladder=terms.ladder)
     for row, one in zip(cycle.judged.positions, cycle.judged.views, strict=True):
-        yield from worries.position_subjects(row, one, is_fresh=cycle.is_fresh, memory=memory, terms=terms)
+        looked = cycle.looked([row.key.symbol])
+        yield from worries.position_subjects(row, one, looked=looked, memory=memory, terms=terms)
 
 
 def _cross_positions(cycle: _Cycle, followed: Mapping[str, Told]) -> dict[str, Told]:

@@ -1,6 +1,7 @@
 """What can be told about an account: its data, its pools and positions, and three worries about each position."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from guard.policy import subjects
@@ -53,15 +54,37 @@ def account_subject(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """How a subject was looked at in this cycle."""
+
+    is_fresh: bool  # The account was read for it.
+    live_over: timedelta | None = (
+        None  # It was not, but a mark is live; so old is what it stands beside. None: none is.
+    )
+
+    def ladder_reason(self, reason: str, sight: Sight, state: AlertState | None) -> str:
+        if self.is_fresh or self.live_over is None:
+            return _ladder_reason(reason, sight, state)
+        old = f"by a live mark and positions that were read {self.live_over // timedelta(seconds=1)} s ago"
+        return f"{_ladder_reason(sight.reason, sight, state)}; {old}"
+
+    def signals(self, said: tuple[Signal, ...] | None) -> tuple[Signal, ...] | None:
+        """Return what it says of each rung: beside an old reading a live mark may raise a level, never lower one."""
+        if self.is_fresh or said is None:
+            return said
+        return None if self.live_over is None else tuple(replace(signal, cleared=False) for signal in said)
+
+
 def pool_subjects(
-    verdict: PoolVerdict, sight: Sight, *, is_fresh: bool, state: AlertState | None, ladder: Ladder
+    verdict: PoolVerdict, sight: Sight, *, looked: Looked, state: AlertState | None, ladder: Ladder
 ) -> Iterator[Subject]:
     name = subjects.pool(verdict.figures.name)
     yield Subject(
         name=name,
         kind=AlertKind.ALERT,
-        reason=_ladder_reason(verdict.reason, sight, state),
-        said=sight.signals if is_fresh else None,
+        reason=looked.ladder_reason(verdict.reason, sight, state),
+        said=looked.signals(sight.signals),
         repeat_interval=_interval(ladder, state, sight),
         pool=verdict,
     )
@@ -69,23 +92,24 @@ def pool_subjects(
         name=subjects.unseen(name),
         kind=AlertKind.ALERT,
         reason=sight.unseen or verdict.reason,
-        said=_unseen_signal(sight.unseen) if is_fresh else None,
+        said=_unseen_signal(sight.unseen) if looked.is_fresh else None,
         repeat_interval=repeat_interval(ladder, Level.UNKNOWN),
         pool=verdict,
     )
 
 
 def position_subjects(
-    verdict: PositionVerdict, one: PositionView, *, is_fresh: bool, memory: Memory, terms: Terms
+    verdict: PositionVerdict, one: PositionView, *, looked: Looked, memory: Memory, terms: Terms
 ) -> Iterator[Subject]:
     """Yield a position's subjects, its ladder first. For a cross one its pool tells, also where it is not seen."""
+    is_fresh = looked.is_fresh
     key, state = verdict.key, memory.alerts.get(subjects.position(verdict.key))
     if verdict.figures.pool_name is None:
         yield Subject(
             name=subjects.position(key),
             kind=AlertKind.ALERT,
-            reason=_ladder_reason(verdict.reason, one.sight, state),
-            said=one.sight.signals if is_fresh else None,
+            reason=looked.ladder_reason(verdict.reason, one.sight, state),
+            said=looked.signals(one.sight.signals),
             repeat_interval=_interval(one.ladder, state, one.sight),
             key=key,
             position=verdict,

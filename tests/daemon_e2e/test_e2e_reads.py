@@ -116,6 +116,27 @@ async def a_long_retry_after_is_told_as_blindness_long_before_it_is_over(folder)
         await until("it is blind", lambda: "blind" in {one["kind"] for one in here.messages}, of=guarded, within_s=12)
 
 
+async def a_blind_account_whose_live_mark_falls_to_critical_tells_the_danger_and_spends_nothing(folder):
+    async with world(folder, data_age=SHORT_AGES) as here, daemon(here) as guarded:
+        await watching(guarded)
+        here.exchange.faults.add(Fault(kind=FaultKind.ANSWER, status=502, body="", path="/positionRisk"))
+        here.exchange.faults.add(Fault(kind=FaultKind.ANSWER, status=502, body="", path="/account"))
+        await until("it is blind", lambda: here.told("blind"), of=guarded)
+        here.exchange.set_mark("BTCUSDT", Decimal(50_000))  # 3.6 % away: below critical's 4 %.
+        await until("the danger is told", lambda: _critical(here), of=guarded)
+        (told, *_) = _critical(here)
+        assert told["title"].startswith("NOW CRITICAL BTC long 3.6 %")
+        assert "by a live mark and positions that were read" in told["text"]
+        here.exchange.set_mark("BTCUSDT", Decimal(60_000))
+        await cycles(guarded, 2)
+        assert here.told("alert", "resolved") == []
+        assert here.posts() == 0
+
+
+def _critical(here):
+    return [one for one in here.told("alert") if one["level"] == "critical" and one["event"] != "resolved"]
+
+
 async def an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads(folder):
     async with world(folder) as here, daemon(here) as guarded:
         await watching(guarded)
@@ -201,6 +222,7 @@ STORIES = [
     a_restart_within_retry_after_asks_nothing_before_it_is_over,
     a_look_of_a_second_process_within_retry_after_asks_nothing,
     a_long_retry_after_is_told_as_blindness_long_before_it_is_over,
+    a_blind_account_whose_live_mark_falls_to_critical_tells_the_danger_and_spends_nothing,
     an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads,
     beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved,
     a_wallet_that_the_exchange_states_twice_and_differently_gets_no_more_money,
