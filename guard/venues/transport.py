@@ -34,6 +34,12 @@ DEADLINE_S = 8.0
 ANSWER_BYTES_MAX = 8 * 2**20
 RETRY_AFTER_MAX_S = 3 * 86400.0  # The longest ban that Binance documents.
 RETRY_AFTER_UNSAID_S = {429: 60.0, 418: 120.0}  # One minute of weight; the shortest ban that Binance documents.
+# Refusals that do not come from the exchange's own program, and for how long it is left alone: longer than between two
+# polls, for a firewall counts what it refuses, and a region does not change.
+PAUSES = {
+    403: (30.0, "a firewall before the exchange refuses this address"),
+    451: (60.0, "the exchange does not serve the region of this address"),
+}
 TEXT_MAX = 160
 
 # Would log secrets, resend writes, weaken TLS, send elsewhere, or replace what this file decides.
@@ -168,6 +174,7 @@ class StrictClient:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = f"{what}: {_reason(error, self.deadline_s)}"
         else:
+            self._pause_if_refused(url, status, raw)
             return self._judge(what, status, answer_headers, raw, reads=self._reads(method, yarl.URL(url).path[1:]))
         raise VenueUnavailable(failure)  # Out here, for aiohttp's errors carry the signed address.
 
@@ -188,6 +195,10 @@ class StrictClient:
         ) as response:
             return response.status, response.headers, await _read_at_most(response, ANSWER_BYTES_MAX)
 
+    def _pause_if_refused(self, url: str, status: int, raw: bytes) -> None:
+        if status in PAUSES and self.wire.error(parse(raw)) is None:
+            self.gate.pause(url, *PAUSES[status])
+
     def _judge(self, what: str, status: int, headers: Mapping[str, str], raw: bytes, *, reads: bool) -> Any:
         """Return the parsed answer, or raise what it is instead."""
         retry_after = None
@@ -199,7 +210,10 @@ class StrictClient:
         error = self.wire.error(answer)
         if error is None and 200 <= status < 300 and answer is not None:
             return answer
-        code, text = error or (None, "no usable JSON" if answer is None else "")
+        code, text = error or (
+            None,
+            PAUSES[status][1] if status in PAUSES else "no usable JSON" if answer is None else "",
+        )
         message = f"{what}: " + ", ".join(
             part for part in (f"HTTP {status}", f"code {code}" if code else "", clean(text, self.gate.secrets)) if part
         )

@@ -252,7 +252,7 @@ async def test_a_key_is_judged_by_what_it_may_do(exchange, venue, flags, verdict
 async def test_a_question_about_the_key_that_is_not_answered_is_unverifiable_and_refused_keys_are_refused(
     exchange, venue
 ):
-    exchange.replies["apiRestrictions"] = lambda _r: web.Response(status=403, text="<html>")
+    exchange.replies["apiRestrictions"] = lambda _r: web.Response(status=502, text="<html>")
     assert (await venue.key_scopes()).verdict is KeyVerdict.UNVERIFIABLE
     exchange.replies["apiRestrictions"] = lambda _r: web.Response(status=401, text='{"code": -2015, "msg": "x"}')
     with pytest.raises(KeysRefused):
