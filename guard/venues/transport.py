@@ -31,6 +31,7 @@ from guard.venues.lazy_ccxt import exchange_class
 from guard.venues.protocol import VenueAccount
 
 DEADLINE_S = 8.0
+FAILURES_TO_RENEW = 3  # Failed connections in a row after which the session, its resolver included, is made anew.
 ANSWER_BYTES_MAX = 8 * 2**20
 RETRY_AFTER_MAX_S = 3 * 86400.0  # The longest ban that Binance documents.
 RETRY_AFTER_UNSAID_S = {429: 60.0, 418: 120.0}  # One minute of weight; the shortest ban that Binance documents.
@@ -139,6 +140,8 @@ class StrictClient:
     wire: Wire
     gate: Gate
     deadline_s: float
+    _failures = 0  # Connections that failed in a row.
+    _retired: aiohttp.ClientSession | None = None  # The session before this one.
 
     async def fetch2(
         self,
@@ -173,7 +176,9 @@ class StrictClient:
             status, answer_headers, raw = await self._send(method, url, headers, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = f"{what}: {_reason(error, self.deadline_s)}"
+            await self._count_failure()
         else:
+            self._failures = 0
             self._pause_if_refused(url, status, raw)
             return self._judge(what, status, answer_headers, raw, reads=self._reads(method, yarl.URL(url).path[1:]))
         raise VenueUnavailable(failure)  # Out here, for aiohttp's errors carry the signed address.
@@ -194,6 +199,27 @@ class StrictClient:
             proxy=ccxt.httpsProxy or ccxt.httpProxy,
         ) as response:
             return response.status, response.headers, await _read_at_most(response, ANSWER_BYTES_MAX)
+
+    async def _count_failure(self) -> None:
+        """After a few failures in a row use a new session: connections, resolver and routes of the old one are suspect.
+
+        The old one is closed one renewal later, for a stream may still live on it.
+        """
+        self._failures += 1
+        if self._failures < FAILURES_TO_RENEW:
+            return
+        ccxt: Any = self
+        self._failures = 0
+        retired, self._retired = self._retired, ccxt.session
+        ccxt.session = ccxt.tcp_connector = None
+        if retired is not None:
+            await retired.close()
+
+    async def close(self, *arguments: Any) -> None:
+        """Close every session. The name and the arguments are ccxt's."""
+        await super().close(*arguments)  # type: ignore[misc]  # ccxt's class comes after this one.
+        if self._retired is not None:
+            await self._retired.close()
 
     def _pause_if_refused(self, url: str, status: int, raw: bytes) -> None:
         if status in PAUSES and self.wire.error(parse(raw)) is None:

@@ -100,6 +100,34 @@ async def test_a_hanging_read_ends_at_its_deadline(exchange, venue):
     assert time.monotonic() - started < 5
 
 
+async def test_connections_that_fail_again_and_again_get_a_new_session_and_resolver(exchange, venue):
+    await venue.open()
+    first = venue._client.session
+    exchange.replies[RISK] = hang_up
+    for _ in range(transport.FAILURES_TO_RENEW - 1):
+        with pytest.raises(VenueUnavailable):
+            await venue.snapshot()
+    exchange.replies.clear()
+    await venue.snapshot()
+    assert venue._client.session is first, "an answer in between: the connection is good"
+    exchange.replies[RISK] = hang_up
+    sessions = [first]
+    for _ in range(3 * transport.FAILURES_TO_RENEW):
+        with pytest.raises(VenueUnavailable):
+            await venue.snapshot()
+        if venue._client.session not in {None, sessions[-1]}:
+            sessions.append(venue._client.session)
+    exchange.replies.clear()
+    assert (await venue.snapshot()).positions
+    sessions.append(venue._client.session)
+    assert len(sessions) == 4
+    assert [session.closed for session in sessions] == [True, True, False, False], (
+        "a stream may live on the last but one"
+    )
+    await venue.close()
+    assert all(session.closed for session in sessions)
+
+
 async def test_an_answer_above_the_size_cap_is_refused(exchange, venue, monkeypatch):
     await venue.open()
     monkeypatch.setattr(transport, "ANSWER_BYTES_MAX", 1000)
