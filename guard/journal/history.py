@@ -18,6 +18,15 @@ class History(Store):
         with self._write(at) as connection:
             add_event(connection, at, account, kind, subject, text, data)
 
+    def last_event(self, account: str, kind: str, subject: str) -> HistoryRow | None:
+        """Return the newest event of a kind about a subject. None: there is none."""
+        rows = self._rows(
+            "SELECT at, account, kind, subject, text, data FROM events WHERE account = ? AND kind = ? AND subject = ? "
+            "ORDER BY event_id DESC LIMIT 1",
+            (account, kind, subject),
+        )
+        return _row(rows[0]) if rows else None
+
     def note_quiet(self, account: str, until: datetime, *, at: datetime) -> None:
         """Write down that the exchange asked this account for quiet until then, so that a restart keeps to it."""
         text = f"nothing is asked before {until:%Y-%m-%d %H:%M:%S} UTC: the exchange wants it so"
@@ -25,14 +34,11 @@ class History(Store):
 
     def quiet_left(self, account: str, now: datetime) -> timedelta | None:
         """Return how long an exchange still wants quiet, at most as long as it asked for. None: it does not."""
-        rows = self._rows(
-            "SELECT at, data FROM events WHERE account = ? AND kind = ? ORDER BY at DESC, data DESC LIMIT 1",
-            (account, QUIET_ASKED),
-        )
-        if not rows:
+        asked = self.last_event(account, QUIET_ASKED, account)
+        if asked is None or asked.data is None:
             return None
-        until = moment(rows[0]["data"])
-        left = min(until - now, until - moment(rows[0]["at"]))  # The wall clock may have been set back since.
+        until = moment(asked.data)
+        left = min(until - now, until - asked.at)  # The wall clock may have been set back since.
         return left if left > timedelta(0) else None
 
     def history(
@@ -44,17 +50,18 @@ class History(Store):
             "AND at >= :since ORDER BY at DESC LIMIT :limit",
             {"account": account, "since": "" if since is None else time_text(since), "limit": limit},
         )
-        return tuple(
-            HistoryRow(
-                at=moment(row["at"]),
-                account=row["account"],
-                kind=row["kind"],
-                subject=row["subject"],
-                text=row["text"],
-                data=row["data"],
-            )
-            for row in reversed(rows)
-        )
+        return tuple(map(_row, reversed(rows)))
+
+
+def _row(row: sqlite3.Row) -> HistoryRow:
+    return HistoryRow(
+        at=moment(row["at"]),
+        account=row["account"],
+        kind=row["kind"],
+        subject=row["subject"],
+        text=row["text"],
+        data=row["data"],
+    )
 
 
 def add_event(  # noqa: PLR0917 - one row, in the order of its columns.

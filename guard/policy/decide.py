@@ -15,6 +15,7 @@ from guard.policy.freshness import data_state
 from guard.policy.ladder import repeat_interval
 from guard.policy.memory import AlertState, Life, Memory
 from guard.policy.prices import dollar_prices
+from guard.policy.stops import Stops
 from guard.policy.terms import Level, Terms
 from guard.policy.verdicts import PositionView, Sight, plan, pool_sight, pool_verdict, position_verdict, view
 from guard.snapshot import Gap, MarginMode, PositionKey
@@ -31,13 +32,14 @@ def decide(
     fresh_read: bool,
     now: datetime,
     live: frozenset[str] = frozenset(),
+    stops: Stops | None = None,
 ) -> Decision:
     """Return what to say and what may be spent now.
 
     `assessment` is of the last good read, however old; None: there was none. `fresh_read`: it was read for this call.
     `live`: symbols whose newest mark came in just now, whether or not anything else was read.
     `ended`: positions that are proven gone; one that is merely absent stays as it is. `step`: by currency, the smallest
-    margin that can be added.
+    margin that can be added. `stops`: the user's own stop orders; None: not read.
     """
     age = None if assessment is None else assessment.snapshot.age(now)
     state = data_state(age, terms.data_age)
@@ -51,7 +53,7 @@ def decide(
             state=state,
             now=now,
         )
-        judged = _judge(desk, outlooks, step)
+        judged = _judge(desk, outlooks, step, stops or {})
     cycle = _Cycle(
         clerk=Clerk(memory=memory, terms=terms, now=now),
         judged=judged,
@@ -59,6 +61,7 @@ def decide(
         is_fresh=fresh_read and state is DataState.FRESH,
         live=live,
         age=age,
+        are_stops_known=stops is not None,
         gaps=() if assessment is None else assessment.gaps,
     )
     told = _follow_all(cycle)
@@ -79,6 +82,7 @@ def decide(
         alert_states=tuple(one.state for one in everything if one.state is not None),
         new_lives=judged.new_lives,
         contenders=judged.contenders,
+        are_stops_known=stops is not None,
     )
 
 
@@ -106,6 +110,7 @@ class _Cycle:
     is_fresh: bool
     live: frozenset[str]
     age: timedelta | None  # Of the last good read.
+    are_stops_known: bool
     gaps: tuple[Gap, ...]
 
     def looked(self, symbols: Iterable[str]) -> worries.Looked:
@@ -118,7 +123,9 @@ class _Cycle:
         return self.clerk.memory
 
 
-def _judge(desk: Desk, outlooks: Mapping[PositionKey, Outlook], step: Callable[[str], Decimal]) -> _Judged:
+def _judge(
+    desk: Desk, outlooks: Mapping[PositionKey, Outlook], step: Callable[[str], Decimal], stops: Stops
+) -> _Judged:
     pools = desk.assessment.pools
     sights = {pool.name: pool_sight(pool, desk) for pool in pools}
     views = tuple(
@@ -128,7 +135,10 @@ def _judge(desk: Desk, outlooks: Mapping[PositionKey, Outlook], step: Callable[[
     planned = plan(views, desk)
     return _Judged(
         views=views,
-        positions=tuple(position_verdict(one, desk, planned.answers.get(one.figures.key)) for one in views),
+        positions=tuple(
+            position_verdict(one, desk, planned.answers.get(one.figures.key), stops.get(one.figures.key, ()))
+            for one in views
+        ),
         pools=tuple(pool_verdict(pool, sights[pool.name], desk) for pool in pools),
         pool_sights=tuple(sights[pool.name] for pool in pools),
         top_ups=planned.top_ups,
@@ -160,8 +170,14 @@ def _seen(cycle: _Cycle) -> Iterable[Subject]:
         looked = cycle.looked(symbols)
         yield from worries.pool_subjects(pool, sight, looked=looked, state=state, ladder=terms.ladder)
     for row, one in zip(cycle.judged.positions, cycle.judged.views, strict=True):
-        looked = cycle.looked([row.key.symbol])
-        yield from worries.position_subjects(row, one, looked=looked, memory=memory, terms=terms)
+        yield from worries.position_subjects(
+            row,
+            one,
+            looked=cycle.looked([row.key.symbol]),
+            are_stops_known=cycle.are_stops_known,
+            memory=memory,
+            terms=terms,
+        )
 
 
 def _cross_positions(cycle: _Cycle, followed: Mapping[str, Told]) -> dict[str, Told]:
