@@ -38,7 +38,7 @@ cooldown = "0s"
 when_short = "spend"
 """
 HOLDINGS = {"BTCUSDT": Decimal("0.5"), "ETHUSDT": Decimal(10), "SOLUSDT": Decimal(200)}  # 30,000 USDT each, at 5x.
-READS_MAX = 14  # Of one life: long enough to settle what an earlier life left open.
+READS_MAX = 9  # Of one life: long enough to settle what an earlier life left open.
 LIFE_MAX_S = 30.0  # For a daemon that does nothing at all: that is no kill near a write.
 # What becomes of a request for margin in one life, with its seconds, and how often. SLOW by 0 is no fault at all.
 FAULTS = {

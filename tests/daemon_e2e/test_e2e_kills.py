@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+import os
 
 import pytest
 from kill_kit import Tally, barracks, besiege
 
-KILLS = 1_000
+KILLS = int(os.environ.get("KILLS", "1000"))  # A release wants 20,000: KILLS=20000 pytest ...
 AT_ONCE = 3  # Sieges: while one waits for the disk or the fence, another is killed.
-EACH_STATE_MIN = 15  # Of a thousand kills; or the moments are badly chosen.
+EACH_STATE_MIN = KILLS // 100  # Or the moments are badly chosen.
 
 
 async def _sieges(folder, *, kills, mutant=None):
@@ -26,7 +27,7 @@ async def _sieges(folder, *, kills, mutant=None):
     return tally
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 + KILLS)
 def test_a_thousand_kills_never_move_margin_twice_pass_no_limit_and_leave_nothing_open(tmp_path):
     tally = asyncio.run(_sieges(tmp_path, kills=KILLS))
     print(tally)  # noqa: T201 - the figures of CI.

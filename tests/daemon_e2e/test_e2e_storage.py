@@ -36,6 +36,10 @@ def _small_disk(folder):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def _make_read_only(disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+
 def _fill(folder):
     with (folder / "filler").open("wb", buffering=0) as filler:
         for size in (65_536, 4_096, 512):
@@ -91,7 +95,7 @@ async def test_on_a_read_only_disk_it_leaves_with_69_and_says_why(tmp_path):
             async with guard(here, "run") as process:
                 await _is_reading(here)
                 assert await process.terminate() == 0
-            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+            _make_read_only(disk)
             here.exchange.set_mark("BTCUSDT", BREACHED)
             asked = sum(here.exchange.requests.values())
             status, said = await call(here, "run")
