@@ -128,10 +128,10 @@ class AccountReader:
         known = self._marks.get(symbol)
         return known[0] if known is not None and known[1] > since else None
 
-    def live_symbols(self) -> frozenset[str]:
-        """Return the symbols whose newest mark came in just now, as a stream keeps them while nothing can be read."""
+    def live_marks(self) -> Mapping[str, Mark]:
+        """Return the marks that came in just now, by symbol: a stream brings them while nothing can be read."""
         now = self._now()
-        return frozenset(symbol for symbol, (_, got_at) in self._marks.items() if now - got_at <= MARK_LIVES_FOR)
+        return {symbol: mark for symbol, (mark, got_at) in self._marks.items() if now - got_at <= MARK_LIVES_FOR}
 
     def data_ages(self, symbol: str) -> Mapping[str, timedelta | None]:
         """Return how old the facts about a symbol's positions are. None: its mark came with them."""

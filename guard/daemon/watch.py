@@ -176,7 +176,7 @@ class AccountWatch:
                 ended=frozenset(ended or ()),
                 fresh_read=fresh,
                 now=now,
-                live=self.reader.live_symbols(),
+                live=self.reader.live_marks(),
                 stops=self.stop_orders.known,
             )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from guard.margin.figures import AccountAssessment
 from guard.outlook import Outlook, without_candles
@@ -18,7 +19,7 @@ from guard.policy.prices import dollar_prices
 from guard.policy.stops import Stops
 from guard.policy.terms import Level, Terms
 from guard.policy.verdicts import PositionView, Sight, plan, pool_sight, pool_verdict, position_verdict, view
-from guard.snapshot import Gap, MarginMode, PositionKey
+from guard.snapshot import Gap, MarginMode, Mark, PositionKey
 
 
 def decide(
@@ -31,13 +32,13 @@ def decide(
     ended: frozenset[PositionKey],
     fresh_read: bool,
     now: datetime,
-    live: frozenset[str] = frozenset(),
+    live: Mapping[str, Mark] = MappingProxyType({}),
     stops: Stops | None = None,
 ) -> Decision:
     """Return what to say and what may be spent now.
 
     `assessment` is of the last good read, however old; None: there was none. `fresh_read`: it was read for this call.
-    `live`: symbols whose newest mark came in just now, whether or not anything else was read.
+    `live`: by symbol, the marks that came in just now, whether or not anything else was read.
     `ended`: positions that are proven gone; one that is merely absent stays as it is. `step`: by currency, the smallest
     margin that can be added. `stops`: the user's own stop orders; None: not read.
     """
@@ -108,14 +109,14 @@ class _Cycle:
     judged: _Judged
     ended: frozenset[PositionKey]
     is_fresh: bool
-    live: frozenset[str]
+    live: Mapping[str, Mark]
     age: timedelta | None  # Of the last good read.
     are_stops_known: bool
     gaps: tuple[Gap, ...]
 
     def looked(self, symbols: Iterable[str]) -> worries.Looked:
         """Return how these symbols were looked at: without a fresh read one live mark among them is enough to warn."""
-        is_live = not self.live.isdisjoint(symbols)
+        is_live = any(symbol in self.live for symbol in symbols)
         return worries.Looked(is_fresh=self.is_fresh, live_over=self.age if is_live else None)
 
     @property
@@ -178,6 +179,7 @@ def _seen(cycle: _Cycle) -> Iterable[Subject]:
             memory=memory,
             terms=terms,
         )
+        yield worries.index_subject(row, cycle.live.get(row.key.symbol), one.ladder)
 
 
 def _cross_positions(cycle: _Cycle, followed: Mapping[str, Told]) -> dict[str, Told]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 
 from guard.policy import subjects
 from guard.policy.decision import AlertKind, DataState, PoolVerdict, PositionVerdict, WithheldReason
@@ -10,13 +11,16 @@ from guard.policy.follow import Subject
 from guard.policy.holds import Signal
 from guard.policy.ladder import repeat_interval
 from guard.policy.memory import AlertState, Memory
+from guard.policy.phrases import percent
 from guard.policy.terms import Ladder, Level, Terms
 from guard.policy.verdicts import PositionView, Sight
+from guard.snapshot import Mark
 
 AT_ONCE = timedelta(0)
 SEEN_AGAIN_FOR = timedelta(
     seconds=5
 )  # Two fresh reads, as on the way in: one good answer among bad ones is not the end.
+INDEX_FAR = Decimal("0.02")  # Of the index; a mark follows it within tenths of a percent in quiet markets.
 SETTLED_FOR = timedelta(minutes=5)
 
 # Why no money comes is not told as a refusal where nobody asked for money, or where something else tells it.
@@ -164,6 +168,34 @@ def _model_subject(verdict: PositionVerdict, one: PositionView, *, is_fresh: boo
         repeat_interval=repeat_interval(one.ladder, Level.WARN),
         key=verdict.key,
         position=verdict,
+    )
+
+
+def index_subject(verdict: PositionVerdict, mark: Mark | None, ladder: Ladder) -> Subject:
+    """Return the worry that a mark lies far from the index, by which a broken feed or a squeeze shows itself.
+
+    A mark that just came in says it, whatever else was read; one without its index says nothing.
+    """
+    said: tuple[Signal, ...] | None = None
+    reason = "the mark price came without its index price"
+    if mark is not None and mark.index_price is not None:
+        apart = mark.price / mark.index_price - 1
+        said = (
+            _signal(
+                Level.WARN, reached=abs(apart) > INDEX_FAR, cleared=abs(apart) <= INDEX_FAR / 2, clear_for=SETTLED_FOR
+            ),
+        )
+        reason = (
+            f"its mark {mark.price:f} is {percent(abs(apart))} {'above' if apart > 0 else 'below'} its index "
+            f"{mark.index_price:f}. It is the mark that liquidates, and guard goes by it; look at the price elsewhere"
+        )
+    return Subject(
+        name=subjects.index(verdict.key),
+        kind=AlertKind.ALERT,
+        reason=reason,
+        said=said,
+        repeat_interval=repeat_interval(ladder, Level.WARN),
+        key=verdict.key,
     )
 
 
