@@ -46,14 +46,8 @@ def decide(
     state = data_state(age, terms.data_age)
     judged = _Judged()
     if assessment is not None:
-        desk = Desk(
-            assessment=assessment,
-            memory=memory,
-            terms=terms,
-            prices=dollar_prices(assessment),
-            state=state,
-            now=now,
-        )
+        prices = dollar_prices(assessment)
+        desk = Desk(assessment=assessment, memory=memory, terms=terms, prices=prices, state=state, now=now)
         judged = _judge(desk, outlooks, step, stops or {})
     cycle = _Cycle(
         clerk=Clerk(memory=memory, terms=terms, now=now),
