@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from guard.config.settings import AccountSettings, Settings
@@ -138,6 +138,7 @@ class Looker:
         """Return what the journal remembers; without one nobody knows what was spent, and the gap says so."""
         try:
             with Journal.open_to_read(self.settings.journal_path) as journal:
+                self._readers[account].venue.be_quiet(journal.quiet_left(account, now) or timedelta(0))
                 return journal.memory(account, now), ()
         except JournalError as error:
             memory = Memory(armed=False, disarmed_because=str(error), spending_known=self._assume_unspent)

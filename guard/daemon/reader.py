@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows;
 # A position row does not say when its mark was true, and lists have been seen to stand still while the market fell. So
 # a mark that the exchange dated holds against an undated one that was read up to so much later.
 DATED_MARK_HOLDS = timedelta(seconds=3)
+MARK_LIVES_FOR = timedelta(seconds=5)  # After it came in; a stream says one every second to three.
 MARK_AGE_MAX = SPEND_ON_READS_WITHIN  # By the exchange's own clock, for a mark that was just asked for.
 
 
@@ -76,8 +78,19 @@ class AccountReader:
             await self.read(counts=False)
 
     def must_read_again(self) -> None:
-        """Note that a write of ours may have changed what was read, or that a clock step hides how old it is."""
+        """Note that a write of ours may have changed what was read."""
         self._read_again = True
+
+    def follow_clock(self, step: timedelta) -> None:
+        """Date what was read by the clock that has stepped. It is no older, but nothing is spent on it any more."""
+        if self.snapshot is not None:
+            self.snapshot = replace(
+                self.snapshot,
+                positions_read_at=self.snapshot.positions_read_at + step,
+                wallets_read_at=self.snapshot.wallets_read_at + step,
+            )
+        self._marks = {symbol: (mark, got_at + step) for symbol, (mark, got_at) in self._marks.items()}
+        self.must_read_again()
 
     def check_fit_to_spend(self) -> None:
         """Raise VenueUnavailable when the last read grew too old meanwhile; a write may still wait for its turn."""
@@ -114,6 +127,11 @@ class AccountReader:
         """Return the newest mark that came in after a moment of our clock. None: none did."""
         known = self._marks.get(symbol)
         return known[0] if known is not None and known[1] > since else None
+
+    def live_marks(self) -> Mapping[str, Mark]:
+        """Return the marks that came in just now, by symbol: a stream brings them while nothing can be read."""
+        now = self._now()
+        return {symbol: mark for symbol, (mark, got_at) in self._marks.items() if now - got_at <= MARK_LIVES_FOR}
 
     def data_ages(self, symbol: str) -> Mapping[str, timedelta | None]:
         """Return how old the facts about a symbol's positions are. None: its mark came with them."""

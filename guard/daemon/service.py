@@ -132,6 +132,7 @@ class Service:
         reader = AccountReader(venue, self._clock)
         memory = teller.journal.memory(account.name, self._clock())
         reader.remember_open(remembered_positions(memory), at=self._clock())
+        reader.venue.be_quiet(teller.journal.quiet_left(account.name, self._clock()) or timedelta(0))
         keys = KeyGuard(reader.venue, teller, self._clock)
         watch = AccountWatch(account, reader, teller, keys, self._clock, on_finished=self._cycle_finished)
         if self._watchdog is not None:
@@ -139,11 +140,13 @@ class Service:
         return watch
 
     def _follow_clock(self, teller: Teller) -> None:
-        """Take over the stepped wall clock; how old things are that were read before it cannot be told by it."""
+        """Take over the stepped wall clock, and date by it what was read before, so that it grows no older."""
+        before = self._clock()
         self._clock.follow_wall()
+        step = self._clock() - before
         teller.follow_clock()
         for watch in self.watches.values():
-            watch.reader.must_read_again()
+            watch.follow_clock(step)
 
     def _add_jobs(self, schedule: Schedule, teller: Teller) -> None:
         for watch in self.watches.values():

@@ -74,6 +74,8 @@ class AccountWatch:
         self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
         self._fault: Fault | None = None  # Of the last decision.
+        left = self._journal.quiet_left(settings.name, self._born_at)
+        self._quiet_until = None if left is None else self._born_at + left
         self._cycles = 0
         self._interval = timedelta(0)
         self._finished_s: float | None = None  # Loop time of the last finished cycle.
@@ -106,6 +108,11 @@ class AccountWatch:
         allowance = 2 * self._interval.total_seconds() + READ_WITHIN_S
         return asyncio.get_running_loop().time() - self._finished_s < allowance
 
+    def follow_clock(self, step: timedelta) -> None:
+        """Take over that the clock we date by has stepped."""
+        self._born_at += step
+        self.reader.follow_clock(step)
+
     async def cycle(self) -> timedelta:
         """Run one cycle. Whatever the exchange does is a state; what it raises is a bug of ours, and told."""
         try:
@@ -126,6 +133,7 @@ class AccountWatch:
             ended = await self._read()
         except (VenueUnavailable, KeysRefused) as error:
             failure = error
+            self._keep_quiet(error)
         self.decision = self.decide(fresh=failure is None, ended=ended)
         self._record(self.decision)
         self._end_lives(ended)
@@ -168,6 +176,7 @@ class AccountWatch:
                 ended=frozenset(ended or ()),
                 fresh_read=fresh,
                 now=now,
+                live=self.reader.live_marks(),
                 stops=self.stop_orders.known,
             )
 
@@ -257,6 +266,16 @@ class AccountWatch:
         if self.decision is not None and self.decision.assessment is not None and self._journal.broken is None:
             with self._despite_the_journal():
                 self._looks.keep(self.decision.assessment, self._now())
+
+    def _keep_quiet(self, failure: Failure) -> None:
+        """Write down for how long the exchange wants quiet: after a restart nobody else remembers it."""
+        if not isinstance(failure, VenueUnavailable) or failure.retry_after is None or self._journal.broken is not None:
+            return
+        until = self._now() + failure.retry_after
+        if self._quiet_until is None or until > self._quiet_until + timedelta(seconds=1):
+            with self._despite_the_journal():
+                self._journal.note_quiet(self.name, until, at=self._now())
+                self._quiet_until = until
 
     def _end_lives(self, ended: Mapping[PositionKey, str]) -> None:
         for key, reason in ended.items():

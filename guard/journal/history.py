@@ -1,11 +1,13 @@
 """What happened, for people: events of their own, and the intents and deliveries as their tables have them."""
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from guard.journal.columns import moment, time_text
 from guard.journal.records import HistoryRow
 from guard.journal.store import Store
+
+QUIET_ASKED = "quiet.asked"
 
 
 class History(Store):
@@ -24,6 +26,20 @@ class History(Store):
             (account, kind, subject),
         )
         return _row(rows[0]) if rows else None
+
+    def note_quiet(self, account: str, until: datetime, *, at: datetime) -> None:
+        """Write down that the exchange asked this account for quiet until then, so that a restart keeps to it."""
+        text = f"nothing is asked before {until:%Y-%m-%d %H:%M:%S} UTC: the exchange wants it so"
+        self.event(at, account, QUIET_ASKED, account, text, time_text(until))
+
+    def quiet_left(self, account: str, now: datetime) -> timedelta | None:
+        """Return how long an exchange still wants quiet, at most as long as it asked for. None: it does not."""
+        asked = self.last_event(account, QUIET_ASKED, account)
+        if asked is None or asked.data is None:
+            return None
+        until = moment(asked.data)
+        left = min(until - now, until - asked.at)  # The wall clock may have been set back since.
+        return left if left > timedelta(0) else None
 
     def history(
         self, account: str | None = None, since: datetime | None = None, limit: int = 200

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from guard.errors import JournalError
 from guard.journal.columns import key_of, moment, moment_or_none, money_text, time_text, time_text_or_none
+from guard.journal.history import add_event
 from guard.journal.records import Intent, IntentState
 from guard.journal.store import Store
 from guard.snapshot import PositionKey
@@ -100,7 +101,13 @@ class Intents(Store):
             entry_id=entry_id,
             facts_after=facts_after,
         )
-        return intent if settled == intent else self._change(settled, at)
+        if settled == intent:
+            return intent
+        with self._write(at) as connection:
+            self._put(connection, settled)
+            if intent.state is IntentState.UNKNOWN and not state.is_open:
+                _keep_unknown(connection, intent)
+        return settled
 
     def prove(self, intent_id: str, entry_id: str, *, at: datetime) -> Intent:
         """Note which history entry an applied intent made, so that it proves no other."""
@@ -242,6 +249,13 @@ class Intents(Store):
             entry_id=row["entry_id"],
             facts_after=row["facts_after"],
         )
+
+
+def _keep_unknown(connection: sqlite3.Connection, intent: Intent) -> None:
+    """Keep in the history that an outcome was not known: its row says from now on how it ended."""
+    text = f"{money_text(intent.amount)} {intent.currency}: {intent.evidence or 'no answer yet'}"
+    at = intent.sent_at or intent.planned_at
+    add_event(connection, at, intent.account, "intent.unknown", str(intent.key), text, intent.intent_id)
 
 
 def _row_of(intent: Intent, counted_at: datetime) -> dict[str, object]:

@@ -18,6 +18,7 @@ from guard.journal.lock import DaemonLock
 from guard.journal.migrations import check_is_ours, migrate, migrations, version_of
 
 BUSY_TIMEOUT_MS = 5_000
+ROOM_BYTES = 2**18  # More than any one transaction needs.
 CLOCK_WRITTEN_EVERY = timedelta(minutes=1)  # A quiet cycle must not wear the disk.
 
 
@@ -91,10 +92,14 @@ class Store:
         try:
             with self._write(None) as connection:
                 damage = _damage(connection)
-                # A write that changes nothing is no proof: this one reaches the disk.
-                connection.execute("UPDATE clock SET seen_at = seen_at")
                 if damage is not None:
                     raise sqlite3.DatabaseError(damage)
+                # A small write is no proof: a full disk takes it, and then not the decision that is larger.
+                connection.execute("DROP TABLE IF EXISTS room")
+                connection.execute("CREATE TABLE room (blank BLOB)")
+                connection.execute("INSERT INTO room VALUES (zeroblob(?))", (ROOM_BYTES,))
+            with self._write(None) as connection:
+                connection.execute("DROP TABLE room")
         except JournalError:
             self.broken = self.broken or reason
         return self.broken is None

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from guard.margin.figures import AccountAssessment
 from guard.outlook import Outlook, without_candles
@@ -18,7 +19,7 @@ from guard.policy.prices import dollar_prices
 from guard.policy.stops import Stops
 from guard.policy.terms import Level, Terms
 from guard.policy.verdicts import PositionView, Sight, plan, pool_sight, pool_verdict, position_verdict, view
-from guard.snapshot import Gap, MarginMode, PositionKey
+from guard.snapshot import Gap, MarginMode, Mark, PositionKey
 
 
 def decide(
@@ -31,11 +32,13 @@ def decide(
     ended: frozenset[PositionKey],
     fresh_read: bool,
     now: datetime,
+    live: Mapping[str, Mark] = MappingProxyType({}),
     stops: Stops | None = None,
 ) -> Decision:
     """Return what to say and what may be spent now.
 
     `assessment` is of the last good read, however old; None: there was none. `fresh_read`: it was read for this call.
+    `live`: by symbol, the marks that came in just now, whether or not anything else was read.
     `ended`: positions that are proven gone; one that is merely absent stays as it is. `step`: by currency, the smallest
     margin that can be added. `stops`: the user's own stop orders; None: not read.
     """
@@ -43,20 +46,16 @@ def decide(
     state = data_state(age, terms.data_age)
     judged = _Judged()
     if assessment is not None:
-        desk = Desk(
-            assessment=assessment,
-            memory=memory,
-            terms=terms,
-            prices=dollar_prices(assessment),
-            state=state,
-            now=now,
-        )
+        prices = dollar_prices(assessment)
+        desk = Desk(assessment=assessment, memory=memory, terms=terms, prices=prices, state=state, now=now)
         judged = _judge(desk, outlooks, step, stops or {})
     cycle = _Cycle(
         clerk=Clerk(memory=memory, terms=terms, now=now),
         judged=judged,
         ended=ended,
         is_fresh=fresh_read and state is DataState.FRESH,
+        live=live,
+        age=age,
         are_stops_known=stops is not None,
         gaps=() if assessment is None else assessment.gaps,
     )
@@ -104,8 +103,15 @@ class _Cycle:
     judged: _Judged
     ended: frozenset[PositionKey]
     is_fresh: bool
+    live: Mapping[str, Mark]
+    age: timedelta | None  # Of the last good read.
     are_stops_known: bool
     gaps: tuple[Gap, ...]
+
+    def looked(self, symbols: Iterable[str]) -> worries.Looked:
+        """Return how these symbols were looked at: without a fresh read one live mark among them is enough to warn."""
+        is_live = any(symbol in self.live for symbol in symbols)
+        return worries.Looked(is_fresh=self.is_fresh, live_over=self.age if is_live else None)
 
     @property
     def memory(self) -> Memory:
@@ -155,16 +161,19 @@ def _seen(cycle: _Cycle) -> Iterable[Subject]:
     memory, terms = cycle.memory, cycle.clerk.terms
     for pool, sight in zip(cycle.judged.pools, cycle.judged.pool_sights, strict=True):
         state = memory.alerts.get(subjects.pool(pool.figures.name))
-        yield from worries.pool_subjects(pool, sight, is_fresh=cycle.is_fresh, state=state, ladder=terms.ladder)
+        symbols = {row.key.symbol for row in cycle.judged.positions if row.figures.pool_name == pool.figures.name}
+        looked = cycle.looked(symbols)
+        yield from worries.pool_subjects(pool, sight, looked=looked, state=state, ladder=terms.ladder)
     for row, one in zip(cycle.judged.positions, cycle.judged.views, strict=True):
         yield from worries.position_subjects(
             row,
             one,
-            is_fresh=cycle.is_fresh,
+            looked=cycle.looked([row.key.symbol]),
             are_stops_known=cycle.are_stops_known,
             memory=memory,
             terms=terms,
         )
+        yield worries.index_subject(row, cycle.live.get(row.key.symbol), one.ladder)
 
 
 def _cross_positions(cycle: _Cycle, followed: Mapping[str, Told]) -> dict[str, Told]:

@@ -13,6 +13,7 @@ _POSITION = "position "  # The ladder of a position; a cross one has its pool's 
 _POOL = "pool "  # The ladder of a cross pool.
 _UNSEEN = "unseen "  # A position or pool whose liquidation could not be seen.
 _MODEL = "model "  # Our liquidation price and the exchange's lie apart.
+_INDEX = "index "  # Its mark lies far from the index.
 _MONEY = "money "  # The trigger is breached and no money comes.
 _STOP = "stop "  # The user's own stop lies behind the liquidation price.
 
@@ -33,6 +34,10 @@ def model(key: PositionKey) -> str:
     return f"{_MODEL}{key}"
 
 
+def index(key: PositionKey) -> str:
+    return f"{_INDEX}{key}"
+
+
 def money(key: PositionKey) -> str:
     return f"{_MONEY}{key}"
 
@@ -43,7 +48,7 @@ def stop(key: PositionKey) -> str:
 
 def of_position(key: PositionKey) -> tuple[str, ...]:
     """Return every subject that ends with a position, its ladder first."""
-    return position(key), unseen(position(key)), model(key), money(key), stop(key)
+    return position(key), unseen(position(key)), model(key), index(key), money(key), stop(key)
 
 
 def of_pool(name: str) -> tuple[str, ...]:

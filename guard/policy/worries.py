@@ -1,7 +1,9 @@
 """What can be told about an account: its data, its pools and positions, and what may be wrong about each."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 
 from guard.policy import subjects
 from guard.policy.decision import AlertKind, DataState, PoolVerdict, PositionVerdict, WithheldReason
@@ -9,13 +11,16 @@ from guard.policy.follow import Subject
 from guard.policy.holds import Signal
 from guard.policy.ladder import repeat_interval
 from guard.policy.memory import AlertState, Memory
+from guard.policy.phrases import percent
 from guard.policy.terms import Ladder, Level, Terms
 from guard.policy.verdicts import PositionView, Sight
+from guard.snapshot import Mark
 
 AT_ONCE = timedelta(0)
 SEEN_AGAIN_FOR = timedelta(
     seconds=5
 )  # Two fresh reads, as on the way in: one good answer among bad ones is not the end.
+INDEX_FAR = Decimal("0.02")  # Of the index; a mark follows it within tenths of a percent in quiet markets.
 SETTLED_FOR = timedelta(minutes=5)
 
 # Why no money comes is not told as a refusal where nobody asked for money, or where something else tells it.
@@ -53,15 +58,37 @@ def account_subject(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """How a subject was looked at in this cycle."""
+
+    is_fresh: bool  # The account was read for it.
+    live_over: timedelta | None = (
+        None  # It was not, but a mark is live; so old is what it stands beside. None: none is.
+    )
+
+    def ladder_reason(self, reason: str, sight: Sight, state: AlertState | None) -> str:
+        if self.is_fresh or self.live_over is None:
+            return _ladder_reason(reason, sight, state)
+        old = f"by a live mark and positions that were read {self.live_over // timedelta(seconds=1)} s ago"
+        return f"{_ladder_reason(sight.reason, sight, state)}; {old}"
+
+    def signals(self, said: tuple[Signal, ...] | None) -> tuple[Signal, ...] | None:
+        """Return what it says of each rung: beside an old reading a live mark may raise a level, never lower one."""
+        if self.is_fresh or said is None:
+            return said
+        return None if self.live_over is None else tuple(replace(signal, cleared=False) for signal in said)
+
+
 def pool_subjects(
-    verdict: PoolVerdict, sight: Sight, *, is_fresh: bool, state: AlertState | None, ladder: Ladder
+    verdict: PoolVerdict, sight: Sight, *, looked: Looked, state: AlertState | None, ladder: Ladder
 ) -> Iterator[Subject]:
     name = subjects.pool(verdict.figures.name)
     yield Subject(
         name=name,
         kind=AlertKind.ALERT,
-        reason=_ladder_reason(verdict.reason, sight, state),
-        said=sight.signals if is_fresh else None,
+        reason=looked.ladder_reason(verdict.reason, sight, state),
+        said=looked.signals(sight.signals),
         repeat_interval=_interval(ladder, state, sight),
         pool=verdict,
     )
@@ -69,7 +96,7 @@ def pool_subjects(
         name=subjects.unseen(name),
         kind=AlertKind.ALERT,
         reason=sight.unseen or verdict.reason,
-        said=_unseen_signal(sight.unseen) if is_fresh else None,
+        said=_unseen_signal(sight.unseen) if looked.is_fresh else None,
         repeat_interval=repeat_interval(ladder, Level.UNKNOWN),
         pool=verdict,
     )
@@ -79,19 +106,20 @@ def position_subjects(
     verdict: PositionVerdict,
     one: PositionView,
     *,
-    is_fresh: bool,
+    looked: Looked,
     are_stops_known: bool,
     memory: Memory,
     terms: Terms,
 ) -> Iterator[Subject]:
     """Yield a position's subjects, its ladder first. For a cross one its pool tells, also where it is not seen."""
+    is_fresh = looked.is_fresh
     key, state = verdict.key, memory.alerts.get(subjects.position(verdict.key))
     if verdict.figures.pool_name is None:
         yield Subject(
             name=subjects.position(key),
             kind=AlertKind.ALERT,
-            reason=_ladder_reason(verdict.reason, one.sight, state),
-            said=one.sight.signals if is_fresh else None,
+            reason=looked.ladder_reason(verdict.reason, one.sight, state),
+            said=looked.signals(one.sight.signals),
             repeat_interval=_interval(one.ladder, state, one.sight),
             key=key,
             position=verdict,
@@ -140,6 +168,34 @@ def _model_subject(verdict: PositionVerdict, one: PositionView, *, is_fresh: boo
         repeat_interval=repeat_interval(one.ladder, Level.WARN),
         key=verdict.key,
         position=verdict,
+    )
+
+
+def index_subject(verdict: PositionVerdict, mark: Mark | None, ladder: Ladder) -> Subject:
+    """Return the worry that a mark lies far from the index, by which a broken feed or a squeeze shows itself.
+
+    A mark that just came in says it, whatever else was read; one without its index says nothing.
+    """
+    said: tuple[Signal, ...] | None = None
+    reason = "the mark price came without its index price"
+    if mark is not None and mark.index_price is not None:
+        apart = mark.price / mark.index_price - 1
+        said = (
+            _signal(
+                Level.WARN, reached=abs(apart) > INDEX_FAR, cleared=abs(apart) <= INDEX_FAR / 2, clear_for=SETTLED_FOR
+            ),
+        )
+        reason = (
+            f"its mark {mark.price:f} is {percent(abs(apart))} {'above' if apart > 0 else 'below'} its index "
+            f"{mark.index_price:f}. It is the mark that liquidates, and guard goes by it; look at the price elsewhere"
+        )
+    return Subject(
+        name=subjects.index(verdict.key),
+        kind=AlertKind.ALERT,
+        reason=reason,
+        said=said,
+        repeat_interval=repeat_interval(ladder, Level.WARN),
+        key=verdict.key,
     )
 
 

@@ -51,6 +51,7 @@ class Mark:
     symbol: str
     price: Decimal
     at: datetime
+    index_price: Decimal | None = None  # What the coin costs on spot markets. None: not stated with it.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,9 @@ class VenueBase:
         hosts: tuple[str, ...] = self._client.gate.hosts
         return hosts
 
+    def be_quiet(self, duration: timedelta) -> None:
+        self._client.gate.be_quiet(duration.total_seconds())
+
     async def close(self) -> None:
         await self._client.close()
 

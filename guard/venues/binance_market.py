@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from pydantic import Field
@@ -38,6 +39,23 @@ class _MarkUpdate(Row):
     price: Positive = Field(alias="p")
 
 
+class _Index(Row):
+    """The index price beside a mark in premiumIndex. Read apart: without one the mark is as good."""
+
+    index_price: Positive
+
+
+class _IndexUpdate(Row):
+    index_price: Positive = Field(alias="i")
+
+
+def _index(model: type[_Index | _IndexUpdate], raw: object) -> Decimal | None:
+    try:
+        return read_row(model, raw).index_price
+    except RowError:
+        return None
+
+
 def read_mark(answer: object, market_id: str, symbol: str) -> Mark:
     """Return the mark price. COIN-M answers with a list of one. Raises VenueUnavailable."""
     stated = answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
@@ -47,7 +65,7 @@ def read_mark(answer: object, market_id: str, symbol: str) -> Mark:
         raise VenueUnavailable(f"mark price of {symbol}: {error}") from None
     if row.symbol != market_id:
         raise VenueUnavailable(f"mark price of {symbol}: the answer is about {row.symbol[:32]!r}")
-    return Mark(symbol=symbol, price=row.mark_price, at=row.time)
+    return Mark(symbol=symbol, price=row.mark_price, at=row.time, index_price=_index(_Index, answer))
 
 
 def read_candles(answer: object, symbol: str) -> tuple[Candle, ...]:
@@ -108,11 +126,13 @@ def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> l
     """Return the marks that are newer than the ones told before, and note them as told."""
     marks = []
     for symbol in symbols:
+        raw = (client.tickers.get(symbol) or {}).get("info")
         try:
-            row = read_row(_MarkUpdate, (client.tickers.get(symbol) or {}).get("info"))
+            row = read_row(_MarkUpdate, raw)
         except RowError:
             continue  # No price yet, or a broken message: the silence limit judges how long that may last.
         if symbol not in told or told[symbol] < row.at:
             told[symbol] = row.at
-            marks.append(Mark(symbol=symbol, price=row.price, at=row.at))
+            index_price = _index(_IndexUpdate, raw)
+            marks.append(Mark(symbol=symbol, price=row.price, at=row.at, index_price=index_price))
     return marks

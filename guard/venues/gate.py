@@ -59,6 +59,7 @@ class Gate:
         self._posts = posts
         self._one_at_a_time = asyncio.Lock()
         self._quiet_until = 0.0  # Event loop time.
+        self._pauses: dict[yarl.URL, tuple[float, str]] = {}  # By origin: until when (event loop time), and why.
         self._free_at = 0.0  # Event loop time at which the pace allows the next request.
         # A loopback exchange is our own: it has no address to share.
         self.budget = None if limit is None or self.is_loopback else account.shared.budget(self.hosts, limit)
@@ -130,6 +131,14 @@ class Gate:
                 f"{what}: not sent, the exchange asked for quiet for another {left:.0f} s",
                 retry_after=timedelta(seconds=left),
             )
+
+        paused_until, why = self._pauses.get(yarl.URL(url).origin(), (0.0, ""))
+        if (left := paused_until - asyncio.get_running_loop().time()) > 0:
+            raise NotSent(f"{what}: not sent, {why}; asked again in {left:.0f} s")
+
+    def pause(self, url: str, seconds: float, why: str) -> None:
+        """Leave one origin alone for so long, of our own accord: asking it again at once would only make it worse."""
+        self._pauses[yarl.URL(url).origin()] = (asyncio.get_running_loop().time() + seconds, why)
 
     def be_quiet(self, seconds: float) -> None:
         self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)

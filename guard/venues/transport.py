@@ -33,9 +33,16 @@ from guard.venues.protocol import VenueAccount
 from guard.venues.shared import MARKET_TABLES, RateLimit, Shared
 
 DEADLINE_S = 8.0
+FAILURES_TO_RENEW = 3  # Failed connections in a row after which the session, its resolver included, is made anew.
 ANSWER_BYTES_MAX = 8 * 2**20
 RETRY_AFTER_MAX_S = 3 * 86400.0  # The longest ban that Binance documents.
 RETRY_AFTER_UNSAID_S = {429: 60.0, 418: 120.0}  # One minute of weight; the shortest ban that Binance documents.
+# Refusals that do not come from the exchange's own program, and for how long it is left alone: longer than between two
+# polls, for a firewall counts what it refuses, and a region does not change.
+PAUSES = {
+    403: (30.0, "a firewall before the exchange refuses this address"),
+    451: (60.0, "the exchange does not serve the region of this address"),
+}
 TEXT_MAX = 160
 
 # Would log secrets, resend writes, weaken TLS, send elsewhere, or replace what this file decides.
@@ -141,6 +148,8 @@ class StrictClient:
     deadline_s: float
     shared: Shared
     markets_loaded_s: float | None  # Loop time. None: not yet.
+    _failures = 0  # Connections that failed in a row.
+    _retired: aiohttp.ClientSession | None = None  # The session before this one.
 
     async def load_markets(self, reload: bool = False, params: Mapping[str, object] | None = None) -> Any:
         """Load the markets, or take what another account of this exchange loaded in the last minutes."""
@@ -192,8 +201,11 @@ class StrictClient:
             status, answer_headers, raw = await self._send(method, url, headers, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = f"{what}: {_reason(error, self.deadline_s)}"
+            await self._count_failure()
         else:
+            self._failures = 0
             self.gate.note_used(answer_headers)
+            self._pause_if_refused(url, status, raw)
             if self.wire.is_judged_by_ccxt:
                 self._ask_ccxt(what, status, url, method, raw)
             return self._judge(what, status, answer_headers, raw, reads=self._reads(method, yarl.URL(url).path[1:]))
@@ -216,6 +228,31 @@ class StrictClient:
         ) as response:
             return response.status, response.headers, await _read_at_most(response, ANSWER_BYTES_MAX)
 
+    async def _count_failure(self) -> None:
+        """After a few failures in a row use a new session: connections, resolver and routes of the old one are suspect.
+
+        The old one is closed one renewal later, for a stream may still live on it.
+        """
+        self._failures += 1
+        if self._failures < FAILURES_TO_RENEW:
+            return
+        ccxt: Any = self
+        self._failures = 0
+        retired, self._retired = self._retired, ccxt.session
+        ccxt.session = ccxt.tcp_connector = None
+        if retired is not None:
+            await retired.close()
+
+    async def close(self, *arguments: Any) -> None:
+        """Close every session. The name and the arguments are ccxt's."""
+        await super().close(*arguments)  # type: ignore[misc]  # ccxt's class comes after this one.
+        if self._retired is not None:
+            await self._retired.close()
+
+    def _pause_if_refused(self, url: str, status: int, raw: bytes) -> None:
+        if status in PAUSES and self.wire.error(parse(raw)) is None:
+            self.gate.pause(url, *PAUSES[status])
+
     def _judge(self, what: str, status: int, headers: Mapping[str, str], raw: bytes, *, reads: bool) -> Any:
         """Return the parsed answer, or raise what it is instead."""
         retry_after = None
@@ -227,7 +264,10 @@ class StrictClient:
         error = self.wire.error(answer)
         if error is None and 200 <= status < 300 and answer is not None:
             return answer
-        code, text = error or (None, "no usable JSON" if answer is None else "")
+        code, text = error or (
+            None,
+            PAUSES[status][1] if status in PAUSES else "no usable JSON" if answer is None else "",
+        )
         message = f"{what}: " + ", ".join(
             part for part in (f"HTTP {status}", f"code {code}" if code else "", clean(text, self.gate.secrets)) if part
         )

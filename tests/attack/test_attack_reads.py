@@ -1,6 +1,7 @@
 """What is read between two cycles: lists, marks and rows that are late, old or missing."""
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 
 from attack_kit import BREACHED, one_long, world
@@ -147,7 +148,7 @@ async def test_facts_read_before_a_clock_step_are_not_spent_on(tmp_path):
         mark = run.watch.reader.venue.mark
 
         async def mark_while_the_clock_steps(symbol):
-            run.watch.reader.must_read_again()  # What the service does at a step.
+            run.watch.follow_clock(timedelta(0))  # What the service does at a step.
             return await mark(symbol)
 
         run.watch.reader.venue.mark = mark_while_the_clock_steps

@@ -79,7 +79,7 @@ class World:
         if not self.journal_path.exists():
             return []
         with Journal.open_to_read(self.journal_path) as journal:
-            return list(reversed(journal.intents()))
+            return list(reversed(journal.intents(limit=100_000)))
 
     def states(self) -> list[str]:
         return [intent.state.value for intent in self.intents()]

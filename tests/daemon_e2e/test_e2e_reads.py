@@ -1,6 +1,7 @@
 """What cannot be read is a state with an alert of its own: never a big distance, never flat, never for ever."""
 
 import asyncio
+import time
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ from daemon_kit import (
     SHIELD,
     Played,
     account,
+    call,
     cycles,
     daemon,
     hold,
@@ -76,11 +78,63 @@ async def within_retry_after_not_one_request_leaves(folder):
         await until("it reads again", lambda: sum(here.exchange.requests.values()) > asked, of=guarded)
 
 
+async def a_restart_within_retry_after_asks_nothing_before_it_is_over(folder):
+    async with world(folder) as here:
+        async with daemon(here) as guarded:
+            await watching(guarded)
+            here.exchange.faults.add(rate_limit(8, path="/positionRisk"))
+            await until("the ban", lambda: here.exchange.faults.states()[0].struck, of=guarded)
+            await cycles(guarded, 1)
+            banned_s = time.monotonic()
+        asked = sum(here.exchange.requests.values())
+        async with daemon(here) as guarded:
+            await until("it asks again", lambda: sum(here.exchange.requests.values()) > asked, of=guarded)
+            assert time.monotonic() - banned_s > 6, "the exchange asked for quiet, and a restart forgot it"
+            await watching(guarded)
+            status, said = await call(here, "history")
+            assert status == 0
+            assert said.count("quiet.asked") == 1
+
+
+async def a_look_of_a_second_process_within_retry_after_asks_nothing(folder):
+    async with world(folder) as here, daemon(here) as guarded:
+        await watching(guarded)
+        here.exchange.faults.add(rate_limit(60, path="/positionRisk"))
+        await until("the ban", lambda: here.exchange.faults.states()[0].struck, of=guarded)
+        await cycles(guarded, 1)
+        asked = sum(here.exchange.requests.values())
+        status, said = await call(here, "status")
+        assert status == 69, said
+        assert "asked for quiet" in " ".join(said.split())
+        assert sum(here.exchange.requests.values()) == asked
+
+
 async def a_long_retry_after_is_told_as_blindness_long_before_it_is_over(folder):
     async with world(folder, data_age=SHORT_AGES) as here, daemon(here) as guarded:
         await watching(guarded)
         here.exchange.faults.add(rate_limit(60, path="/positionRisk"))
         await until("it is blind", lambda: "blind" in {one["kind"] for one in here.messages}, of=guarded, within_s=12)
+
+
+async def a_blind_account_whose_live_mark_falls_to_critical_tells_the_danger_and_spends_nothing(folder):
+    async with world(folder, data_age=SHORT_AGES) as here, daemon(here) as guarded:
+        await watching(guarded)
+        here.exchange.faults.add(Fault(kind=FaultKind.ANSWER, status=502, body="", path="/positionRisk"))
+        here.exchange.faults.add(Fault(kind=FaultKind.ANSWER, status=502, body="", path="/account"))
+        await until("it is blind", lambda: here.told("blind"), of=guarded)
+        here.exchange.set_mark("BTCUSDT", Decimal(50_000))  # 3.6 % away: below critical's 4 %.
+        await until("the danger is told", lambda: _critical(here), of=guarded)
+        (told, *_) = _critical(here)
+        assert told["title"].startswith("NOW CRITICAL BTC long 3.6 %")
+        assert "by a live mark and positions that were read" in told["text"]
+        here.exchange.set_mark("BTCUSDT", Decimal(60_000))
+        await cycles(guarded, 2)
+        assert here.told("alert", "resolved") == []
+        assert here.posts() == 0
+
+
+def _critical(here):
+    return [one for one in here.told("alert") if one["level"] == "critical" and one["event"] != "resolved"]
 
 
 async def an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads(folder):
@@ -165,7 +219,10 @@ STORIES = [
     an_exchange_that_answers_html_is_stale_then_blind_and_its_end_is_told_once,
     an_exchange_that_is_down_at_the_start_is_blind_in_its_time_and_watched_when_it_is_back,
     within_retry_after_not_one_request_leaves,
+    a_restart_within_retry_after_asks_nothing_before_it_is_over,
+    a_look_of_a_second_process_within_retry_after_asks_nothing,
     a_long_retry_after_is_told_as_blindness_long_before_it_is_over,
+    a_blind_account_whose_live_mark_falls_to_critical_tells_the_danger_and_spends_nothing,
     an_empty_list_is_suspect_and_a_closed_position_is_believed_after_three_reads,
     beside_a_row_that_cannot_be_read_the_others_are_watched_and_saved,
     a_wallet_that_the_exchange_states_twice_and_differently_gets_no_more_money,

@@ -52,6 +52,19 @@ def test_an_outcome_nobody_knows_stands_in_history(tmp_path):
         assert "intent.unknown" in [row.kind for row in journal.history()]
 
 
+def test_that_nobody_knew_an_outcome_stays_in_history_once_it_is_known(tmp_path):
+    with opened(tmp_path) as journal:
+        live(journal)
+        made = intent()
+        spend(journal, made, IntentState.UNKNOWN)
+        before = [row for row in journal.history() if row.kind == "intent.unknown"]
+        journal.settle(made.intent_id, IntentState.APPLIED, at=NOON + HOUR, evidence="entry 7", entry_id="7")
+        journal.settle(made.intent_id, IntentState.APPLIED, at=NOON + HOUR, evidence="entry 7", entry_id="7")
+        rows = journal.history()
+        assert [row.kind for row in rows] == ["intent.planned", "intent.unknown", "intent.applied"]
+        assert [row for row in rows if row.kind == "intent.unknown"] == before
+
+
 def test_history_can_be_cut_by_account_time_and_number(tmp_path):
     with opened(tmp_path) as journal:
         for hour, account in enumerate(("main", "other", None, "main")):

@@ -268,7 +268,19 @@ class Watching:
         self.lives = {}
         self.last = None
 
-    def see(self, at_s, *positions, gaps=(), ended=(), sigmas=None, fresh=True, read_at_s=None, blank=False, **changes):
+    def see(
+        self,
+        at_s,
+        *positions,
+        gaps=(),
+        ended=(),
+        sigmas=None,
+        fresh=True,
+        read_at_s=None,
+        blank=False,
+        live=(),
+        **changes,
+    ):
         """Look at `at_s` seconds; return the alerts as (kind, event, level) words."""
         now = T0 + timedelta(seconds=at_s)
         read_at = now if read_at_s is None else T0 + timedelta(seconds=read_at_s)
@@ -287,6 +299,7 @@ class Watching:
             ended=frozenset(ended),
             fresh_read=fresh,
             now=now,
+            live={mark.symbol: mark for mark in live},
         )
         self.states = self.last.alert_states
         self.lives |= {one.key: one for one in self.last.new_lives}

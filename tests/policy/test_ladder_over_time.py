@@ -11,7 +11,7 @@ from policy_worlds import BTC, ETH, KEY, T0, Watching, cross, isolated, ladder, 
 from guard.policy.ladder import instant_level
 from guard.policy.subjects import remembered_positions
 from guard.policy.terms import Level
-from guard.snapshot import Gap, Liquidation, LiquidationKind, PositionKey, Side
+from guard.snapshot import Gap, Liquidation, LiquidationKind, Mark, PositionKey, Side
 
 PRICE_AT_14 = isolated().mark_price * 86 / 100
 FIRED, ESCALATED, REPEATED, RESOLVED = "fired", "escalated", "repeated", "resolved"
@@ -289,6 +289,43 @@ def test_a_gap_between_the_two_models_is_told_and_does_not_hide_the_ladder():
     closer = isolated("0.12", exchange_liquidation=Liquidation(kind=LiquidationKind.AT, price=PRICE_AT_14))
     watching.see(120, closer)
     assert sorted(watching.see(180, closer)) == [("alert", FIRED, "warn"), ("model_gap", FIRED, "warn")]
+
+
+def mark_of(index_price, price="10000"):
+    index_price = None if index_price is None else Decimal(index_price)
+    return Mark(symbol=BTC, price=Decimal(price), at=T0, index_price=index_price)
+
+
+def test_a_mark_far_from_its_index_is_told_and_its_end_too_whatever_else_is_read():
+    watching = Watching()
+    held = isolated("0.5")
+    assert watching.see(0, held, live=[mark_of("9850")]) == []  # 1.5 %.
+    assert watching.see(60, held, live=[mark_of("9700")]) == []  # 3.1 %, once.
+    assert watching.see(66, held, live=[mark_of("9700")], fresh=False) == told(FIRED, "warn")
+    assert "3.09 % above its index 9700" in watching.last.alerts[0].reason
+    assert watching.see(70, held, live=[mark_of(None)]) == watching.see(80, held) == []
+    for at in range(90, 390, 60):
+        assert watching.see(at, held, live=[mark_of("10050")]) == []
+    assert watching.see(390, held, live=[mark_of("10050")]) == told(RESOLVED, "warn")
+
+
+def test_a_live_mark_beside_an_old_reading_raises_and_never_lowers_and_spends_nothing():
+    watching = Watching(rules=[rule()])
+    assert watching.see(0, isolated("0.5")) == []
+    critical = watching.see(100, isolated("0.03"), read_at_s=0, fresh=False, live=[mark_of(None)])
+    assert critical == [*told(FIRED, "critical", kind="stale"), *told(FIRED, "critical")]
+    reason = watching.last.alerts[1].reason
+    assert reason.endswith("by a live mark and positions that were read 100 s ago")
+    assert watching.last.top_ups == ()
+    for at in range(160, 1000, 60):
+        events = watching.see(at, isolated("0.5"), read_at_s=0, fresh=False, live=[mark_of(None)])
+        assert RESOLVED not in {event for _, event, _ in events}
+
+
+def test_without_a_live_mark_an_old_reading_raises_nothing():
+    watching = Watching()
+    watching.see(0, isolated("0.5"))
+    assert "alert" not in {kind for kind, _, _ in watching.see(100, isolated("0.03"), read_at_s=0, fresh=False)}
 
 
 def test_of_a_position_that_is_gone_one_message_asks_for_a_look_and_its_worries_only_end():

@@ -93,6 +93,15 @@ async def test_a_mark_is_the_mark_price_with_the_exchanges_time(exchange, venue)
     assert mark.at == datetime(2024, 7, 28, 10, 6, 6, 529000, UTC)
 
 
+async def test_a_mark_brings_its_index_price_where_there_is_one(exchange, venue):
+    exchange.replies["premiumIndex"] = premium_index(indexPrice="57000.5")
+    assert (await venue.mark(BTC)).index_price == Decimal("57000.5")
+    for none in ("0", "", None, "NaN"):
+        exchange.replies["premiumIndex"] = premium_index(indexPrice=none)
+        mark = await venue.mark(BTC)
+        assert (mark.price, mark.index_price) == (Decimal("58000.12345678"), None)
+
+
 @pytest.mark.parametrize(
     "reply", [premium_index("0"), premium_index("NaN"), premium_index(symbol="ETHUSDT"), premium_index(time=0)]
 )
@@ -131,7 +140,7 @@ async def test_ticks_of_the_stream_arrive_with_their_own_time(exchange, venue):
     await stream.aclose()
     assert seen[BTC].price == Decimal("58000.12345678")
     assert ms(seen[BTC].at) == ms(at)
-    assert seen[ETH].price == Decimal("3100.5")
+    assert seen[ETH].price == seen[ETH].index_price == Decimal("3100.5")
     assert not venue._client.clients
 
 
@@ -252,7 +261,7 @@ async def test_a_key_is_judged_by_what_it_may_do(exchange, venue, flags, verdict
 async def test_a_question_about_the_key_that_is_not_answered_is_unverifiable_and_refused_keys_are_refused(
     exchange, venue
 ):
-    exchange.replies["apiRestrictions"] = lambda _r: web.Response(status=403, text="<html>")
+    exchange.replies["apiRestrictions"] = lambda _r: web.Response(status=502, text="<html>")
     assert (await venue.key_scopes()).verdict is KeyVerdict.UNVERIFIABLE
     exchange.replies["apiRestrictions"] = lambda _r: web.Response(status=401, text='{"code": -2015, "msg": "x"}')
     with pytest.raises(KeysRefused):

@@ -69,8 +69,11 @@ async def test_an_unusable_answer_is_never_an_empty_account(exchange, venue, pat
         await venue.snapshot()
 
 
+ASKED_AGAIN_AT_ONCE = {name: reply for name, reply in UNUSABLE.items() if not name.startswith(("403", "451"))}
+
+
 @pytest.mark.parametrize("path", ["exchangeInfo", "accountConfig", "symbolConfig"])
-@pytest.mark.parametrize("reply", UNUSABLE.values(), ids=UNUSABLE.keys())
+@pytest.mark.parametrize("reply", ASKED_AGAIN_AT_ONCE.values(), ids=ASKED_AGAIN_AT_ONCE.keys())
 async def test_an_unusable_answer_at_the_start_is_unavailable_and_the_next_open_works(exchange, venue, path, reply):
     exchange.replies[path] = reply
     with pytest.raises(VenueUnavailable):
@@ -95,6 +98,34 @@ async def test_a_hanging_read_ends_at_its_deadline(exchange, venue):
     with pytest.raises(VenueUnavailable, match=r"no answer within 0\.2 s"):
         await venue.snapshot()
     assert time.monotonic() - started < 5
+
+
+async def test_connections_that_fail_again_and_again_get_a_new_session_and_resolver(exchange, venue):
+    await venue.open()
+    first = venue._client.session
+    exchange.replies[RISK] = hang_up
+    for _ in range(transport.FAILURES_TO_RENEW - 1):
+        with pytest.raises(VenueUnavailable):
+            await venue.snapshot()
+    exchange.replies.clear()
+    await venue.snapshot()
+    assert venue._client.session is first, "an answer in between: the connection is good"
+    exchange.replies[RISK] = hang_up
+    sessions = [first]
+    for _ in range(3 * transport.FAILURES_TO_RENEW):
+        with pytest.raises(VenueUnavailable):
+            await venue.snapshot()
+        if venue._client.session not in {None, sessions[-1]}:
+            sessions.append(venue._client.session)
+    exchange.replies.clear()
+    assert (await venue.snapshot()).positions
+    sessions.append(venue._client.session)
+    assert len(sessions) == 4
+    assert [session.closed for session in sessions] == [True, True, False, False], (
+        "a stream may live on the last but one"
+    )
+    await venue.close()
+    assert all(session.closed for session in sessions)
 
 
 async def test_an_answer_above_the_size_cap_is_refused(exchange, venue, monkeypatch):
@@ -140,6 +171,33 @@ async def test_requests_leave_again_when_the_quiet_time_has_passed(exchange, ven
         await venue.snapshot()
     exchange.replies.clear()
     await asyncio.sleep(1.1)
+    assert (await venue.snapshot()).positions
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(403, "a firewall before the exchange"), (451, "the exchange does not serve")]
+)
+async def test_a_firewall_and_a_region_are_named_and_asked_again_only_after_a_pause(exchange, venue, status, why):
+    await venue.open()
+    exchange.replies[RISK] = answer_of(status, "<html>no</html>")
+    with pytest.raises(VenueUnavailable, match=f"HTTP {status}, {why}") as told:
+        await venue.snapshot()
+    assert told.value.retry_after is None, "the exchange asked for nothing: a restart may ask"
+    exchange.replies.clear()
+    exchange.forget_requests()
+    with pytest.raises(VenueUnavailable, match=f"not sent, {why}.*; asked again in (30|29|60|59) s"):
+        await venue.snapshot()
+    assert not exchange.requests
+    venue._client.gate._pauses = dict.fromkeys(venue._client.gate.origins, (0.0, why))
+    assert (await venue.snapshot()).positions
+
+
+async def test_a_no_of_the_exchange_itself_with_403_makes_no_pause(exchange, venue):
+    await venue.open()
+    exchange.replies[RISK] = answer_of(403, '{"code": -1000, "msg": "Unknown error"}')
+    with pytest.raises(VenueUnavailable):
+        await venue.snapshot()
+    exchange.replies.clear()
     assert (await venue.snapshot()).positions
 
 
