@@ -1,9 +1,10 @@
 """The real daemon at every exchange: a position comes near, the answer to its top-up is lost, and money moves once."""
 
 from decimal import Decimal
+from unittest.mock import ANY
 
 import pytest
-from daemon_kit import cycles, daemon, until, watching
+from daemon_kit import call, cycles, daemon, until, watching
 from wire_faults import Fate
 from wire_world import wire_world
 
@@ -19,6 +20,8 @@ async def test_the_daemon_rescues_a_position_once_although_the_answer_is_lost(se
     one = server.sample
     server.set_mark(one.symbol, one.entry)
     async with wire_world(tmp_path, server, limits=AMPLE) as here, daemon(here) as guarded:
+        if "entries" in server.lacks:  # No history of margin: it only watches until its owner arms it.
+            assert await call(here, "arm") == (0, ANY)
         await watching(guarded)  # Without a position: the journal's past is whole from here on.
         server.hold_sample()
         await cycles(guarded, 2)

@@ -12,11 +12,12 @@ from itertools import chain
 import pytest
 from classified import APPLIED, NOT_APPLIED, UNKNOWN, Classified
 from classified_binance import BINANCE
+from classified_coinm import COINM
 from raw_server import End, http, raw_server
 
 from guard.errors import OutcomeUnknown, VenueRefused
 
-VENUES: tuple[Classified, ...] = (BINANCE,)
+VENUES: tuple[Classified, ...] = (BINANCE, COINM)
 PAGE = b"<html><body>maintenance</body></html>"
 
 

@@ -130,9 +130,9 @@ class BinanceServer(BinanceLedger):
         if name == prefix + "positionMargin/history":
             return self.history(params)
         if name == prefix + "openAlgoOrders":
-            return [self.algo_order(stop) for stop in self.stop_orders if self.is_about(stop.symbol, params)]
+            return [self.algo_order(stop) for stop in self.stops_at(params) if not self.is_in_book(stop)]
         if name == prefix + "openOrders":
-            return []
+            return [self.booked_order(stop) for stop in self.stops_at(params) if self.is_in_book(stop)]
         if name == prefix + "userTrades":
             return [self.fill(end) for end in self.ends if self.is_about(end.holding.symbol, params)]
         if name == prefix + "forceOrders":
@@ -140,6 +140,13 @@ class BinanceServer(BinanceLedger):
             wanted = {"liquidated": "LIQUIDATION", "adl": "ADL"}
             return [self.force_order(end) for end in forced if params.get("autoCloseType") in {None, wanted[end.how]}]
         raise WireRefusal(404, {"code": -5000, "msg": f"Path {name} is invalid"})
+
+    def stops_at(self, params: Mapping[str, Any]) -> list[Stop]:
+        return [stop for stop in self.stop_orders if self.is_about(stop.symbol, params)]
+
+    def is_in_book(self, stop: Stop) -> bool:
+        """Say whether an order waits in the book. At USD-M none does since 2025-12-09."""
+        return False
 
     def is_about(self, symbol: str, params: Mapping[str, Any]) -> bool:
         return params.get("symbol") in {None, self.wire_name(symbol)}
@@ -233,6 +240,24 @@ class BinanceServer(BinanceLedger):
             "updateTime": placed,
             "triggerTime": 0,
             "goodTillDate": 0,
+        }
+
+    def booked_order(self, stop: Stop) -> dict[str, Any]:
+        row = self.algo_order(stop)
+        names = ("symbol", "side", "positionSide", "timeInForce", "price", "workingType", "closePosition", "reduceOnly")
+        return {name: row[name] for name in names} | {
+            "orderId": 283194212,
+            "clientOrderId": "KJ4yJ1jNXQv9XdFuKZmcqC",
+            "avgPrice": "0",
+            "origQty": row["quantity"],
+            "executedQty": "0",
+            "origType": row["orderType"],
+            "type": row["orderType"],
+            "status": "NEW",
+            "stopPrice": row["triggerPrice"],
+            "priceProtect": False,
+            "time": row["createTime"],
+            "updateTime": row["updateTime"],
         }
 
     def fill(self, end: End) -> dict[str, Any]:

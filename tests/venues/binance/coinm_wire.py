@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 from binance_ledger import Tier, text, tiers_of
 from binance_wire import BinanceServer
-from wire_values import Holding, Sample
+from wire_values import Holding, Sample, Stop
+
+from guard.snapshot import Side
 
 BTC, ETH = "BTC/USD:BTC", "ETH/USD:ETH"
 FLOOR_NAMES = {BTC: "qtyFloor", ETH: "qtylFloor"}
@@ -95,6 +97,10 @@ class BinanceCoinmServer(BinanceServer):
         if name == "GET /dapi/v2/leverageBracket":
             return [self.brackets(symbol) for symbol in self.marks if self.is_about(symbol, params)]
         return super().private(name, params)
+
+    def is_in_book(self, stop: Stop) -> bool:
+        """Both places have some: those of shorts are in the book here."""
+        return stop.side is Side.SHORT
 
     def brackets(self, symbol: str) -> dict[str, Any]:
         rows = [
