@@ -16,6 +16,7 @@ from guard.demo.exchange.faults import Faults
 from guard.demo.exchange.ledger import (
     DemoAccount,
     DemoPosition,
+    IncomeRow,
     MarginChangeRow,
     OpenOrder,
     asset_price,
@@ -171,8 +172,9 @@ class DemoExchange:
         """Close a position at the mark price; its margin and PnL go to the cross wallet. Raises KeyError."""
         leg = (symbol, side.name if account.hedge_mode else "BOTH")
         position = account.positions.pop(leg)
-        margin = position.isolated_wallet or Decimal(0)
-        account.change_wallet(position.asset, margin + position.unrealized_pnl(self.marks))
+        margin, profit = position.isolated_wallet or Decimal(0), position.unrealized_pnl(self.marks)
+        account.change_wallet(position.asset, margin + profit)
+        self._book(account, position, "REALIZED_PNL", profit)
 
     def place_order(
         self, account: DemoAccount, *, symbol: str, side: Side, price: Decimal, quantity: Decimal
@@ -221,7 +223,11 @@ class DemoExchange:
             del account.positions[position.leg]
             self._record(account, position, loss * position.notional(self.marks) / notional)
 
+    def _book(self, account: DemoAccount, position: DemoPosition, income_type: str, amount: Decimal) -> None:
+        account.income.append(IncomeRow(symbol=position.symbol, income_type=income_type, amount=amount, at=self.now()))
+
     def _record(self, account: DemoAccount, position: DemoPosition, loss: Decimal) -> None:
+        self._book(account, position, "INSURANCE_CLEAR", -loss)
         self.liquidations.append(
             LiquidationEvent(
                 account=account.name,

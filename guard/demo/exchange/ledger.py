@@ -98,6 +98,16 @@ class MarginChangeRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncomeRow:
+    """One row of what was booked to the wallet: here what a closed or liquidated position left."""
+
+    symbol: str
+    income_type: str
+    amount: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolChoice:
     """What the account's owner chose for one symbol."""
 
@@ -132,6 +142,7 @@ class DemoAccount:
     choices: dict[str, SymbolChoice] = field(default_factory=dict)
     orders: list[OpenOrder] = field(default_factory=list)
     margin_changes: list[MarginChangeRow] = field(default_factory=list)
+    income: list[IncomeRow] = field(default_factory=list)
 
     def choice(self, symbol: str) -> SymbolChoice:
         return self.choices.get(symbol, SymbolChoice())

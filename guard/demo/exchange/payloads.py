@@ -15,6 +15,7 @@ from guard.demo.exchange.ledger import (
     COLLATERAL_RATES,
     DemoAccount,
     DemoPosition,
+    IncomeRow,
     Leg,
     MarginChangeRow,
     Marks,
@@ -343,6 +344,19 @@ def open_order(order: OpenOrder) -> Row:
         "priceProtect": False,
         "time": placed,
         "updateTime": placed,
+    }
+
+
+def income(row: IncomeRow) -> Row:
+    return {
+        "symbol": row.symbol,
+        "incomeType": row.income_type,
+        "income": amount(row.amount),
+        "asset": margin_asset(row.symbol),
+        "info": row.income_type,
+        "time": milliseconds(row.at),
+        "tranId": "",
+        "tradeId": "",
     }
 
 
