@@ -94,10 +94,11 @@ async def settle_open(
 def effect_missed(intent: Intent, before: PositionFigures, after: PositionFigures) -> str | None:
     """Return in what an applied act missed its effect; None: margin and liquidation price moved as they should.
 
-    Looks at margin and liquidation price, not at distance: the market moves meanwhile (law 6). A position whose size
-    changed in between cannot be judged and is not blamed.
+    Looks at margin and liquidation price, not at distance: the market moves meanwhile (law 6). A position whose size or
+    entry changed in between was traded, or closed and opened again: it cannot be judged and is not blamed.
     """
-    if before.position.quantity != after.position.quantity:
+    was, now = before.position, after.position
+    if (was.quantity, was.entry_price) != (now.quantity, now.entry_price):
         return None
     return _margin_missed(intent, before, after) or _liquidation_missed(before, after)
 

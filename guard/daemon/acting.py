@@ -14,6 +14,7 @@ from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller, new_id
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal.records import DATA_AGES, Intent, IntentState
+from guard.margin.figures import PositionFigures
 from guard.notify.action_texts import Act, action_message, expected, refused_message, settled_message, unknown_message
 from guard.policy.decision import Decision, PositionVerdict, TopUp
 from guard.policy.rows import position_row
@@ -66,6 +67,7 @@ class Actor:
         self.is_writing = False
         self._refused: dict[PositionKey, _Refusals] = {}
         self._late_not_before_s = 0.0  # Loop time.
+        self._unjudged: dict[str, PositionFigures] = {}  # By intent: what its position was before; its effect is open.
         self._told_unwritten: set[tuple[str, IntentState]] = set()  # Told, and the journal could not note it.
         self._said: dict[PositionKey, float] = {}  # The loop time at which a top-up that is only said was last said.
 
@@ -98,6 +100,7 @@ class Actor:
 
     async def act(self, decision: Decision) -> None:
         """Make the top-ups of a decision that was just recorded. A failure of one leaves the others their turn."""
+        self._judge_effects(decision)
         for wanted in decision.top_ups:
             if wanted.mode is not Mode.ACT:
                 self._say_what_it_would_do(decision, wanted)
@@ -198,6 +201,8 @@ class Actor:
     async def _follow_up(self, intent: Intent, before: PositionVerdict) -> None:
         """Read the effect back, and tell what happened whether or not it could be read."""
         after: PositionVerdict | None = None
+        if intent.state is not IntentState.REFUSED:
+            self._unjudged[intent.intent_id] = before.figures
         if intent.state is IntentState.APPLIED:
             try:
                 await self._judge.reader.read_again_if_needed()
@@ -205,13 +210,30 @@ class Actor:
             except (VenueUnavailable, KeysRefused) as error:
                 log.warning("effect.not_read", intent=intent.intent_id, reason=str(error))
         if after is not None:
-            missed = effect_missed(intent, before.figures, after.figures)
-            self._journal.note_effect(
-                intent.intent_id, missed=missed, facts_after=json.dumps(position_row(after)), at=self._now()
-            )
-            if missed:
-                log.error("effect.missed", intent=intent.intent_id, reason=missed)
+            self._judge_effect(intent, after)
         self._tell(intent, self._message(intent, before, after))
+
+    def _judge_effects(self, decision: Decision) -> None:
+        """Judge acts whose effect could not be read back at once, or that were found to be applied later."""
+        try:
+            for intent_id in tuple(self._unjudged):
+                intent = self._journal.intent(intent_id)
+                after = _verdict(decision, intent.key)
+                if intent.state is IntentState.APPLIED and after is not None:
+                    self._judge_effect(intent, after)
+                elif not intent.state.is_open:  # Not applied, or its position is gone.
+                    del self._unjudged[intent_id]
+        except JournalError as error:
+            log.critical("journal.failed", account=self._judge.name, reason=str(error))
+
+    def _judge_effect(self, intent: Intent, after: PositionVerdict) -> None:
+        missed = effect_missed(intent, self._unjudged[intent.intent_id], after.figures)
+        self._journal.note_effect(
+            intent.intent_id, missed=missed, facts_after=json.dumps(position_row(after)), at=self._now()
+        )
+        del self._unjudged[intent.intent_id]
+        if missed:
+            log.error("effect.missed", intent=intent.intent_id, reason=missed)
 
     def _message(self, intent: Intent, before: PositionVerdict, after: PositionVerdict | None) -> "Message":
         act = self._act_of(intent, after=after, level=before.level)
