@@ -4,7 +4,7 @@ Somebody added it by hand, another guard did, or this journal is an old copy tha
 Which of them it was does not matter to a limit.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -68,7 +68,8 @@ class Audits(Past):
                     continue
                 proven.add(intent.intent_id)
                 left.remove(entry)
-                self._note_proof(intent, entry, now)
+                if intent.state is IntentState.APPLIED:  # Open ones are settled by the venue's own rule.
+                    self.prove(intent.intent_id, entry.entry_id, at=now)
         return tuple(
             Unexplained(change=change, beside=self._beside(account, change, fence))
             for change in left
@@ -121,20 +122,12 @@ class Audits(Past):
             add_event(connection, now, account, "past.doubted", account, because)
 
     def _may_have_made(self, account: str, *, since: datetime) -> tuple[Intent, ...]:
-        """Return intents whose entry is not known, oldest first: confirmed, open, or called not applied too early."""
+        """Return intents whose entry is not known: confirmed ones first, then open ones, each oldest first."""
         return self._intents(
             "account = ? AND entry_id IS NULL AND planned_at > ? "
-            "AND state IN ('planned', 'sent', 'unknown', 'applied', 'not_applied') ORDER BY planned_at",
+            "AND state IN ('planned', 'sent', 'unknown', 'applied') ORDER BY state <> 'applied', planned_at",
             (account, time_text(since - INHERITS_WITHIN)),
         )
-
-    def _note_proof(self, intent: Intent, entry: MarginChange, now: datetime) -> None:
-        """Open ones keep being settled by the venue's own rule; their entry is left to it."""
-        if intent.state is IntentState.APPLIED:
-            self.prove(intent.intent_id, entry.entry_id, at=now)
-        elif intent.state is IntentState.NOT_APPLIED:
-            evidence = f"history: {entry.amount:f} {entry.currency} added at {entry.at:%H:%M:%S} UTC, found later"
-            self.settle(intent.intent_id, IntentState.APPLIED, at=now, evidence=evidence, entry_id=entry.entry_id)
 
     def _beside(self, account: str, change: MarginChange, fence: timedelta) -> Intent | None:
         acts = self._intents(
@@ -156,14 +149,6 @@ def _entry_of(
     intent: Intent, entries: Sequence[MarginChange], fence: timedelta, tolerance: timedelta
 ) -> MarginChange | None:
     """Return the first entry that the intent may have made."""
-    if tolerance is timedelta.max and intent.state is IntentState.NOT_APPLIED:
-        return None
-    return next(_entries_of(intent, entries, fence, tolerance), None)
-
-
-def _entries_of(
-    intent: Intent, entries: Sequence[MarginChange], fence: timedelta, tolerance: timedelta
-) -> Iterator[MarginChange]:
     sent_at = intent.sent_at or intent.planned_at
     for entry in entries:
         is_alike = intent.key in entry.may_be_of() and (intent.amount, intent.currency) == (
@@ -172,4 +157,5 @@ def _entries_of(
         )
         after = entry.at - sent_at
         if is_alike and (tolerance == timedelta.max or -tolerance <= after <= fence + tolerance):
-            yield entry
+            return entry
+    return None

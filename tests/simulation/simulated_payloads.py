@@ -167,7 +167,7 @@ def _income(exchange: Exchange, query: Mapping[str, str]) -> Any:
     start, end = int(query["startTime"]), int(query["endTime"])
     rows = [
         {"symbol": f"{coin}USDT", "incomeType": "REALIZED_PNL", "time": milliseconds(exchange, at_s)}
-        for (coin, _), at_s in exchange.ended
+        for coin, at_s in exchange.booked
         if start <= milliseconds(exchange, at_s) <= end
     ]
     return rows[: int(query["limit"])]
