@@ -123,8 +123,11 @@ async def test_an_old_copy_of_the_journal_counts_what_it_forgot_and_says_so(tmp_
             assert here.moved() == [NEEDED]
         _lose(here)
         shutil.copy(copy, here.config.with_name("journal.db"))
-        here.exchange.set_mark("BTCUSDT", Decimal(49_000))
+        here.exchange.set_mark("BTCUSDT", Decimal(58_000))
         async with here.run() as run:
+            await run.watch.cycle()
+            assert run.journal.memory("main", here.clock()).spent_today_all == NEEDED, "before anything needs money"
+            _mark(here, run, 49_000)
             await run.watch.cycle()
             await run.watch.cycle()
             assert here.moved() == [NEEDED]
