@@ -46,6 +46,10 @@ class Past:
         self._wait = AUDIT_AGAIN
         self._after_acts: dict[PositionKey, float] = {}  # Loop times at which an act's position is looked at again.
 
+    @property
+    def _has_history(self) -> bool:
+        return self._reader.venue.write_terms.history_kept > timedelta(0)
+
     async def learn(self) -> None:
         """Learn the past, or hold the journal against it, once. Raises VenueUnavailable: nothing may be spent yet."""
         snapshot = self._reader.snapshot
@@ -101,7 +105,9 @@ class Past:
             raise VenueUnavailable(f"{unread.subject}: {unread.reason}")
         venue = self._reader.venue
         traded = await venue.traded_lately()
-        changes = await venue.margin_changes(None, self._now() - venue.write_terms.history_kept, also=traded or ())
+        changes: tuple[MarginChange, ...] = ()
+        if self._has_history:
+            changes = await venue.margin_changes(None, self._now() - venue.write_terms.history_kept, also=traded or ())
         opened = {
             position.key: _opened_at(position, changes) for position in snapshot.positions if position.isolated_wallet
         }
@@ -109,7 +115,7 @@ class Past:
             self._terms.account,
             changes,
             opened=opened,
-            complete=all(at is not None for at in opened.values()),
+            complete=self._has_history and all(at is not None for at in opened.values()),
             closed_seen=traded is not None,
             dollars_of=lambda change: _dollars(change, snapshot),
             rule_of=_rule_of(self._terms, snapshot),
@@ -120,6 +126,8 @@ class Past:
 
     async def _compare(self, snapshot: AccountSnapshot) -> None:
         """Hold the whole history since this journal knows the account against it: it may be an old copy."""
+        if not self._has_history:
+            return  # Nobody can tell: docs/safety.md says so.
         venue, account, now = self._reader.venue, self._terms.account, self._now()
         kept_since, left_at = now - venue.write_terms.history_kept, self._journal.left_at
         if left_at is not None and left_at < kept_since:
@@ -137,7 +145,7 @@ class Past:
     async def _audit(self, key: PositionKey | None) -> None:
         """Hold the history since the last comparison against the journal. None: of every open position."""
         snapshot = self._reader.snapshot
-        if snapshot is None or self._learned_s is None:
+        if snapshot is None or self._learned_s is None or not self._has_history:
             return
         elapsed = timedelta(seconds=asyncio.get_running_loop().time() - self._learned_s)
         venue = self._reader.venue

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from guard.notify import wording
-from guard.notify.texts import of_guard
+from guard.notify.guard_texts import of_guard
 from guard.policy.decision import AlertKind
 from guard.policy.message import Message
 from guard.policy.phrases import short_name
