@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -55,13 +55,34 @@ async def top_up(
     return _settle(journal, intent, IntentState.APPLIED, now(), confirmation)
 
 
-async def settle_open(journal: Journal, venue: Venue, account: str, now: Callable[[], datetime]) -> tuple[Intent, ...]:
-    """Ask the exchange how every open intent ended; return those that have an end now.
+def told_apart(plan: TopUp, unsettled: Iterable[Intent], step: Decimal) -> TopUp | None:
+    """Return the plan with an amount that no unsettled intent of its position has: so no history entry fits two.
+
+    It is made smaller by single steps, for the limits have been asked already. None: nothing is left.
+    """
+    taken = {intent.amount for intent in unsettled if intent.key == plan.key}
+    amount = plan.amount
+    while amount in taken:
+        amount -= step
+    if amount <= 0:
+        return None
+    return plan if amount == plan.amount else replace(plan, amount=amount, dollars=plan.dollars / plan.amount * amount)
+
+
+async def settle_open(
+    journal: Journal,
+    venue: Venue,
+    account: str,
+    now: Callable[[], datetime],
+    *,
+    which: Callable[[Intent], bool] = lambda _: True,
+) -> tuple[Intent, ...]:
+    """Ask the exchange how every open intent, of those wanted, ended; return those that have an end now.
 
     What stays open locks its position only. Raises KeysRefused and JournalError.
     """
     ended: list[Intent] = []
-    for intent in journal.open_intents(account):
+    for intent in filter(which, journal.open_intents(account)):
         try:
             settled = await _settle_by_records(journal, venue, intent, now)
         except VenueUnavailable:
@@ -74,10 +95,11 @@ async def settle_open(journal: Journal, venue: Venue, account: str, now: Callabl
 def effect_missed(intent: Intent, before: PositionFigures, after: PositionFigures) -> str | None:
     """Return in what an applied act missed its effect; None: margin and liquidation price moved as they should.
 
-    Looks at margin and liquidation price, not at distance: the market moves meanwhile (law 6). A position whose size
-    changed in between cannot be judged and is not blamed.
+    Looks at margin and liquidation price, not at distance: the market moves meanwhile (law 6). A position whose size or
+    entry changed in between was traded, or closed and opened again: it cannot be judged and is not blamed.
     """
-    if before.position.quantity != after.position.quantity:
+    was, now = before.position, after.position
+    if (was.quantity, was.entry_price) != (now.quantity, now.entry_price):
         return None
     return _margin_missed(intent, before, after) or _liquidation_missed(before, after)
 

@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from guard.daemon.past import Past
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller, new_id
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal.records import DATA_AGES, Intent, IntentState
+from guard.margin.figures import PositionFigures
 from guard.notify.action_texts import Act, action_message, expected, refused_message, settled_message, unknown_message
 from guard.policy.decision import Decision, PositionVerdict, TopUp
 from guard.policy.rows import position_row
 from guard.policy.terms import Level, Mode
 from guard.snapshot import PositionKey
-from guard.top_up import effect_missed, settle_open, top_up
+from guard.top_up import effect_missed, settle_open, told_apart, top_up
 
 if TYPE_CHECKING:
     from guard.policy.message import Message
 
 log = structlog.get_logger(__name__)
 
+SETTLE_LATE_EVERY = timedelta(seconds=30)
 SAY_AGAIN_AFTER = timedelta(minutes=30)
 REFUSED_WAIT = timedelta(seconds=5)  # After a clear no the same position waits, twice as long after each further one.
 REFUSED_WAIT_MAX = timedelta(minutes=5)
@@ -55,19 +58,32 @@ class Judge(Protocol):
 class Actor:
     """Makes the top-ups of one account, one after the other."""
 
-    def __init__(self, judge: Judge, teller: Teller, now: Callable[[], datetime]) -> None:
+    def __init__(self, judge: Judge, teller: Teller, past: Past, now: Callable[[], datetime]) -> None:
         self._judge = judge
+        self._past = past
         self._teller = teller
         self._journal = teller.journal
         self._now = now
         self.is_writing = False
         self._refused: dict[PositionKey, _Refusals] = {}
+        self._late_not_before_s = 0.0  # Loop time.
+        self._unjudged: dict[str, PositionFigures] = {}  # By intent: what its position was before; its effect is open.
         self._told_unwritten: set[tuple[str, IntentState]] = set()  # Told, and the journal could not note it.
         self._said: dict[PositionKey, float] = {}  # The loop time at which a top-up that is only said was last said.
 
     async def settle(self) -> None:
-        """Settle open intents from the exchange's own records."""
-        for intent in await settle_open(self._journal, self._judge.reader.venue, self._judge.name, self._now):
+        """Settle what locks its position from the exchange's own records."""
+        await self._settle(lambda intent: intent.locks)
+
+    async def settle_late(self) -> None:
+        """Settle what locks nothing any more: now and then, for its budget waits and no position does."""
+        if asyncio.get_running_loop().time() >= self._late_not_before_s:
+            self._late_not_before_s = asyncio.get_running_loop().time() + SETTLE_LATE_EVERY.total_seconds()
+            await self._settle(lambda intent: not intent.locks)
+
+    async def _settle(self, which: Callable[[Intent], bool]) -> None:
+        venue, account = self._judge.reader.venue, self._judge.name
+        for intent in await settle_open(self._journal, venue, account, self._now, which=which):
             log.info("intent.settled", intent=intent.intent_id, state=intent.state.value, evidence=intent.evidence)
 
     def tell_outcomes(self) -> None:
@@ -84,6 +100,7 @@ class Actor:
 
     async def act(self, decision: Decision) -> None:
         """Make the top-ups of a decision that was just recorded. A failure of one leaves the others their turn."""
+        self._judge_effects(decision)
         for wanted in decision.top_ups:
             if wanted.mode is not Mode.ACT:
                 self._say_what_it_would_do(decision, wanted)
@@ -126,17 +143,25 @@ class Actor:
         self._teller.tell(action_message(act, mode=wanted.mode, new_id=new_id))
 
     async def _make(self, key: PositionKey) -> None:
+        await self._past.look_before(key)
         verdict = await self._look_again(key)
         if verdict is None or verdict.top_up is None or verdict.top_up.mode is not Mode.ACT:
             reason = verdict.withheld.text if verdict and verdict.withheld else "the trigger is not breached any more"
             log.info("top_up.withheld", account=self._judge.name, position=str(key), reason=reason)
+            return
+        step = self._judge.reader.venue.margin_step(verdict.top_up.currency)
+        plan = told_apart(verdict.top_up, self._journal.open_intents(self._judge.name), step)
+        if plan is None:
+            log.info(
+                "top_up.withheld", account=self._judge.name, position=str(key), reason="too small to be told apart"
+            )
             return
         before = position_row(verdict)
         life = self._journal.memory(self._judge.name, self._now()).lives[key]
         self.is_writing = True
         try:
             intent = await top_up(
-                verdict.top_up,
+                plan,
                 venue=self._judge.reader.venue,
                 journal=self._journal,
                 account=self._judge.name,
@@ -148,6 +173,7 @@ class Actor:
         finally:
             self.is_writing = False
         self._judge.reader.must_read_again()
+        self._past.look_after(key)
         log.info("top_up.made", intent=intent.intent_id, state=intent.state.value, amount=f"{intent.amount:f}")
         self._note_refusal(intent)
         await self._follow_up(intent, verdict)
@@ -176,6 +202,8 @@ class Actor:
     async def _follow_up(self, intent: Intent, before: PositionVerdict) -> None:
         """Read the effect back, and tell what happened whether or not it could be read."""
         after: PositionVerdict | None = None
+        if intent.state is not IntentState.REFUSED:
+            self._unjudged[intent.intent_id] = before.figures
         if intent.state is IntentState.APPLIED:
             try:
                 await self._judge.reader.read_again_if_needed()
@@ -183,13 +211,30 @@ class Actor:
             except (VenueUnavailable, KeysRefused) as error:
                 log.warning("effect.not_read", intent=intent.intent_id, reason=str(error))
         if after is not None:
-            missed = effect_missed(intent, before.figures, after.figures)
-            self._journal.note_effect(
-                intent.intent_id, missed=missed, facts_after=json.dumps(position_row(after)), at=self._now()
-            )
-            if missed:
-                log.error("effect.missed", intent=intent.intent_id, reason=missed)
+            self._judge_effect(intent, after)
         self._tell(intent, self._message(intent, before, after))
+
+    def _judge_effects(self, decision: Decision) -> None:
+        """Judge acts whose effect could not be read back at once, or that were found to be applied later."""
+        try:
+            for intent_id in tuple(self._unjudged):
+                intent = self._journal.intent(intent_id)
+                after = _verdict(decision, intent.key)
+                if intent.state is IntentState.APPLIED and after is not None:
+                    self._judge_effect(intent, after)
+                elif not intent.state.is_open:  # Not applied, or its position is gone.
+                    del self._unjudged[intent_id]
+        except JournalError as error:
+            log.critical("journal.failed", account=self._judge.name, reason=str(error))
+
+    def _judge_effect(self, intent: Intent, after: PositionVerdict) -> None:
+        missed = effect_missed(intent, self._unjudged[intent.intent_id], after.figures)
+        self._journal.note_effect(
+            intent.intent_id, missed=missed, facts_after=json.dumps(position_row(after)), at=self._now()
+        )
+        del self._unjudged[intent.intent_id]
+        if missed:
+            log.error("effect.missed", intent=intent.intent_id, reason=missed)
 
     def _message(self, intent: Intent, before: PositionVerdict, after: PositionVerdict | None) -> "Message":
         act = self._act_of(intent, after=after, level=before.level)

@@ -88,11 +88,13 @@ class Teller:
             self.wake.set()
         return True
 
+    def channels_for(self, message: Message) -> Sequence[str]:
+        """Return the channels whose level a message reaches."""
+        return [name for name, from_level in self.routes.items() if message.level >= from_level]
+
     def tell(self, message: Message, *, only: Sequence[str] | None = None) -> bool:
         """Commit one message for the channels whose level it reaches, or only those named; return if it is on disk."""
-        wanted = [
-            name for name, from_level in self.routes.items() if (name in only if only else message.level >= from_level)
-        ]
+        wanted = [name for name in self.routes if name in only] if only else self.channels_for(message)
         try:
             self.journal.enqueue(message, wanted, now=self._now())
         except JournalError as error:

@@ -1,7 +1,7 @@
 """One account's cycle: settle, read, assess, decide, record, act."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,17 +12,19 @@ from guard.config.settings import AccountSettings
 from guard.daemon.acting import Actor
 from guard.daemon.brackets import BracketKeeper
 from guard.daemon.endings import Endings
+from guard.daemon.fences import Fences
 from guard.daemon.held import held_to_test_hosts
 from guard.daemon.judging import Fault, judge_despite_bugs
 from guard.daemon.keys import KeyGuard
 from guard.daemon.looks import LookKeeper
-from guard.daemon.past import rebuild_if_needed
+from guard.daemon.past import Past
 from guard.daemon.reader import AccountReader
 from guard.daemon.stop_orders import StopOrders
 from guard.daemon.tell import Teller
 from guard.daemon.tripwire import Lines, is_reached, lines_of
 from guard.daemon.witness import Witness
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
+from guard.journal import Intent
 from guard.outlook import without_candles
 from guard.policy.decide import decide
 from guard.policy.decision import Decision
@@ -33,6 +35,7 @@ from guard.snapshot import AccountSnapshot, Mark, PositionKey
 log = structlog.get_logger(__name__)
 
 SETTLE_WITHIN_S = 10.0
+LEARN_WITHIN_S = 12.0
 CLOCK_OFF_MAX = timedelta(seconds=5)  # A clock that is further from the exchange's cannot count a rolling day.
 READ_WITHIN_S = 25.0  # Settling and reading together; the schedule's deadline is only for what hangs beyond that.
 WAKES_PER_NEAR_POLL = 5  # A stream may call cycles so often at most; what lies below a line all the time calls none.
@@ -65,7 +68,9 @@ class AccountWatch:
         self._journal = teller.journal
         self._now = now
         self._on_finished = on_finished
-        self._actor = Actor(self, teller, now)
+        self._past = Past(reader, teller, self.settings.terms, now)
+        self._actor = Actor(self, teller, self._past, now)
+        self._fences = Fences(teller.journal, settings.name, reader.venue.write_terms.fence)
         self._looks = LookKeeper(self._journal, settings.name)
         self._witness = Witness(reader, self._journal)
         self._brackets = BracketKeeper(reader, teller)
@@ -143,6 +148,9 @@ class AccountWatch:
             await self._actor.act(self.decision)
             with self._despite_the_journal():  # After what may save the others: this only tells of what is gone.
                 await self._witness.write_down(ended, self._now())
+                await self._settle(self._actor.settle_late)
+                await self._past.look_now_and_then()
+                self._actor.tell_outcomes()
                 await self._endings.tell(ended, self.decision)
                 self._brackets.look(self._now())
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
@@ -196,22 +204,37 @@ class AccountWatch:
         """Settle, read, and learn the past if the journal has none. Return the positions proven gone."""
         try:
             async with asyncio.timeout(READ_WITHIN_S):
+                passed: tuple[Intent, ...] = ()
                 with self._despite_the_journal():
-                    await self._settle()
+                    await self._settle(self._actor.settle)
                     self._actor.tell_outcomes()
+                    passed = self._fences.passed()
                 await self.reader.read()
                 with self._despite_the_journal():
-                    await rebuild_if_needed(self.reader, self._journal, self.settings.terms, self._now())
-                    self._journal.set_reconciled(self.name)
+                    self._fences.count_read(passed, self._now())
+                    await self._learn()
         except TimeoutError:
             raise VenueUnavailable(f"no complete answer within {READ_WITHIN_S:.0f} s") from None
         return self.reader.ended
 
-    async def _settle(self) -> None:
+    async def _learn(self) -> None:
+        """Hold the journal against the exchange's history, once. Without an answer all is watched, nothing spent."""
+        try:
+            async with asyncio.timeout(LEARN_WITHIN_S):
+                await self._past.learn()
+        except (VenueUnavailable, TimeoutError) as error:
+            because = str(error) or f"its margin history does not answer within {LEARN_WITHIN_S:g} s"
+            self._journal.note_unlearned(self.name, because)
+            log.warning("past.not_read", account=self.name, reason=because)
+            return
+        self._journal.note_unlearned(self.name, None)
+        self._journal.set_reconciled(self.name)
+
+    async def _settle(self, settle: Callable[[], Awaitable[None]]) -> None:
         """Settle for a while: records that hang lock their positions only, and the account is read all the same."""
         try:
             async with asyncio.timeout(SETTLE_WITHIN_S):
-                await self._actor.settle()
+                await settle()
         except TimeoutError:
             log.warning("settling.cut_off", account=self.name, after_s=SETTLE_WITHIN_S)
 
@@ -306,4 +329,6 @@ class AccountWatch:
         near = decision.level >= Level.WARN or self.reader.is_suspect or failure is not None
         # A ban does not make it longer: the transport keeps quiet by itself, and that data grows old must be noticed.
         wait = self.settings.poll_near if near else self.settings.poll_calm
+        with self._despite_the_journal():
+            wait = min(wait, self._fences.next_look() or wait)
         return wait if self.interval_max is None else min(wait, self.interval_max)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from guard.policy.terms import Level
 from guard.snapshot import PositionKey, Side
 
+ALL_ACCOUNTS = "*"  # In the column of an account: every one, those of a later config included.
+
 
 def money_text(amount: Decimal) -> str:
     """Return an amount as plain decimal digits. Text keeps every digit; SQLite's REAL would not."""

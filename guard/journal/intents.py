@@ -49,12 +49,17 @@ class Intents(Store):
         return {}
 
     def plan(self, intent: Intent) -> None:
-        """Put a planned intent on disk. Raises JournalError if that cannot be vouched for, or another one is open."""
+        """Put a planned intent on disk. Raises JournalError if that cannot be vouched for, or another one locks.
+
+        Nor may one of the same amount be open: the exchange's history could not tell them apart.
+        """
         assert intent.state is IntentState.PLANNED
         assert intent.amount > 0
         for other in self.open_intents(intent.account):
-            if other.key == intent.key:
+            if other.key == intent.key and other.locks:
                 raise JournalError(f"{intent.key}: intent {other.intent_id} is not settled yet")
+            if other.key == intent.key and other.amount == intent.amount:
+                raise JournalError(f"{intent.key}: intent {other.intent_id} of the same amount is not settled yet")
         life = self._rows("SELECT symbol, side, ended_at FROM lives WHERE life_id = ?", (intent.life_id,))
         if not life or life[0]["ended_at"] is not None or key_of(life[0]["symbol"], life[0]["side"]) != intent.key:
             raise JournalError(f"{intent.key}: life {intent.life_id} is not the position that is open now")
@@ -108,6 +113,16 @@ class Intents(Store):
             if intent.state is IntentState.UNKNOWN and not state.is_open:
                 _keep_unknown(connection, intent)
         return settled
+
+    def unlock(self, intent_id: str, at: datetime) -> Intent:
+        """Note that an open intent can no longer be executed and locks its position no more. It counts as spent."""
+        intent = replace(self.intent(intent_id), unlocked_at=at)
+        assert intent.state.is_open
+        with self._write(at) as connection:
+            connection.execute(
+                "UPDATE intents SET unlocked_at = ? WHERE intent_id = ?", (time_text(at), intent.intent_id)
+            )
+        return intent
 
     def prove(self, intent_id: str, entry_id: str, *, at: datetime) -> Intent:
         """Note which history entry an applied intent made, so that it proves no other."""
@@ -248,6 +263,7 @@ class Intents(Store):
             evidence=row["evidence"],
             entry_id=row["entry_id"],
             facts_after=row["facts_after"],
+            unlocked_at=moment_or_none(row["unlocked_at"]),
         )
 
 

@@ -8,11 +8,11 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from guard.journal.alerts import Alerts, add_alerts, replace_states
+from guard.journal.audits import Audits
 from guard.journal.history import History
 from guard.journal.lives import add_lives
 from guard.journal.looks import Looks
 from guard.journal.outbox import OutboxShelf, channels_told, put_message
-from guard.journal.past import Past
 from guard.journal.reports import Reports
 from guard.policy.decision import AlertEvent, Decision
 from guard.policy.memory import Memory
@@ -22,7 +22,7 @@ from guard.policy.terms import Level
 DAY = timedelta(hours=24)
 
 
-class Journal(Past, Alerts, OutboxShelf, History, Looks, Reports):
+class Journal(Audits, Alerts, OutboxShelf, History, Looks, Reports):
     """Durable memory in one SQLite file. Each base class is one shelf of it; `Store` says how it fails."""
 
     def memory(self, account: str, now: datetime) -> Memory:

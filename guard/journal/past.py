@@ -4,6 +4,7 @@ All margin that users or keys added counts as ours, hand-made additions included
 little is safer than to spend too much.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +15,8 @@ from guard.journal.history import add_event
 from guard.journal.lives import INHERITS_WITHIN, Lives, open_budget
 from guard.snapshot import MarginChange, PositionKey
 
+SIDE_NOT_KNOWN = "(side not known)"  # In place of a rule's name.
+
 
 class Past(Lives, Arming):
     def rebuild(
@@ -23,6 +26,7 @@ class Past(Lives, Arming):
         *,
         opened: Mapping[PositionKey, datetime | None],
         complete: bool,
+        closed_seen: bool,
         dollars_of: Callable[[MarginChange], Decimal | None],
         rule_of: Callable[[PositionKey], str | None],
         now: datetime,
@@ -31,7 +35,9 @@ class Past(Lives, Arming):
 
         `opened` holds every open position and when it was opened (None: not known, all its additions count).
         `complete`: the history reaches back to every opening and over the last 24 h. If it does not, or an addition of
-        the last 24 h has no dollar price, the account only watches until `guard arm`.
+        the last 24 h has no dollar price, the account only watches until `guard arm`. `closed_seen`: positions that
+        were closed in the last 24 h are in it, too. If they are not, the account watches for 24 h: then what went into
+        them is in no limit any more.
         """
         if not self.needs_rebuild(account):
             return
@@ -40,27 +46,52 @@ class Past(Lives, Arming):
         unpriced = [change for change in counted if change.at > day_ago and dollars_of(change) is None]
         with self._write(now) as connection:
             for change in counted:
-                budget_id = None
-                if change.key in opened:
-                    budget_id = open_budget(connection, account, change.key) or f"rebuilt {account} {change.key}"
-                connection.execute(
-                    "INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        account,
-                        change.entry_id,
-                        change.key.symbol,
-                        change.key.side.word,
-                        budget_id,
-                        rule_of(change.key),
-                        money_text(change.amount),
-                        change.currency,
-                        money_text_or_none(dollars_of(change)),
-                        time_text(change.at),
-                    ),
-                )
+                take_over(connection, account, change, dollars_of(change), rule_of, keeps=change.key in opened)
             state, because = _verdict(counted, complete=complete, unpriced=unpriced)
-            write_past(connection, account, state, now, because)
+            until = None
+            if state == "known" and not closed_seen:
+                state, until = "watch_only", now + INHERITS_WITHIN
+                because = f"{because}; what went into positions closed in the last 24 h cannot be learned"
+            write_past(connection, account, state, now, because, until)
             add_event(connection, now, account, "past.rebuilt", account, because)
+
+
+def take_over(
+    connection: sqlite3.Connection,
+    account: str,
+    change: MarginChange,
+    dollars: Decimal | None,
+    rule_of: Callable[[PositionKey], str | None],
+    *,
+    keeps: bool,
+) -> None:
+    """Write an addition of which no intent tells, as spent. `keeps`: it belongs to the position that is open now.
+
+    Where its side is not known it counts for either position, and once in the daily limits: under the rule that both
+    sides have, else under a name that no rule bears, which counts for each.
+    """
+    rules = {rule_of(key) for key in change.may_be_of()}
+    rule = rules.pop() if len(rules) == 1 else SIDE_NOT_KNOWN
+    for key in change.may_be_of():
+        is_first = key == change.key
+        budget_id = None
+        if keeps:
+            budget_id = open_budget(connection, account, key) or f"rebuilt {account} {key}"
+        connection.execute(
+            "INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                account,
+                change.entry_id if is_first else f"{change.entry_id}|{key.side.word} too",
+                key.symbol,
+                key.side.word,
+                budget_id,
+                rule,
+                money_text(change.amount),
+                change.currency,
+                money_text_or_none(dollars if is_first else Decimal(0)),
+                time_text(change.at),
+            ),
+        )
 
 
 def _counts(change: MarginChange, opened: Mapping[PositionKey, datetime | None], day_ago: datetime) -> bool:

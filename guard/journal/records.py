@@ -56,6 +56,12 @@ class Intent:
     evidence: str | None = None  # The exchange's confirmation, refusal or history entry.
     entry_id: str | None = None  # The history entry that proves it.
     facts_after: str | None = None
+    unlocked_at: datetime | None = None  # Since then it no longer locks its position, settled or not.
+
+    @property
+    def locks(self) -> bool:
+        """Say whether its request may still be executed, so that nothing more is sent to its position."""
+        return self.state.is_open and self.unlocked_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ class Store:
         self._place = _place_of(path)
         self._clock_written = self._read_clock()
         self._clock = self._clock_written
+        self.left_at = self._clock_written  # The latest clock it had seen when it was opened. None: it is new.
 
     @classmethod
     def open(cls, path: Path, *, exclusive: bool) -> Self:

@@ -91,6 +91,7 @@ def unknown_message(act: Act, *, settled_by: datetime, repeated: bool = False, n
         _who(act),
         f"Locked: {act.key}. guard sends it nothing until this is settled; other positions go on. It counts as spent.",
         f"Next: guard reads the exchange's margin history, by {wording.clock(settled_by)} it can be decided.",
+        "If the history does not answer by then, guard may add again within what is left, if the trigger is breached.",
         *_before_and_after(act),
         *_budget(act),
         f"To do: look for it in the exchange's margin history, {act.amount:f} {act.currency} at {asked_at}.",

@@ -21,7 +21,7 @@ def heartbeat_message(decisions: Mapping[str, Decision], *, now: datetime, new_i
         count = len(decision.positions)
         lines.append(f"{name}: {decision.state.value}, level {decision.level.word}, positions: {count}.")
         lines.extend(last_seen(decision))
-    return _of_guard(
+    return of_guard(
         AlertKind.HEARTBEAT,
         alert="heartbeat",
         title=f"ALIVE: {seen}",
@@ -40,7 +40,7 @@ def drill_message(channels: tuple[str, ...], *, now: datetime, new_id: Callable[
         f"It was sent to: {', '.join(channels)}.",
         "To do: check that it came on each of them, and that it woke you.",
     ]
-    return _of_guard(
+    return of_guard(
         AlertKind.DRILL,
         alert="drill",
         title="DRILL: this is how a critical alert arrives",
@@ -62,7 +62,7 @@ def channel_message(news: ChannelNews, *, new_id: Callable[[], str]) -> Message:
     else:
         title = f"CHANNEL DEAD: {news.channel} takes no messages"
         to_do = "To do: repair it. Until then guard speaks on the other channels only."
-    return _of_guard(
+    return of_guard(
         AlertKind.ALERT,
         alert=f"channel {news.channel}",
         title=title,
@@ -82,7 +82,7 @@ def keys_message(account: str, scopes: str, *, now: datetime, new_id: Callable[[
         "guard goes on watching this account and adds no margin to it.",
         "To do: make a key for reading and futures trading only, without withdrawal and transfer; delete this one.",
     ]
-    return _of_guard(
+    return of_guard(
         AlertKind.ALERT,
         alert=f"keys {account}",
         title=f"KEY TOO POWERFUL: guard is disarmed — {account}",
@@ -104,7 +104,7 @@ def key_expiry_message(account: str, expires_at: datetime, *, now: datetime, new
         "From then on guard sees nothing of this account and adds no margin.",
         "To do: make a new key for reading and futures trading only, or let this one live longer; restart guard.",
     ]
-    return _of_guard(
+    return of_guard(
         AlertKind.ALERT,
         alert=f"key expiry {account}",
         title=f"KEY ENDS {when} — {account}",
@@ -124,7 +124,7 @@ def journal_message(reason: str, *, works: bool, now: datetime, new_id: Callable
     else:
         title = "JOURNAL FAILED: guard watches on and spends nothing"
         to_do = "To do: look at the disk (full? read-only?). guard tries again every cycle and says when it works."
-    return _of_guard(
+    return of_guard(
         AlertKind.ALERT,
         alert="journal",
         title=title,
@@ -156,7 +156,7 @@ def bug_message(
             f"A fault of guard's own ({bug}) stops its cycles: no level is known and no margin is added.",
             "To do: look at the exchange yourself; send the log of guard (`job.failed`) to its makers.",
         ]
-    return _of_guard(
+    return of_guard(
         AlertKind.BLIND,
         alert=f"bug {account}",
         title=title,
@@ -170,7 +170,7 @@ def bug_message(
     )
 
 
-def _of_guard(
+def of_guard(
     kind: AlertKind,
     *,
     alert: str,

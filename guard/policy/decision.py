@@ -25,6 +25,7 @@ class WithheldReason(StrEnum):
     DATA_TOO_OLD = "the data is too old to spend on"
     CONTRADICTION = "what the exchange says contradicts itself"
     NO_EFFECT = "the last two top-ups did not have their effect"
+    RIVAL = "somebody else adds margin to it, too"
     EXCHANGE_TOPS_UP = "the exchange's own auto-margin is on"
     NOT_MODELLED = "the position cannot be modelled"
     NO_PRICE = "the coin has no dollar price"

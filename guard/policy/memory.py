@@ -28,8 +28,9 @@ class Life:
     initial_margin: Decimal | None  # Entry notional / leverage when first seen. None: leverage not known.
     spent: Decimal  # Applied and open intents of this life (an unsettled intent counts as spent).
     last_top_up_at: datetime | None
-    has_open_intent: bool
+    has_open_intent: bool  # One whose request may still be executed: it locks the position.
     misses: int = 0  # Acts in a row that did not have their effect; two stop acting on it.
+    rival: str | None = None  # What somebody else added together with an act of ours: it stops acting. None: nothing.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

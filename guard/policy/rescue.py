@@ -166,7 +166,7 @@ def _outcome_unknown(case: Case, _desk: Desk) -> Withheld | None:
     if case.life is None or not case.life.has_open_intent:
         return None
     reason = WithheldReason.OUTCOME_UNKNOWN
-    return Withheld(reason=reason, text=f"{reason.value}: nothing more is sent before it is")
+    return Withheld(reason=reason, text=f"{reason.value}: nothing more is sent before it is, or can no longer happen")
 
 
 def _too_old(_case: Case, desk: Desk) -> Withheld | None:
@@ -190,6 +190,16 @@ def _no_effect(case: Case, _desk: Desk) -> Withheld | None:
         return None
     text = f"the last {case.life.misses} top-ups did not have their effect: look at the position at the exchange"
     return Withheld(reason=WithheldReason.NO_EFFECT, text=text)
+
+
+def _rival(case: Case, _desk: Desk) -> Withheld | None:
+    if case.life is None or case.life.rival is None:
+        return None
+    text = (
+        f"somebody else added {case.life.rival} together with guard: is another guard running on this account? "
+        "(`guard arm` goes on)"
+    )
+    return Withheld(reason=WithheldReason.RIVAL, text=text)
 
 
 def _exchange_tops_up(case: Case, _desk: Desk) -> Withheld | None:
@@ -233,6 +243,7 @@ _STOPS: tuple[Callable[[Case, Desk], Withheld | None], ...] = (
     _too_old,
     _contradiction,
     _no_effect,
+    _rival,
     _exchange_tops_up,
     _not_modelled,
 )

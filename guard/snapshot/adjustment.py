@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from guard.snapshot.account import PositionKey
+from guard.snapshot.contract import Side
 
 
 class Outcome(StrEnum):
@@ -47,6 +48,12 @@ class MarginChange:
     at: datetime
     by_user: bool  # A user or API adjustment; False: trade, funding, the exchange's own auto-margin.
     entry_id: str  # The exchange's id, or one made of its fields; equal entries have equal ids.
+    # False: of a position that is closed, and the entry does not say on which side it was; `key` holds one of the two.
+    side_known: bool = True
+
+    def may_be_of(self) -> tuple[PositionKey, ...]:
+        """Return the position it may be of: one, or both sides of its symbol."""
+        return (self.key,) if self.side_known else (self.key, PositionKey(self.key.symbol, Side(-self.key.side)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

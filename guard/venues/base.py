@@ -93,3 +93,7 @@ class VenueBase:
     async def _known_skew(self) -> timedelta:
         """Return the skew, measured now if it never was."""
         return self._skew if self._skew is not None else await self.clock_skew()
+
+    async def traded_lately(self) -> frozenset[str] | None:
+        """Return None: what was closed lately is not known, until a venue says how it can be."""
+        return None

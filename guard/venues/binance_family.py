@@ -14,7 +14,7 @@ Quirks of both, with source and date seen; each exchange's own are in its file:
   gap between our liquidation price and the exchange's shows it (docs, 2026-07).
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -37,6 +37,7 @@ from guard.snapshot import (
     PositionEnding,
     PositionKey,
     Settlement,
+    Side,
     StopOrder,
 )
 from guard.venues import binance_margin, binance_orders
@@ -59,6 +60,7 @@ from guard.venues.shared import RateLimit
 from guard.venues.transport import Wire
 
 HISTORY_KEPT = timedelta(days=30)
+TRADED_WITHIN = timedelta(hours=25)  # A rolling day, and what clocks may be apart.
 CLOCK_IS_OFF = "-1021"
 
 # 2,400 of weight a minute and address, exchangeInfo's rateLimits; weights of the endpoint pages (docs, 2026-11). What
@@ -285,24 +287,41 @@ class BinanceVenue(VenueBase):
             self._is_clock_off = refusal.code == CLOCK_IS_OFF  # It is measured before the next read.
             raise
 
-    async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:
+    async def traded_lately(self) -> frozenset[str] | None:
+        if not self._market_ids:
+            await self._load_markets(reload=False)
         end = self.exchange_now() + timedelta(minutes=1)
-        start = max(since, end - HISTORY_KEPT + timedelta(hours=1))
+        api = self._family.api
+        traded = await binance_margin.read_traded(self._client, api, start=end - TRADED_WITHIN, end=end)
+        if traded is None:
+            return None
+        return frozenset(self._contracts[one].symbol for one in traded if one in self._contracts)
+
+    async def margin_changes(
+        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+    ) -> tuple[MarginChange, ...]:
+        end = self.exchange_now() + timedelta(minutes=1)
+        start = min(max(since, end - HISTORY_KEPT + timedelta(hours=1)), end)
         changes: list[MarginChange] = []
-        for one in await self._open_keys() if key is None else (key,):
-            market_id = await self._market_id(one.symbol)
+        keys = await self._open_keys() if key is None else (key,)
+        closed = {PositionKey(symbol, Side.LONG) for symbol in also} if key is None else set()
+        closed = {one for one in closed if one.symbol not in {other.symbol for other in keys}}
+        for one in (*keys, *sorted(closed, key=lambda one: one.symbol)):
+            market_id, is_open = await self._market_id(one.symbol), one not in closed
             changes += await binance_margin.read_changes(
-                self._client, self._family.api, market_id, one, start=start, end=end
+                self._client, self._family.api, market_id, one, start=start, end=end, is_open=is_open
             )
         mine = (change for change in changes if key is None or change.key == key)
         return tuple(sorted(mine, key=lambda change: change.at))
 
     async def _open_keys(self) -> tuple[PositionKey, ...]:
-        """Return one key for each symbol with a position. Raises VenueUnavailable when a row cannot be read."""
+        """Return one key for each symbol with a position. Raises VenueUnavailable when a row hides of which it is."""
         snapshot = await self.snapshot()
-        if snapshot.gaps:
-            raise VenueUnavailable(f"open positions: {snapshot.gaps[0].subject}: {snapshot.gaps[0].reason}")
-        return tuple({position.contract.symbol: position.key for position in snapshot.positions}.values())
+        hidden = next((gap for gap in snapshot.gaps if gap.may_be_cross and gap.key is None), None)
+        if hidden is not None:
+            raise VenueUnavailable(f"open positions: {hidden.subject}: {hidden.reason}")
+        keys = (*(gap.key for gap in snapshot.gaps if gap.key), *(position.key for position in snapshot.positions))
+        return tuple({key.symbol: key for key in keys}.values())
 
     async def settle(
         self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]

@@ -13,7 +13,7 @@ maintenance margin and more), and a model checked against that checks itself. So
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -251,7 +251,13 @@ class GenericVenue(VenueBase):
     async def add_margin(self, request: MarginRequest) -> str:
         raise VenueRefused(f"{request.key}: not sent, {WATCH_ONLY}", code="not_sent")
 
-    async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:  # noqa: ARG002
+    async def margin_changes(
+        self,
+        key: PositionKey | None,  # noqa: ARG002
+        since: datetime,  # noqa: ARG002
+        *,
+        also: Collection[str] = (),  # noqa: ARG002
+    ) -> tuple[MarginChange, ...]:
         raise VenueUnavailable(f"{self.exchange}: the history of margin is not read at this exchange")
 
     async def settle(

@@ -1,6 +1,6 @@
 """What the house asks of an exchange. Reads raise VenueUnavailable or KeysRefused; only `add_margin` writes."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -147,10 +147,20 @@ class Venue(Protocol):
         """
         ...
 
-    async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:
-        """Read the adjustment history, oldest first. None: of all symbols with an open position.
+    async def margin_changes(
+        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+    ) -> tuple[MarginChange, ...]:
+        """Read the adjustment history, oldest first. None: of all symbols with an open position, and of `also`.
 
         Raises VenueUnavailable also where the exchange keeps none.
+        """
+        ...
+
+    async def traded_lately(self) -> frozenset[str] | None:
+        """Return the symbols to ask `margin_changes` about beside the open ones, for the last 24 h.
+
+        Those of every position that was open then and is closed now. Empty: there is none, or `margin_changes` tells of
+        closed positions by itself. None: this exchange cannot say, so what went into those stays unknown.
         """
         ...
 

@@ -77,12 +77,15 @@ async def however_often_it_is_killed_in_a_falling_market_the_books_agree_and_the
 
 
 async def _run_until(here, after_s):
-    """Kill it so long after its first write, or, where it has to settle first, after its first three reads."""
+    """Kill it so long after its first write, or, where it has to settle first, after its first three cycles.
+
+    In the first it reads the positions twice: once more to know whose margin history it asks for.
+    """
     writes, reads = here.posts(), here.exchange.requests.get(POSITIONS, 0)
     async with guard(here, "run") as process:
         await until(
             "it writes or reads",
-            lambda: here.posts() > writes or here.exchange.requests.get(POSITIONS, 0) > reads + 2,
+            lambda: here.posts() > writes or here.exchange.requests.get(POSITIONS, 0) > reads + 3,
             within_s=40,
         )
         await asyncio.sleep(after_s)

@@ -118,6 +118,7 @@ def know_past(journal, account="main", now=NOON) -> None:
         [],
         opened={},
         complete=True,
+        closed_seen=True,
         dollars_of=lambda change: change.amount,
         rule_of=lambda key: "shield",
         now=now,

@@ -83,7 +83,14 @@ def test_arming_everything_lifts_each_disarm(journal):
 
 def test_an_unknown_past_is_watched_only_until_its_owner_arms(journal):
     journal.rebuild(
-        "main", [], opened={BTC: None}, complete=False, dollars_of=lambda c: c.amount, rule_of=str, now=NOON
+        "main",
+        [],
+        opened={BTC: None},
+        complete=False,
+        closed_seen=True,
+        dollars_of=lambda c: c.amount,
+        rule_of=str,
+        now=NOON,
     )
     journal.set_reconciled("main")
     assert why(journal).startswith("watching only until `guard arm`: ")

@@ -27,12 +27,22 @@ def change(amount, at, *, key=BTC, by_user=True):
     )
 
 
-def rebuild(journal, changes, *, opened_at, complete=True, dollars_of=lambda change: change.amount * 2, now=NOON):
+def rebuild(
+    journal,
+    changes,
+    *,
+    opened_at,
+    complete=True,
+    closed_seen=True,
+    dollars_of=lambda change: change.amount * 2,
+    now=NOON,
+):
     journal.rebuild(
         "main",
         changes,
         opened=opened_at,
         complete=complete,
+        closed_seen=closed_seen,
         dollars_of=dollars_of,
         rule_of=lambda key: "shield" if key == BTC else None,
         now=now,

@@ -74,7 +74,7 @@ class Shelf:
         )
 
     def lives(self) -> list[sqlite3.Row]:
-        return self._rows("SELECT life_id, account, symbol, side, ended_at, misses, budget_id FROM lives")
+        return self._rows("SELECT life_id, account, symbol, side, ended_at, misses, rival, budget_id FROM lives")
 
     def new_messages(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """Yield id, channel and body of each message that was enqueued since the last call."""
@@ -91,8 +91,13 @@ class Shelf:
         rows = self._rows("SELECT message_id, channel FROM deliveries WHERE state = 'given_up'")
         return {(row["message_id"], row["channel"]) for row in rows}
 
-    def past_is_rebuilt(self) -> bool:
-        return bool(self._rows("SELECT 1 FROM rebuilt LIMIT 1"))
+    def counted_beside(self) -> dict[tuple[str, Key], Decimal]:
+        """Return what counts as spent of which no intent tells, by account and position."""
+        found: dict[tuple[str, Key], Decimal] = {}
+        for row in self._rows("SELECT account, symbol, side, amount FROM rebuilt"):
+            place = row["account"], key_of(row)
+            found[place] = found.get(place, Decimal(0)) + Decimal(row["amount"])
+        return found
 
     def _rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         if self._connection is None:

@@ -78,26 +78,16 @@ class Referee:
         self.money.disarmed_since_s = None
 
     def may_lose_journal(self) -> bool:
-        """Say whether what a lost journal knew of can be learned again.
-
-        Not while a request is on its way. Nor once a position that was helped has ended: the guard asks for the margin
-        history of open positions only, so the daily limits do not know of it any more (docs/simulation.md).
-        """
+        """Say whether what a lost journal knew of can be learned again: not while a request is on its way."""
         posts = self.liveness.last_post_s.values()
-        is_under_way = self._world.time_s - max(posts, default=float("-inf")) <= IN_FLIGHT_S
-        return not is_under_way and all(
-            (entry.coin, entry.side) in exchange.holdings
-            for exchange in self._exchanges.values()
-            for entry in exchange.history
-            if entry.request is not None
-        )
+        return self._world.time_s - max(posts, default=float("-inf")) > IN_FLIGHT_S
 
     def on_journal_lost(self) -> None:
         self._shelf.file_is_new()
         self.money.journal_is_lost()
-        self.money.disarmed_since_s = None  # It was written nowhere else.
         self.telling.journal_is_lost()
         self._births.clear()
+        self._is_rebuilt = True  # From now on more may count than the referee can know.
 
     # What passes its doors.
 
@@ -116,6 +106,8 @@ class Referee:
     def on_commit(self, tables: frozenset[str]) -> None:
         if "intents" in tables:
             self.money.on_intents([self._intent(row) for row in self._shelf.intents()])
+        if "rebuilt" in tables:
+            self.liveness.counted_beside = self._shelf.counted_beside()
         if "lives" in tables:
             self._on_lives()
         if "deliveries" in tables:
@@ -140,12 +132,11 @@ class Referee:
 
     def _on_lives(self) -> None:
         """A life begins with a position and ends only when that position is gone."""
-        self._is_rebuilt = self._shelf.past_is_rebuilt()
         for row in self._shelf.lives():
             account, key = row["account"], key_of(row)
             holding = self._exchanges[account].holdings.get(key)
             if row["ended_at"] is None:
-                self._misses[account, key] = row["misses"]
+                self._misses[account, key] = row["misses"] + (row["rival"] is not None)
                 if row["life_id"] not in self._births and holding is not None:
                     self._births[row["life_id"]] = account, key, holding.opened_s
                 continue

@@ -24,6 +24,7 @@ class LivenessInvariants:
         self._exchanges = exchanges
         self._helpless: dict[tuple[str, Key], Streak] = {}
         self.last_post_s: dict[str, float] = {}
+        self.counted_beside: dict[tuple[str, Key], Decimal] = {}  # What hands added: it counts as spent, too.
         self.last_foreign_s: dict[str, tuple[int, float]] = {}
         self.counts = {"could be helped": 0}
 
@@ -97,10 +98,14 @@ class LivenessInvariants:
         needed = (CLEAR - distance) * holding.notional(exchange.price(holding.coin)) * Decimal("1.2") + 20
         counted = [intent for intent in intents if intent.state in COUNTED]
         of_account = [intent for intent in counted if intent.account == account]
+        beside = self.counted_beside
+        of_hands = sum(amount for (name, _), amount in beside.items() if name == account)
         left = min(
-            limits.per_position - sum(i.amount for i in own if i.state in COUNTED),
-            limits.per_day - sum(i.amount for i in of_account),
-            limits.all_day - sum(i.amount for i in counted),
+            limits.per_position
+            - sum(i.amount for i in own if i.state in COUNTED)
+            - beside.get((account, holding.key), Decimal(0)),
+            limits.per_day - sum(i.amount for i in of_account) - of_hands,
+            limits.all_day - sum(i.amount for i in counted) - sum(beside.values()),
             exchange.available() - limits.reserve * (exchange.free + exchange.cross_profit()) * Decimal("1.1"),
         )
         open_elsewhere = any(intent.is_open for intent in of_account)

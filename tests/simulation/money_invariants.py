@@ -10,6 +10,7 @@ from simulated_time import World
 from simulated_wire import POST_PATH, Delivered, Request
 
 FACTS_MAX_S = 5.0
+FENCE_S = 24.0
 ROUNDING = Decimal("0.02")
 
 
@@ -65,7 +66,12 @@ class MoneyInvariants:
 
     def _judge_send(self, request: Request, intent: KnownIntent, seen: Seen) -> None:
         now = self._world.time_s
-        others = [i for i in self.intents.values() if i.is_open and i is not intent and self._same(i, intent)]
+        others = [
+            other
+            for other in self.intents.values()
+            # After its fence nothing can come of it any more: what is not settled then does not paralyse (law 10).
+            if other.is_open and other is not intent and self._same(other, intent) and now - other.planned_s < FENCE_S
+        ]
         if others:
             self._violated("I4 single flight", f"intent {intent.number} left beside {others[0].number}")
         self._judge_facts(request, intent, seen)

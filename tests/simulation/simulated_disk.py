@@ -65,4 +65,4 @@ class SimulatedDisk:
         elif word == "COMMIT":
             self._on_commit(frozenset(self._touched))
         else:
-            self._touched.update(table for table in ("intents", "deliveries", "lives") if table in sql)
+            self._touched.update(table for table in ("intents", "deliveries", "lives", "rebuilt") if table in sql)

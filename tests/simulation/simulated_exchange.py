@@ -95,6 +95,7 @@ class Exchange:
     history: list[Entry] = field(default_factory=list)
     foreign_writes: int = 0  # By people: what was read before one may not hold any more.
     ended: list[tuple[tuple[str, int], float]] = field(default_factory=list)  # Positions that are gone, and when.
+    booked: list[tuple[str, float]] = field(default_factory=list)  # Coins whose positions were closed, and when.
     on_entry: Callable[[Entry], None] = lambda entry: None
 
     def price(self, coin: str) -> Decimal:
@@ -126,6 +127,7 @@ class Exchange:
         left = holding.margin + holding.profit(self.price(holding.coin))
         self.free += left if not holding.isolated else max(ZERO, left)
         self.ended.append((key, self.world.time_s))
+        self.booked.append((holding.coin, self.world.time_s))
         self.world.note(self.name, "closed", key, why)
 
     def add_margin(self, coin: str, leg: str, amount: Decimal, request: int | None) -> Entry:

@@ -18,6 +18,7 @@ PATHS = {
     "/fapi/v3/positionRisk": "positions",
     "/fapi/v3/account": "account",
     "/fapi/v1/positionMargin/history": "history",
+    "/fapi/v1/income": "income",
 }
 
 
@@ -161,6 +162,17 @@ def _history(exchange: Exchange, query: Mapping[str, str]) -> Any:
     return rows[: int(query["limit"])]
 
 
+def _income(exchange: Exchange, query: Mapping[str, str]) -> Any:
+    """What closed positions left: the symbols are what anybody asks for."""
+    start, end = int(query["startTime"]), int(query["endTime"])
+    rows = [
+        {"symbol": f"{coin}USDT", "incomeType": "REALIZED_PNL", "time": milliseconds(exchange, at_s)}
+        for coin, at_s in exchange.booked
+        if start <= milliseconds(exchange, at_s) <= end
+    ]
+    return rows[: int(query["limit"])]
+
+
 _ANSWERS = {
     "markets": _markets,
     "time": _time,
@@ -171,4 +183,5 @@ _ANSWERS = {
     "positions": _positions,
     "account": _account,
     "history": _history,
+    "income": _income,
 }

@@ -249,6 +249,9 @@ class Simulation:
             self.world.wall_off = timedelta(seconds=off_s)
 
     def _arm(self) -> None:
+        if not self.settings.journal_path.exists():
+            self.world.after(10.0, self._arm)
+            return
         self._from_outside(lambda journal: journal.arm(None, self.world.wall(), "a test"))
         self.referee.on_armed()
 
@@ -269,7 +272,8 @@ class Simulation:
         self.world.note("the journal is lost")
         self.counts["lost journals"] += 1
         for path in self.folder.glob("journal.db*"):
-            path.unlink()
+            if path.suffix != ".disarmed":  # It stands beside the journal for this very case.
+                path.unlink()
         self.referee.on_journal_lost()
 
     def _interfere(self, what: str, dice: random.Random) -> None:

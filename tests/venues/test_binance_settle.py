@@ -219,10 +219,31 @@ async def test_margin_changes_of_all_open_positions_map_one_way_rows_to_the_open
     assert keys == {LONG_BTC, PositionKey("ETH/USDT:USDT", Side.SHORT)}
 
 
-async def test_spending_is_not_rebuilt_from_positions_that_could_not_all_be_read(exchange, venue):
-    exchange.positions = [position_row(markPrice="NaN")]
-    with pytest.raises(VenueUnavailable, match="markPrice"):
+async def test_a_position_that_cannot_be_read_is_asked_about_and_one_that_cannot_be_named_ends_the_question(
+    exchange, venue
+):
+    exchange.positions, exchange.history = [position_row(markPrice="NaN")], [change(now() - timedelta(hours=1))]
+    assert [one.key for one in await venue.margin_changes(None, now() - timedelta(days=1))] == [LONG_BTC]
+    exchange.positions = [position_row(symbol=None)]
+    with pytest.raises(VenueUnavailable, match="open positions"):
         await venue.margin_changes(None, now() - timedelta(days=1))
+
+
+async def test_symbols_that_were_asked_about_beside_the_open_ones_do_not_say_on_which_side_they_were(exchange, venue):
+    at = now() - timedelta(hours=1)
+    exchange.history = [
+        change(at),
+        change(at, symbol="ETHUSDT"),
+        change(at, symbol="1000SHIBUSDT", positionSide="SHORT"),
+    ]
+    also = {"BTC/USDT:USDT", "ETH/USDT:USDT", "1000SHIB/USDT:USDT"}
+    found = await venue.margin_changes(None, at - timedelta(minutes=1), also=also)
+    assert {(one.key.symbol, one.side_known) for one in found} == {
+        ("BTC/USDT:USDT", True),
+        ("ETH/USDT:USDT", False),
+        ("1000SHIB/USDT:USDT", True),
+    }
+    assert next(one.key.side for one in found if one.key.symbol.startswith("1000")) is Side.SHORT
 
 
 async def test_a_history_longer_than_a_page_is_read_to_its_end(exchange, venue, monkeypatch):

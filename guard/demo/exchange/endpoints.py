@@ -17,6 +17,8 @@ from guard.demo.exchange.signing import ApiError, milliseconds, missing, whole_n
 
 HISTORY_ROWS = 50
 HISTORY_ROWS_MAX = 500
+INCOME_ROWS = 100
+INCOME_ROWS_MAX = 1000
 KLINES = 500
 KLINES_MAX = 1500
 INTERVAL_MINUTES = {
@@ -175,6 +177,22 @@ def _margin_history(call: Call) -> Json:
     return [payloads.margin_change(row) for row in rows[-limit:]]
 
 
+def _income(call: Call) -> Json:
+    """Answer what was booked, oldest first; without a symbol of every one."""
+    symbol, income_type = call.symbol(), call.fields.get("incomeType")
+    start, end = whole_number(call.fields, "startTime"), whole_number(call.fields, "endTime")
+    limit = min(whole_number(call.fields, "limit") or INCOME_ROWS, INCOME_ROWS_MAX)
+    rows = [
+        row
+        for row in call.account.income
+        if symbol in {None, row.symbol}
+        and income_type in {None, row.income_type}
+        and (start is None or milliseconds(row.at) >= start)
+        and (end is None or milliseconds(row.at) <= end)
+    ]
+    return [payloads.income(row) for row in rows[:limit]]
+
+
 def _position_margin(call: Call) -> Json:
     if not may_trade(call.exchange, call.account):
         raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
@@ -222,6 +240,7 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", "/fapi/v1/userTrades"): _signed(_user_trades, 5),
     ("GET", "/fapi/v1/forceOrders"): _signed(_force_orders, 20),
     ("GET", "/fapi/v1/positionMargin/history"): _signed(_margin_history),
+    ("GET", "/fapi/v1/income"): _signed(_income, 30),
     ("POST", MARGIN_PATH): _signed(_position_margin),
     ("GET", "/sapi/v1/account/apiRestrictions"): _signed(_api_restrictions),
     ("GET", "/sapi/v1/capital/config/getall"): _signed(_nothing, 10),

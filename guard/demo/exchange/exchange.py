@@ -18,6 +18,7 @@ from guard.demo.exchange.ledger import (
     DemoAccount,
     DemoPosition,
     Fill,
+    IncomeRow,
     MarginChangeRow,
     OpenOrder,
     asset_price,
@@ -173,8 +174,9 @@ class DemoExchange:
         """Close a position at the mark price; its margin and PnL go to the cross wallet. Raises KeyError."""
         leg = (symbol, side.name if account.hedge_mode else "BOTH")
         position = account.positions.pop(leg)
-        margin = position.isolated_wallet or Decimal(0)
-        account.change_wallet(position.asset, margin + position.unrealized_pnl(self.marks))
+        margin, profit = position.isolated_wallet or Decimal(0), position.unrealized_pnl(self.marks)
+        account.change_wallet(position.asset, margin + profit)
+        self._book(account, position, "REALIZED_PNL", profit)
         self._fill(account, position, is_liquidation=False)
 
     def _fill(self, account: DemoAccount, position: DemoPosition, *, is_liquidation: bool) -> None:
@@ -254,8 +256,12 @@ class DemoExchange:
             del account.positions[position.leg]
             self._record(account, position, loss * position.notional(self.marks) / notional)
 
+    def _book(self, account: DemoAccount, position: DemoPosition, income_type: str, amount: Decimal) -> None:
+        account.income.append(IncomeRow(symbol=position.symbol, income_type=income_type, amount=amount, at=self.now()))
+
     def _record(self, account: DemoAccount, position: DemoPosition, loss: Decimal) -> None:
         self._fill(account, position, is_liquidation=True)
+        self._book(account, position, "INSURANCE_CLEAR", -loss)
         self.liquidations.append(
             LiquidationEvent(
                 account=account.name,

@@ -125,6 +125,16 @@ class MarginChangeRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncomeRow:
+    """One row of what was booked to the wallet: here what a closed or liquidated position left."""
+
+    symbol: str
+    income_type: str
+    amount: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolChoice:
     """What the account's owner chose for one symbol."""
 
@@ -161,6 +171,7 @@ class DemoAccount:
     stops: list[ConditionalOrder] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     margin_changes: list[MarginChangeRow] = field(default_factory=list)
+    income: list[IncomeRow] = field(default_factory=list)
 
     def choice(self, symbol: str) -> SymbolChoice:
         return self.choices.get(symbol, SymbolChoice())

@@ -15,6 +15,7 @@ from guard.demo.exchange.ledger import (
     COLLATERAL_RATES,
     DemoAccount,
     DemoPosition,
+    IncomeRow,
     Leg,
     MarginChangeRow,
     Marks,
@@ -316,6 +317,19 @@ def kline(bar: MarkBar, interval: timedelta) -> list[Json]:
     opened, prices = milliseconds(bar.opened_at), (bar.open, bar.high, bar.low, bar.close)
     closed = opened + interval // timedelta(milliseconds=1) - 1
     return [opened, *map(amount, prices), "0", closed, "0", 60, "0", "0", "0"]
+
+
+def income(row: IncomeRow) -> Row:
+    return {
+        "symbol": row.symbol,
+        "incomeType": row.income_type,
+        "income": amount(row.amount),
+        "asset": margin_asset(row.symbol),
+        "info": row.income_type,
+        "time": milliseconds(row.at),
+        "tranId": "",
+        "tradeId": "",
+    }
 
 
 def margin_change(row: MarginChangeRow) -> Row:
