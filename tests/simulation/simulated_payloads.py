@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from simulated_exchange import TIERS, ZERO, Exchange, Holding, text
+from simulated_exchange import TIERS, ZERO, Exchange, Fill, Holding, text
 from simulated_market import COINS, TICKS
 
 HISTORY_SEEN_AFTER_S = 1.5  # An entry shows in the history a little later than it happened.
@@ -19,6 +19,9 @@ PATHS = {
     "/fapi/v3/account": "account",
     "/fapi/v1/positionMargin/history": "history",
     "/fapi/v1/income": "income",
+    "/fapi/v1/openAlgoOrders": "stops",
+    "/fapi/v1/userTrades": "fills",
+    "/fapi/v1/forceOrders": "forced",
 }
 
 
@@ -173,6 +176,47 @@ def _income(exchange: Exchange, query: Mapping[str, str]) -> Any:
     return rows[: int(query["limit"])]
 
 
+def _fills(exchange: Exchange, query: Mapping[str, str]) -> Any:
+    return [
+        {
+            "symbol": query["symbol"],
+            "orderId": number,
+            "side": "SELL" if fill.key[1] > 0 else "BUY",
+            "positionSide": _leg(exchange, fill.key[1]),
+            "price": text(fill.price),
+            "time": milliseconds(exchange, fill.at_s),
+        }
+        for number, fill in _closed(exchange, query)
+    ]
+
+
+def _forced(exchange: Exchange, query: Mapping[str, str]) -> Any:
+    return [
+        {
+            "symbol": query["symbol"],
+            "orderId": number,
+            "clientOrderId": f"autoclose-{number}",
+            "side": "SELL" if fill.key[1] > 0 else "BUY",
+            "positionSide": _leg(exchange, fill.key[1]),
+            "updateTime": milliseconds(exchange, fill.at_s),
+        }
+        for number, fill in _closed(exchange, query)
+        if fill.why.startswith("liquidated")
+    ]
+
+
+def _closed(exchange: Exchange, query: Mapping[str, str]) -> list[tuple[int, Fill]]:
+    return [
+        (number, fill)
+        for number, fill in enumerate(exchange.fills, 1)
+        if f"{fill.key[0]}USDT" == query["symbol"] and milliseconds(exchange, fill.at_s) >= int(query["startTime"])
+    ]
+
+
+def _leg(exchange: Exchange, side: int) -> str:
+    return ("LONG" if side > 0 else "SHORT") if exchange.hedged else "BOTH"
+
+
 _ANSWERS = {
     "markets": _markets,
     "time": _time,
@@ -184,4 +228,7 @@ _ANSWERS = {
     "account": _account,
     "history": _history,
     "income": _income,
+    "stops": lambda _exchange, _query: [],
+    "fills": _fills,
+    "forced": _forced,
 }
