@@ -47,7 +47,7 @@ from guard.snapshot import (
 from guard.venues import bitget_account, bitget_bills, bitget_margin, bitget_market, bitget_orders
 from guard.venues.bitget_reads import BitgetReads, of_product
 from guard.venues.bitget_settle import Lost, settle
-from guard.venues.bitget_wire import FENCE, LOOPBACK_FENCE, PRODUCTS, UNIFIED_ONLY, USDC, USDT, Market, list_of
+from guard.venues.bitget_wire import FENCE, LOOPBACK_FENCE, PRODUCTS, USDC, USDT, Market, list_of
 from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError
 
@@ -57,7 +57,7 @@ KNOWN_LIMITS = (
     "the published cross formula is cut off: of cross positions Bitget's own price is watched",
     "a position opened before 2025-11-10 may still be held to whole-position tiers",
     "a trailing stop is not seen as a stop: the exchange tells where it begins to trail, not where it stands",
-    "no recorded bill of added margin, isolated row or answer to the write is at hand: they are by the documents",
+    "no recorded bill of added margin and no recorded answer to the write is at hand: they are by the documents",
     "whether funding is paid by the wallet or by the position is not told, so it makes a lost answer harder to settle",
 )
 HISTORY_KEPT = timedelta(days=89)  # Bills of 90 days.
@@ -131,8 +131,6 @@ class Bitget(BitgetReads):
             )
         except VenueRefused as refusal:
             self._is_clock_off = refusal.code in bitget_margin.CLOCK_IS_OFF  # It is measured before the next read.
-            if refusal.code == UNIFIED_ONLY:
-                self._unified = None  # It is asked before the next read.
             raise
 
     async def traded_lately(self) -> frozenset[str] | None:

@@ -41,7 +41,7 @@ _KEYS = ("40001", "40002", "40003", "40006", "40009", "40011", "40012", "40014",
 # software, FAQ 14), 40200, 40308, 40604 and 41114 (busy or under maintenance), and every code of 25000 and up.
 ANSWERS = WriteAnswers(
     confirmation=_Confirmation,
-    refusing_statuses=frozenset({429}),
+    refusing_statuses=frozenset(),  # 429 says it by its code too; one without a code may come from anywhere.
     refusals={
         "429": Refusal(meaning="too many requests"),
         **dict.fromkeys(CLOCK_IS_OFF, Refusal(meaning="our clock is off", remedy="set this machine's clock (NTP)")),

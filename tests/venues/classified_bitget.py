@@ -85,8 +85,8 @@ BITGET = Classified(
             )
             for status in (200, 400, 500)
         },
-        "429 as a page": (http(429, b"<html>slow down</html>"), NOT_APPLIED),
-        "429 with a time-out": (http(429, refusal("40010")), NOT_APPLIED),
+        "429 as a page": (http(429, b"<html>slow down</html>"), UNKNOWN),
+        "429 with a time-out": (http(429, refusal("40010")), UNKNOWN),
         "a code that is a number": (http(400, refusal(40712)), NOT_APPLIED),
         "a refusal with 200": (http(200, refusal("40712")), NOT_APPLIED),
         "a refusal with the data of a yes": (http(200, body("", "40712")), NOT_APPLIED),
