@@ -13,17 +13,13 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from bitget_wire_market import FEE, LISTED, OF_MARKET, BitgetMarket, ms
+from bitget_wire_market import FEE, LISTED, OF_MARKET, BitgetMarket, fill_row, ms, plan_row
 from wire_faults import Call, WireRefusal
-from wire_values import End, Holding, Sample, Stop
+from wire_values import Holding, Sample
 
 from guard.snapshot import Side
 
 D = Decimal
-FORCED = {
-    "liquidated": {True: "burst_close_{leg}", False: "burst_{side}_single"},
-    "adl": {True: "dte_sys_adl_close_{leg}", False: "dte_sys_adl_{side}_in_single_side_mode"},
-}
 
 
 class BitgetServer(BitgetMarket):
@@ -372,31 +368,3 @@ class BitgetServer(BitgetMarket):
             channels.add(f"{argument['channel']}:{argument['instId']}")
             said.append({"event": message["op"], "arg": argument})
         return said
-
-
-def plan_row(stop: Stop, **fields: str) -> dict[str, Any]:
-    """A stop loss set on the position: of the whole of it, so it has no size."""
-    return {
-        "planType": "pos_loss", "symbol": LISTED[stop.symbol].market.lower(), "size": "", "orderId": "123",
-        "clientOid": "121212", "price": "", "executePrice": "0", "callbackRatio": "", "triggerPrice": f"{stop.price:f}",
-        "triggerType": "mark_price", "planStatus": "live",
-        # In hedge mode a close has the side of the opening (docs, "Place Order").
-        "side": {Side.LONG: "buy", Side.SHORT: "sell"}[Side(stop.side if stop.hedged else -stop.side)],
-        "posSide": stop.side.word if stop.hedged else "net", "marginCoin": "usdt", "marginMode": "isolated",
-        "enterPointSource": "api", "tradeSide": "close" if stop.hedged else "", "posMode": "hedge_mode" if stop.hedged else "one_way_mode",
-        "orderType": "market", "orderSource": "pos_loss_market", "cTime": str(ms(stop.at)), "uTime": "",
-        "stopSurplusExecutePrice": "", "stopSurplusTriggerPrice": "", "stopSurplusTriggerType": "",
-        "stopLossExecutePrice": "", "stopLossTriggerPrice": "", "stopLossTriggerType": "",
-    } | fields  # fmt: skip
-
-
-def fill_row(end: End) -> dict[str, Any]:
-    holding = end.holding
-    side = "sell" if holding.side is Side.LONG else "buy"
-    words = FORCED.get(end.how, {True: "close", False: "{side}_single"})
-    return {
-        "tradeId": "123", "symbol": LISTED[holding.symbol].market, "orderId": "121212", "price": f"{end.price:f}",
-        "baseVolume": f"{holding.contracts:f}", "feeDetail": [], "side": side, "quoteVolume": "1902", "profit": "102",
-        "enterPointSource": "api", "tradeSide": words[holding.hedged].format(side=side, leg=holding.side.word),
-        "posMode": "hedge_mode" if holding.hedged else "one_way_mode", "tradeScope": "taker", "cTime": str(ms(end.at)),
-    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Bitget's market on loopback: contracts, marks, tiers, candles and the ticker stream. Sources: see bitget_wire."""
+"""Bitget's market on loopback: contracts, marks, tiers, candles, the ticker stream, and rows of orders and fills. Sources: see bitget_wire."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,10 +7,18 @@ from decimal import Decimal
 from typing import Any
 
 from wire_server import WireServer
+from wire_values import End, Stop
+
+from guard.snapshot import Side
 
 D = Decimal
 FEE = D("0.0006")
 BARS = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1H": 60, "4H": 240, "12Hutc": 720, "1Dutc": 1440}  # Minutes.
+
+FORCED = {
+    "liquidated": {True: "burst_close_{leg}", False: "burst_{side}_single"},
+    "adl": {True: "dte_sys_adl_close_{leg}", False: "dte_sys_adl_{side}_in_single_side_mode"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,4 +132,32 @@ def contract(one: Listed) -> dict[str, Any]:
         "maxSymbolOrderNum": "200", "maxProductOrderNum": "400", "maxPositionNum": "150", "symbolStatus": "normal",
         "offTime": "-1", "limitOpenTime": "-1", "deliveryTime": "", "deliveryStartTime": "", "deliveryPeriod": "",
         "launchTime": "", "fundInterval": "8", "minLever": "1", "maxLever": "125", "posLimit": "0.05", "maintainTime": "",
+    }  # fmt: skip
+
+
+def plan_row(stop: Stop, **fields: str) -> dict[str, Any]:
+    """A stop loss set on the position: of the whole of it, so it has no size."""
+    return {
+        "planType": "pos_loss", "symbol": LISTED[stop.symbol].market.lower(), "size": "", "orderId": "123",
+        "clientOid": "121212", "price": "", "executePrice": "0", "callbackRatio": "", "triggerPrice": f"{stop.price:f}",
+        "triggerType": "mark_price", "planStatus": "live",
+        # In hedge mode a close has the side of the opening (docs, "Place Order").
+        "side": {Side.LONG: "buy", Side.SHORT: "sell"}[Side(stop.side if stop.hedged else -stop.side)],
+        "posSide": stop.side.word if stop.hedged else "net", "marginCoin": "usdt", "marginMode": "isolated",
+        "enterPointSource": "api", "tradeSide": "close" if stop.hedged else "", "posMode": "hedge_mode" if stop.hedged else "one_way_mode",
+        "orderType": "market", "orderSource": "pos_loss_market", "cTime": str(ms(stop.at)), "uTime": "",
+        "stopSurplusExecutePrice": "", "stopSurplusTriggerPrice": "", "stopSurplusTriggerType": "",
+        "stopLossExecutePrice": "", "stopLossTriggerPrice": "", "stopLossTriggerType": "",
+    } | fields  # fmt: skip
+
+
+def fill_row(end: End) -> dict[str, Any]:
+    holding = end.holding
+    side = "sell" if holding.side is Side.LONG else "buy"
+    words = FORCED.get(end.how, {True: "close", False: "{side}_single"})
+    return {
+        "tradeId": "123", "symbol": LISTED[holding.symbol].market, "orderId": "121212", "price": f"{end.price:f}",
+        "baseVolume": f"{holding.contracts:f}", "feeDetail": [], "side": side, "quoteVolume": "1902", "profit": "102",
+        "enterPointSource": "api", "tradeSide": words[holding.hedged].format(side=side, leg=holding.side.word),
+        "posMode": "hedge_mode" if holding.hedged else "one_way_mode", "tradeScope": "taker", "cTime": str(ms(end.at)),
     }  # fmt: skip

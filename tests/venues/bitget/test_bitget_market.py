@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from bitget_wire import plan_row
+from bitget_wire_market import plan_row
 from wire_values import Stop
 
 from guard.errors import VenueUnavailable
