@@ -22,7 +22,7 @@ from guard.notify import wording
 from guard.notify.guard_texts import drill_message
 from guard.policy.decision import PositionVerdict
 from guard.policy.terms import Mode
-from guard.snapshot import Liquidation, LiquidationKind, Mark
+from guard.snapshot import Liquidation, LiquidationKind, MarginChange, Mark
 from guard.venues import open_venue
 from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, Venue
 
@@ -123,9 +123,14 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
     yield await _ask(
         name,
         "margin history",
-        lambda: venue.margin_changes(None, since),
+        lambda: _margin_history(venue, since),
         lambda changes: (Verdict.FINE, f"{len(changes)} entries in 24 h"),
     )
+
+
+async def _margin_history(venue: Venue, since: datetime) -> tuple[MarginChange, ...]:
+    """Read it as a journal without a past does: of what is open, and of what was closed lately."""
+    return await venue.margin_changes(None, since, also=await venue.traded_lately() or ())
 
 
 async def _tiers_in_use(venue: Venue) -> TierTables:

@@ -61,6 +61,7 @@ class BinanceServer(BinanceLedger):
             "v3/account": "wallets",
             "v1/account": "wallets",
             "v1/positionMargin/history": "history",
+            "v1/income": "history",
             "v1/leverageBracket": "tiers",
             "v2/leverageBracket": "tiers",
             "v1/premiumIndex": "mark",
@@ -129,6 +130,8 @@ class BinanceServer(BinanceLedger):
             return self.restrictions()
         if name == prefix + "positionMargin/history":
             return self.history(params)
+        if name == prefix + "income":
+            return [self.income_row(end) for end in self.ends]
         if name == prefix + "openAlgoOrders":
             return [self.algo_order(stop) for stop in self.stops_at(params) if not self.is_in_book(stop)]
         if name == prefix + "openOrders":
@@ -195,6 +198,16 @@ class BinanceServer(BinanceLedger):
             "asset": one.currency,
             "time": round(one.at.timestamp() * 1000),
             "positionSide": one.side.name if one.hedged else "BOTH",
+        }
+
+    def income_row(self, end: End) -> dict[str, Any]:
+        """Of a position that is closed its profit is booked, in whichever way it ended."""
+        return {
+            "symbol": self.wire_name(end.holding.symbol),
+            "incomeType": "REALIZED_PNL",
+            "income": "-1.00000000",
+            "asset": self.sample_of(end.holding.symbol).currency,
+            "time": round(end.at.timestamp() * 1000),
         }
 
     def restrictions(self) -> dict[str, Any]:
