@@ -62,6 +62,18 @@ class Holding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fill:
+    """What closed a position."""
+
+    coin: str
+    side: int  # Of the position.
+    quantity: Decimal
+    price: Decimal
+    at_s: float
+    is_forced: bool  # By the exchange: a liquidation.
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One row of the margin history. `request` is given for what an API request added: its number."""
 
@@ -95,6 +107,7 @@ class Exchange:
     history: list[Entry] = field(default_factory=list)
     foreign_writes: int = 0  # By people: what was read before one may not hold any more.
     ended: list[tuple[tuple[str, int], float]] = field(default_factory=list)  # Positions that are gone, and when.
+    fills: list[Fill] = field(default_factory=list)
     on_entry: Callable[[Entry], None] = lambda entry: None
 
     def price(self, coin: str) -> Decimal:
@@ -126,6 +139,16 @@ class Exchange:
         left = holding.margin + holding.profit(self.price(holding.coin))
         self.free += left if not holding.isolated else max(ZERO, left)
         self.ended.append((key, self.world.time_s))
+        self.fills.append(
+            Fill(
+                coin=holding.coin,
+                side=holding.side,
+                quantity=holding.quantity,
+                price=self.price(holding.coin),
+                at_s=self.world.time_s,
+                is_forced=why.startswith("liquidated"),
+            )
+        )
         self.world.note(self.name, "closed", key, why)
 
     def add_margin(self, coin: str, leg: str, amount: Decimal, request: int | None) -> Entry:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from simulated_exchange import TIERS, ZERO, Exchange, Holding, text
+from simulated_exchange import TIERS, ZERO, Exchange, Fill, Holding, text
 from simulated_market import COINS, TICKS
 
 HISTORY_SEEN_AFTER_S = 1.5  # An entry shows in the history a little later than it happened.
@@ -18,6 +18,9 @@ PATHS = {
     "/fapi/v3/positionRisk": "positions",
     "/fapi/v3/account": "account",
     "/fapi/v1/positionMargin/history": "history",
+    "/fapi/v1/openAlgoOrders": "stops",
+    "/fapi/v1/userTrades": "fills",
+    "/fapi/v1/forceOrders": "forced",
 }
 
 
@@ -161,6 +164,45 @@ def _history(exchange: Exchange, query: Mapping[str, str]) -> Any:
     return rows[: int(query["limit"])]
 
 
+def _stops(_exchange: Exchange, _query: Mapping[str, str]) -> Any:
+    return []
+
+
+def _fills(exchange: Exchange, query: Mapping[str, str]) -> Any:
+    return [
+        _closing(exchange, one, number)
+        | {"price": text(one.price), "qty": text(one.quantity, 3), "time": milliseconds(exchange, one.at_s)}
+        for number, one in _closed(exchange, query)
+    ]
+
+
+def _forced(exchange: Exchange, query: Mapping[str, str]) -> Any:
+    return [
+        _closing(exchange, one, number)
+        | {"clientOrderId": f"autoclose-{number}", "updateTime": milliseconds(exchange, one.at_s)}
+        for number, one in _closed(exchange, query)
+        if one.is_forced
+    ]
+
+
+def _closed(exchange: Exchange, query: Mapping[str, str]) -> list[tuple[int, Fill]]:
+    coin, start = query["symbol"].removesuffix("USDT"), int(query["startTime"])
+    return [
+        (number, one)
+        for number, one in enumerate(exchange.fills)
+        if one.coin == coin and milliseconds(exchange, one.at_s) >= start
+    ]
+
+
+def _closing(exchange: Exchange, one: Fill, number: int) -> dict[str, Any]:
+    return {
+        "symbol": f"{one.coin}USDT",
+        "orderId": number,
+        "side": "SELL" if one.side > 0 else "BUY",
+        "positionSide": ("LONG" if one.side > 0 else "SHORT") if exchange.hedged else "BOTH",
+    }
+
+
 _ANSWERS = {
     "markets": _markets,
     "time": _time,
@@ -171,4 +213,7 @@ _ANSWERS = {
     "positions": _positions,
     "account": _account,
     "history": _history,
+    "stops": _stops,
+    "fills": _fills,
+    "forced": _forced,
 }
