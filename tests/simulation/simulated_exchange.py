@@ -24,16 +24,6 @@ def tier_of(notional: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
     return next((tier for tier in reversed(TIERS) if notional >= tier[0]), TIERS[0])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fill:
-    """What closed a position, as the account's trades show it."""
-
-    key: tuple[str, int]
-    price: Decimal
-    at_s: float
-    why: str
-
-
 @dataclass(kw_only=True)
 class Holding:
     """One open position."""
@@ -72,6 +62,18 @@ class Holding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fill:
+    """What closed a position."""
+
+    coin: str
+    side: int  # Of the position.
+    quantity: Decimal
+    price: Decimal
+    at_s: float
+    is_forced: bool  # By the exchange: a liquidation.
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One row of the margin history. `request` is given for what an API request added: its number."""
 
@@ -106,7 +108,7 @@ class Exchange:
     foreign_writes: int = 0  # By people: what was read before one may not hold any more.
     ended: list[tuple[tuple[str, int], float]] = field(default_factory=list)  # Positions that are gone, and when.
     booked: list[tuple[str, float]] = field(default_factory=list)  # Coins whose positions were closed, and when.
-    fills: list["Fill"] = field(default_factory=list)  # What closed them.
+    fills: list[Fill] = field(default_factory=list)
     on_entry: Callable[[Entry], None] = lambda entry: None
 
     def price(self, coin: str) -> Decimal:
@@ -139,7 +141,16 @@ class Exchange:
         self.free += left if not holding.isolated else max(ZERO, left)
         self.ended.append((key, self.world.time_s))
         self.booked.append((holding.coin, self.world.time_s))
-        self.fills.append(Fill(key=key, price=self.price(holding.coin), at_s=self.world.time_s, why=why))
+        self.fills.append(
+            Fill(
+                coin=holding.coin,
+                side=holding.side,
+                quantity=holding.quantity,
+                price=self.price(holding.coin),
+                at_s=self.world.time_s,
+                is_forced=why.startswith("liquidated"),
+            )
+        )
         self.world.note(self.name, "closed", key, why)
 
     def add_margin(self, coin: str, leg: str, amount: Decimal, request: int | None) -> Entry:
