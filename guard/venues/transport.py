@@ -183,13 +183,13 @@ class Gate:
         finally:
             self._one_at_a_time.release()
 
-    def check_host(self, url: str, what: str) -> None:
+    def check_host(self, url: str | yarl.URL, what: str) -> None:
         """Raise NotSent for a host that was not fixed at start."""
         origin = yarl.URL(url).origin()
         if origin not in self.origins:
             raise NotSent(f"{what}: not sent, {origin} is not a host of this account")
 
-    def check(self, method: str, url: str, body: str | None, what: str) -> None:
+    def check(self, method: str, url: str | yarl.URL, body: str | None, what: str) -> None:
         """Raise NotSent unless this request may leave now."""
         self.check_host(url, what)
         if method != "GET" and not any(_allows(rule, method, url, body) for rule in self._writes):
@@ -205,7 +205,7 @@ class Gate:
         self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)
 
 
-def _allows(rule: WriteRule, method: str, url: str, body: str | None) -> bool:
+def _allows(rule: WriteRule, method: str, url: str | yarl.URL, body: str | None) -> bool:
     fields = parse_qsl(body or "", keep_blank_values=True)
     return (
         method == rule.method
@@ -250,8 +250,9 @@ class StrictClient:
         self, url: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: str | None = None
     ) -> Any:
         """Send one request, once, and return its parsed answer. Numbers with a point come back as text."""
-        what = f"{self.id} {method} {yarl.URL(url).path}"
-        self.gate.check(method, url, body, what)
+        address = yarl.URL(url)
+        what = f"{self.id} {method} {address.path}"
+        self.gate.check(method, address, body, what)
         try:
             status, answer_headers, raw = await self._send(method, url, headers, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

@@ -1,14 +1,15 @@
 """What the referee knows for certain: what is on the journal's disk, what reached the daemon, what the exchange did."""
 
-import json
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
 from simulated_exchange import Entry
 from simulated_wire import Delivered
 
@@ -85,7 +86,7 @@ class Shelf:
         )
         for row in rows:
             self._last_delivery = row["delivery_id"]
-            yield row["message_id"], row["channel"], json.loads(row["body"])
+            yield row["message_id"], row["channel"], orjson.loads(row["body"])
 
     def given_up(self) -> set[tuple[str, str]]:
         rows = self._rows("SELECT message_id, channel FROM deliveries WHERE state = 'given_up'")
@@ -159,7 +160,9 @@ class Distances:
     def farthest(self, account: str, key: Key, seconds: int) -> Decimal:
         """Return the farthest it was in the last so many seconds; 1 where it is younger than that."""
         place = self._by_key.get((account, key), ())
-        return max(list(place)[-seconds:], default=Decimal(1)) if len(place) >= seconds else Decimal(1)
+        if len(place) < seconds:
+            return Decimal(1)
+        return place[-1] if seconds == 1 else max(islice(reversed(place), seconds))
 
     def forget(self, account: str, key: Key) -> None:
         self._by_key.pop((account, key), None)

@@ -51,6 +51,7 @@ def _one(seed: int, *, is_quiet: bool) -> int:
 
 
 def _many(seeds: range, jobs: int) -> int:
+    get_ready()
     started, counts, failed, done = time.monotonic(), Counter[str](), [], 0
     with get_context("fork").Pool(jobs, maxtasksperchild=200) as pool:
         for played in pool.imap_unordered(play_quietly, seeds):
@@ -91,6 +92,7 @@ def kill(mutant: str, seeds: Iterable[int]) -> Killed:
 
 
 def _kill_all(seeds: range, jobs: int) -> int:
+    get_ready()
     survivors = 0
     print(f"{'mutant':34} {'seed':>6} {'tried':>6}  killed by")
     with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
@@ -101,11 +103,19 @@ def _kill_all(seeds: range, jobs: int) -> int:
 
 
 def play_quietly(seed: int) -> Played:
-    """Play a seed; what it leaves in cycles is collected now and not in the middle of the next."""
+    """Play a seed; what it leaves in cycles is collected now and not in the middle of it, nor of the next."""
+    gc.disable()
     try:
         return play(seed)
     finally:
         gc.collect()
+        gc.enable()
+
+
+def get_ready() -> None:
+    """Import and build once what every seed needs, and spare the collector all of it."""
+    play_quietly(0)
+    gc.freeze()
 
 
 def replay_command(seed: int) -> str:

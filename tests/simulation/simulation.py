@@ -74,7 +74,8 @@ class Simulation:
         self._steps_to_suspend: int | None = None
         self._is_stopped = False
         self._must_lose_journal = False
-        self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "steps": 0, "lost journals": 0}
+        self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "lost journals": 0}
+        self._steps = 0
         for wire in self.wires.values():
             wire.on_request = self._on_request
             wire.on_delivered = self.referee.on_delivered
@@ -93,19 +94,24 @@ class Simulation:
         self.referee.close()
 
     @property
+    def all_counts(self) -> dict[str, int]:
+        return self.counts | {"steps": self._steps} | self.referee.counts
+
+    @property
     def is_over(self) -> bool:
         return self.world.time_s >= self.scenario.ends_s or bool(self.world.violations)
 
     def _live(self) -> None:
         """Start the daemon and let it live until it dies, stops or everything is over; then stay down for a while."""
         process = self.process = self._start()
-        while not self.is_over and not process.is_dead and not process.has_ended:
-            process.step(self.scenario.ends_s)
-            self.counts["steps"] += 1
-            if self._steps_to_suspend is not None:
-                self._suspend_when_due()
-            if self.counts["steps"] > STEPS_MAX:
-                self.world.violated("no busy loop", "the daemon runs without letting time go by")
+        with process.running():
+            while not self.is_over and not process.is_dead and not process.has_ended:
+                process.step(self.scenario.ends_s)
+                self._steps += 1
+                if self._steps_to_suspend is not None:
+                    self._suspend_when_due()
+                if self._steps > STEPS_MAX:
+                    self.world.violated("no busy loop", "the daemon runs without letting time go by")
         if self.is_over:
             return
         self.counts["deaths" if process.is_dead else "restarts"] += 1
@@ -345,7 +351,7 @@ def play(seed: int, *, keep_trace: bool = False, is_loud: bool = False) -> Playe
                 seed=seed,
                 violations=tuple(simulation.world.violations),
                 trace_hash=simulation.world.trace_hash,
-                counts=simulation.counts | simulation.referee.counts,
+                counts=simulation.all_counts,
                 lines=tuple(simulation.world.lines or ()),
             )
     finally:
