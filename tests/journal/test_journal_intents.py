@@ -116,12 +116,12 @@ def test_an_altered_amount_is_noticed(journal, tmp_path):
         reopened.memory("main", NOON)
 
 
-@pytest.mark.parametrize("change", ["amount = '1'", "state = 'not_applied'", "planned_at = '2020'", "seal = 'x'"])
-def test_what_was_read_once_is_noticed_when_it_is_altered_under_the_running_guard(journal, change):
+@pytest.mark.parametrize("column", ["evidence", "facts_after", "missed", "seal"])  # Triggers keep the others.
+def test_what_was_read_once_is_noticed_when_it_is_altered_under_the_running_guard(journal, column):
     spend(journal, intent(amount="100"))
     assert journal.memory("main", NOON).spent_today_all == Decimal(100)
     with closing(sqlite3.connect(journal.path)) as stranger, stranger:
-        stranger.execute(f"UPDATE intents SET {change}")
+        stranger.execute(f"UPDATE intents SET {column} = 'a stranger was here'")  # noqa: S608 - from the list above.
     with pytest.raises(JournalError, match="altered outside guard"):
         journal.intents("main")
 
