@@ -43,6 +43,7 @@ class Referee:
         self._seen = {name: Seen() for name in exchanges}
         self._works = Streak()  # Daemon and disk.
         self._sight = {name: Streak() for name in exchanges}  # And the account can be read.
+        self._reach = {name: Streak() for name in exchanges}  # And margin can be added.
         self._distances = Distances()
         self._births: dict[str, tuple[str, Key, float]] = {}  # By life: whose, and when that position was opened.
         self._misses: dict[tuple[str, Key], int] = {}
@@ -171,19 +172,21 @@ class Referee:
     def each_second(self, *, is_alive: bool) -> None:
         now = self._world.time_s
         works_s = self._works.turn(holds=is_alive and self._scenario.disk.at(now) is None)
-        seeing_s = {}
+        seeing_s, reaching_s = {}, {}
         for name, exchange in self._exchanges.items():
             weather = self._wires[name].fates.weather.at(now)
             is_quiet = now < self._seen[name].quiet_until_s
             is_right = abs(self._world.wall_off.total_seconds()) < 1
-            sees = works_s > 1 and weather is None and is_right and not is_quiet
+            sees = works_s > 1 and weather in {None, "no_adding"} and is_right and not is_quiet
             seeing_s[name] = self._sight[name].turn(holds=sees)
+            reaching_s[name] = self._reach[name].turn(holds=sees and weather is None)
             self._follow(name, exchange)
         self.telling.each_second(
             can_tell_s=works_s, intents=self.money.intents, seeing_s=seeing_s, distances=self._distances
         )
         self.liveness.each_second(
             seeing_s=seeing_s,
+            reaching_s=reaching_s,
             intents=self.money.intents,
             misses=self._misses,
             distances=self._distances,

@@ -82,6 +82,10 @@ class Scenario:
     clock_at_write: float  # Chance that somebody sets it while a write is on its way.
     hurried_people: float  # Chance that a person adds margin by hand while the guard does.
     events: tuple[tuple[float, str], ...]  # Everything else, in time order.
+    clock_set_to: tuple[float, ...] = (0, 0, 3, -3, 90, -90)  # What it is wrong by then.
+    clock_set_within_s: tuple[float, float] = (0.5, 20)  # Of the write.
+    pace: int = 1  # So many times as long the market takes for its moves.
+    theme: str = ""  # What it plays on purpose.
 
     @property
     def ends_s(self) -> float:

@@ -20,7 +20,8 @@ from simulated_exchange import Exchange
 from simulated_faults import Fates
 from simulated_market import Market
 from simulated_process import Process
-from simulated_scenario import CHANNELS, Scenario, draw, settings_of
+from simulated_scenario import CHANNELS, Scenario, settings_of
+from simulated_themes import draw_with_theme
 from simulated_time import World
 from simulated_wire import Request, SimulatedWire
 
@@ -53,7 +54,7 @@ class Simulation:
         self.world.wall_off = timedelta(seconds=scenario.wall_off_s)
         self.settings = settings_of(scenario, folder)
         self._dice = {what: _dice(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
-        self.market = Market(_dice(scenario.seed, "market"), scenario.towards)
+        self.market = Market(_dice(scenario.seed, "market"), scenario.towards, pace=scenario.pace)
         self.exchanges = {plan.name: self._exchange(plan.name) for plan in scenario.accounts}
         self.wires = {
             plan.name: SimulatedWire(
@@ -95,7 +96,7 @@ class Simulation:
 
     @property
     def all_counts(self) -> dict[str, int]:
-        return self.counts | {"steps": self._steps} | self.referee.counts
+        return self.counts | {"steps": self._steps, self.scenario.theme or "no theme": 1} | self.referee.counts
 
     @property
     def is_over(self) -> bool:
@@ -175,8 +176,8 @@ class Simulation:
         if dice.random() < deaths.stop_at_write:
             self.world.after(dice.uniform(0, 0.4), process.ask_to_stop)
         if dice.random() < self.scenario.clock_at_write:
-            off_s = dice.choice((0, 0, 3, -3, 90, -90))
-            self.world.after(dice.uniform(0.5, 20), lambda: self._set_clock(off_s))
+            off_s = dice.choice(self.scenario.clock_set_to)
+            self.world.after(dice.uniform(*self.scenario.clock_set_within_s), lambda: self._set_clock(off_s))
         if dice.random() < self.scenario.hurried_people:
             self.world.after(dice.uniform(0.1, 9), lambda: self._hurry(request))
 
@@ -344,7 +345,7 @@ def play(seed: int, *, keep_trace: bool = False, is_loud: bool = False) -> Playe
     folder = Path(tempfile.mkdtemp(prefix="guard-simulation-", dir=shm if shm.is_dir() else None))
     try:
         with _simulated_surroundings(seed, is_loud=is_loud) as world_of:
-            simulation = Simulation(draw(seed), folder, keep_trace=keep_trace)
+            simulation = Simulation(draw_with_theme(seed), folder, keep_trace=keep_trace)
             world_of.append(simulation.world)
             simulation.play()
             return Played(
