@@ -206,15 +206,16 @@ class AccountWatch:
             log.critical("journal.failed", account=self.name, reason=str(error))
 
     def _record(self, decision: Decision) -> None:
-        """Commit what was decided. Without a journal the ladder is remembered here, or every cycle would tell anew.
+        """Commit what was decided, and remember the ladder here: without a journal every cycle would tell it anew.
 
         What was never read is not blind before the time that a read would be: a network may come up after us.
         """
         is_young = self._now() - self._born_at <= self.settings.terms.data_age.blind_after
         if decision.assessment is None and is_young and not self._known.alerts:
             return
-        if not self._teller.record(self.name, decision):
-            self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
+        self._teller.record(self.name, decision)
+        # Also what is on disk: another account's failed write may break the journal before it is read again.
+        self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
 
     def _memory(self, now: datetime) -> Memory:
         unread = self._journal.broken

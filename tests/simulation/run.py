@@ -54,7 +54,7 @@ def _many(seeds: range, jobs: int) -> int:
     get_ready()
     started, counts, failed, done = time.monotonic(), Counter[str](), [], 0
     with get_context("fork").Pool(jobs, maxtasksperchild=200) as pool:
-        for played in pool.imap_unordered(play_quietly, seeds):
+        for played in pool.imap_unordered(_play_whatever_breaks, seeds):
             done += 1
             counts.update(played.counts)
             if played.violations:
@@ -110,6 +110,14 @@ def play_quietly(seed: int) -> Played:
     finally:
         gc.collect()
         gc.enable()
+
+
+def _play_whatever_breaks(seed: int) -> Played:
+    """Play a seed of many: a fault of the harness counts against it, and the others go on."""
+    try:
+        return play_quietly(seed)
+    except Exception as error:  # noqa: BLE001
+        return Played(seed=seed, violations=(f"harness: {error!r}",), trace_hash="", counts={})
 
 
 def get_ready() -> None:

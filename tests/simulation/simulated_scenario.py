@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from simulated_faults import CHANNEL_WEATHER, DISK_WEATHER, EXCHANGE_WEATHER, Weather, draw_weather
+from simulated_market import Phase
 from simulated_process import ccxt_table
 
 from guard.config import load
@@ -84,7 +85,7 @@ class Scenario:
     events: tuple[tuple[float, str], ...]  # Everything else, in time order.
     clock_set_to: tuple[float, ...] = (0, 0, 3, -3, 90, -90)  # What it is wrong by then.
     clock_set_within_s: tuple[float, float] = (0.5, 20)  # Of the write.
-    pace: int = 1  # So many times as long the market takes for its moves.
+    path: tuple[Phase, ...] = ()  # Of every price. Empty: each coin draws its own.
     theme: str = ""  # What it plays on purpose.
 
     @property

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simulated_faults import Episode, Weather
+from simulated_market import Phase
 from simulated_scenario import Deaths, Scenario, draw
 
-BLACKOUT_S = 25 * 60.0
+BLACKOUT_S = 25 * 60
 
 
 def draw_with_theme(seed: int) -> Scenario:
@@ -59,12 +60,18 @@ def old_answers_after_flips(scenario: Scenario, dice: random.Random) -> Scenario
 
 def adding_is_impossible(scenario: Scenario, dice: random.Random) -> Scenario:
     """For 25 minutes every request for margin comes to nothing while reads work and the market falls; then it works."""
-    from_s = dice.uniform(40, 200)
-    weather = Weather([Episode(kind="no_adding", from_s=from_s, to_s=from_s + BLACKOUT_S)])
+    before_s, after_s = dice.randint(20, 90), dice.randint(330, 420)
+    weather = Weather([Episode(kind="no_adding", from_s=before_s, to_s=before_s + BLACKOUT_S)])
+    noise = dice.choice((0.0001, 0.0002))
     return replace(
         scenario,
-        faults_s=from_s + BLACKOUT_S + dice.uniform(60, 420),
-        pace=5,
+        faults_s=before_s + BLACKOUT_S + after_s,
+        path=(
+            Phase(seconds=before_s, move=0.0, noise=noise),
+            Phase(seconds=BLACKOUT_S, move=dice.uniform(0.04, 0.09), noise=noise),
+            Phase(seconds=after_s, move=dice.uniform(-0.01, 0.03), noise=noise),
+        ),
+        deaths=replace(scenario.deaths, any_time=0.0, lose_journal=0.0),
         accounts=tuple(replace(plan, weather=weather) for plan in scenario.accounts),
     )
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -16,7 +16,7 @@ from unittest.mock import patch
 import structlog
 from invariants import Referee
 from simulated_channels import SimulatedDoor
-from simulated_exchange import Exchange
+from simulated_exchange import Exchange, Refused
 from simulated_faults import Fates
 from simulated_market import Market
 from simulated_process import Process
@@ -54,7 +54,7 @@ class Simulation:
         self.world.wall_off = timedelta(seconds=scenario.wall_off_s)
         self.settings = settings_of(scenario, folder)
         self._dice = {what: _dice(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
-        self.market = Market(_dice(scenario.seed, "market"), scenario.towards, pace=scenario.pace)
+        self.market = Market(_dice(scenario.seed, "market"), scenario.towards, scenario.path)
         self.exchanges = {plan.name: self._exchange(plan.name) for plan in scenario.accounts}
         self.wires = {
             plan.name: SimulatedWire(
@@ -319,7 +319,8 @@ class Simulation:
         side = next((one.side for one in exchange.holdings.values() if one.coin == coin and one.isolated), None)
         if side is not None and not self._is_calm and exchange.available() > 90:
             exchange.foreign_writes += 1
-            exchange.add_margin(coin, leg, Decimal(self._dice["events"].randrange(500, 9000)).scaleb(-2), None)
+            with suppress(Refused):  # The leg that the guard asks for may be closed by now.
+                exchange.add_margin(coin, leg, Decimal(self._dice["events"].randrange(500, 9000)).scaleb(-2), None)
 
     def _open_near(self, exchange: Exchange, key: tuple[str, int]) -> None:
         """Open a position that needs money soon."""
