@@ -5,7 +5,7 @@ from asyncio import gather, timeout
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
@@ -18,15 +18,16 @@ from guard.daemon.look import Look, Looker
 from guard.daemon.tell import new_id
 from guard.errors import DeliveryFailed, KeysRefused, VenueUnavailable
 from guard.notify import wording
-from guard.notify.texts import drill_message
+from guard.notify.guard_texts import drill_message
 from guard.policy.decision import PositionVerdict
 from guard.policy.terms import Mode
 from guard.snapshot import Liquidation, LiquidationKind, Mark
 from guard.venues import open_venue
-from guard.venues.protocol import KeyScopes, KeyVerdict, Venue
+from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, Venue
 
 Answer = TypeVar("Answer")
 
+KEY_ENDS_SOON = timedelta(days=7)
 SKEW_WARN = timedelta(milliseconds=500)
 MODEL_GAP_FINE = Decimal("0.001")  # Of the mark.
 SAME = Decimal("0.000001")  # Of the mark.
@@ -109,14 +110,24 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
     yield await _ask(name, "API key", venue.key_scopes, lambda scopes: _judge_key(scopes, account.terms.mode))
     yield await _ask(name, "markets and modes", venue.open, lambda _: (Verdict.FINE, "read"))
     yield await _ask(
-        name, "tier tables", venue.tiers, lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols")
+        name,
+        "tier tables",
+        lambda: _tiers_in_use(venue),
+        lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols"),
     )
+    if venue.watch_only is not None and account.terms.mode > Mode.OBSERVE:
+        yield Finding(subject=name, verdict=Verdict.WARNING, text=f"no margin is added here: {venue.watch_only}")
     yield await _ask(
         name,
         "margin history",
         lambda: venue.margin_changes(None, since),
         lambda changes: (Verdict.FINE, f"{len(changes)} entries in 24 h"),
     )
+
+
+async def _tiers_in_use(venue: Venue) -> TierTables:
+    snapshot = await venue.snapshot()
+    return await venue.tiers(frozenset(position.contract.symbol for position in snapshot.positions))
 
 
 async def _inspect_marks(look: Look, venue: Venue) -> Sequence[Finding]:
@@ -169,7 +180,17 @@ def _judge_key(scopes: KeyScopes, mode: Mode) -> tuple[Verdict, str]:
         case KeyVerdict.UNVERIFIABLE:
             return Verdict.WARNING, scopes.text
         case _:
-            return Verdict.FINE, scopes.text
+            return _judge_ends(scopes)
+
+
+def _judge_ends(scopes: KeyScopes) -> tuple[Verdict, str]:
+    """Judge a key that may do just what it should by when it ends and where it may be used."""
+    ends = "" if scopes.expires_at is None else f"; it ends at {scopes.expires_at:%Y-%m-%d %H:%M} UTC"
+    if scopes.expires_at is not None and scopes.expires_at - datetime.now(UTC) < KEY_ENDS_SOON:
+        return Verdict.WARNING, f"{scopes.text}{ends}: make a new one before that"
+    if scopes.ip_restricted is False:
+        return Verdict.WARNING, f"{scopes.text}{ends}; any address may use it: bind it to this machine's"
+    return Verdict.FINE, f"{scopes.text}{ends}"
 
 
 def _judge(look: Look) -> Iterator[Finding]:

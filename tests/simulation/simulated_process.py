@@ -24,10 +24,11 @@ from guard.daemon.service import Service
 from guard.journal import Journal
 from guard.notify.channel import Channel
 from guard.notify.heartbeat import Heartbeat
-from guard.venues import binance
+from guard.venues import base
 from guard.venues.binance import BinanceUsdm
+from guard.venues.gate import Gate
 from guard.venues.protocol import Venue, VenueAccount
-from guard.venues.transport import Gate, Wire, open_client
+from guard.venues.transport import Wire, open_client
 
 HOST = "https://testnet.binancefuture.com"
 STREAM_EVERY_S = 2.0
@@ -147,7 +148,7 @@ class Process:
         return journal
 
     def _open_venue(self, account: VenueAccount, *, now: Callable[[], datetime]) -> Venue:
-        with patch.object(binance, "open_client", open_client_like):
+        with patch.object(base, "open_client", open_client_like):
             venue = BinanceUsdm(account, now=now)
         client, wire = venue._client, self._wires[account.account]
         client.milliseconds = lambda: round(self._world.wall().timestamp() * 1000)
@@ -184,7 +185,7 @@ def open_client_like(account: VenueAccount, wire: Wire) -> Any:
     mould = _moulds[settings]
     client = object.__new__(type(mould))
     client.__dict__.update({name: _its_own(value, mould, client) for name, value in vars(mould).items()})
-    client.gate = Gate(account, wire.urls(client.urls["api"]), wire.writes)
+    client.gate = Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads))
     return client
 
 
