@@ -138,8 +138,9 @@ class Service:
         """Take over the stepped wall clock; how old things are that were read before it cannot be told by it."""
         self._clock.follow_wall()
         teller.follow_clock()
+        teller.clear_anew()
         for watch in self.watches.values():
-            watch.reader.must_read_again()
+            watch.follow_clock()
 
     def _add_jobs(self, schedule: Schedule, teller: Teller) -> None:
         for watch in self.watches.values():

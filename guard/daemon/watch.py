@@ -23,6 +23,7 @@ from guard.daemon.tell import Teller
 from guard.daemon.tripwire import Lines, is_reached, lines_of
 from guard.daemon.witness import Witness
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
+from guard.journal.alerts import without_sightings
 from guard.outlook import without_candles
 from guard.policy.decide import decide
 from guard.policy.decision import Decision
@@ -140,6 +141,11 @@ class AccountWatch:
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
         self._finish(started, failure)
         return self._interval
+
+    def follow_clock(self) -> None:
+        """Take over that the wall clock stepped: how old a read is, or for how long an alert is clear, nobody knows."""
+        self.reader.must_read_again()
+        self._known = replace(self._known, alerts=without_sightings(self._known.alerts))
 
     async def once(self) -> None:
         """Make one cycle, then wait for a lost answer to be settled, up to the fence."""

@@ -14,6 +14,7 @@ from simulated_exchange import Entry
 from simulated_wire import Delivered
 
 OPEN = {"planned", "sent", "unknown"}
+UNASKED = {"planned", "sent"}
 COUNTED = OPEN | {"applied"}
 Key = tuple[str, int]  # Coin and side.
 
@@ -153,9 +154,9 @@ class Distances:
         place = self._by_key.setdefault((account, key), deque(maxlen=self._length))
         place.append(Decimal(1) if distance is None else distance)
 
-    def nearest(self, account: str, key: Key) -> Decimal:
-        """Return the nearest it came over the length that is kept."""
-        return min(self._by_key.get((account, key), ()), default=Decimal(1))
+    def nearest(self, account: str, key: Key, seconds: int) -> Decimal:
+        """Return the nearest it came in the last so many seconds, as far as they are kept."""
+        return min(islice(reversed(self._by_key.get((account, key), ())), seconds), default=Decimal(1))
 
     def farthest(self, account: str, key: Key, seconds: int) -> Decimal:
         """Return the farthest it was in the last so many seconds; 1 where it is younger than that."""

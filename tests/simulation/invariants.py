@@ -66,10 +66,15 @@ class Referee:
         self._seen = {name: Seen(absent=remembered[name]) for name in self._exchanges}
         for intent in self.money.intents.values():
             intent.from_earlier_life = intent.is_open
+        self.telling.lives_s.append((self._world.time_s, float("inf")))
+
+    def on_clock_set(self, step_s: float) -> None:
+        self.telling.last_step = self._world.time_s, max(0.0, step_s)
 
     def on_ended(self) -> None:
         self._shelf.forget()
         self.telling.on_ended()
+        self.telling.lives_s[-1] = self.telling.lives_s[-1][0], self._world.time_s
         self._works.turn(holds=False)
 
     def on_disarmed(self) -> None:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from evidence import COUNTED, Key, KnownIntent, Seen
+from evidence import COUNTED, UNASKED, Key, KnownIntent, Seen
 from simulated_exchange import Entry, Exchange
 from simulated_payloads import PATHS
 from simulated_scenario import Scenario
@@ -72,7 +72,8 @@ class MoneyInvariants:
         if self.disarmed_since_s is not None and now - self.disarmed_since_s > 1.0:
             self._violated("I16 disarmed", "a request left after `guard disarm`")
         for other in self.intents.values():
-            is_left_over = other.account == intent.account and other.from_earlier_life and other.is_open
+            # One that is known to be unknown was asked about before; it locks its position and counts as spent.
+            is_left_over = other.account == intent.account and other.from_earlier_life and other.state in UNASKED
             if is_left_over and other.key[0] not in seen.histories:
                 self._violated("I9 recovery", f"sent before intent {other.number} of {other.key} was looked up")
         if seen.account is not None:

@@ -10,7 +10,7 @@ import gc
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -54,7 +54,7 @@ def _many(seeds: range, jobs: int) -> int:
     get_ready()
     started, counts, failed, done = time.monotonic(), Counter[str](), [], 0
     with get_context("fork").Pool(jobs, maxtasksperchild=200) as pool:
-        for played in pool.imap_unordered(_play_whatever_breaks, seeds):
+        for played in _those_played(pool.imap_unordered(_play_or_say_which, seeds)):
             done += 1
             counts.update(played.counts)
             if played.violations:
@@ -112,12 +112,26 @@ def play_quietly(seed: int) -> Played:
         gc.enable()
 
 
-def _play_whatever_breaks(seed: int) -> Played:
-    """Play a seed of many: a fault of the harness counts against it, and the others go on."""
+class HarnessBroke(Exception):
+    """A seed could not be played to its end: the text names it. One text, so that it comes out of a worker."""
+
+
+def _play_or_say_which(seed: int) -> Played:
     try:
         return play_quietly(seed)
-    except Exception as error:  # noqa: BLE001
-        return Played(seed=seed, violations=(f"harness: {error!r}",), trace_hash="", counts={})
+    except Exception as error:
+        raise HarnessBroke(f"seed {seed}: {error!r}") from None
+
+
+def _those_played(results: Iterator[Played]) -> Iterator[Played]:
+    """Yield what came of each seed; a fault of the harness counts against its seed, and the others go on."""
+    while True:
+        try:
+            yield next(results)
+        except StopIteration:
+            return
+        except HarnessBroke as broke:
+            yield Played(seed=-1, violations=(f"harness: {broke}",), trace_hash="", counts={})
 
 
 def get_ready() -> None:

@@ -102,6 +102,10 @@ class Process:
             if self.stop is not None:
                 self.stop.set()
 
+    @property
+    def is_stopping(self) -> bool:
+        return self.stop is not None and self.stop.is_set()
+
     def die(self) -> None:
         """Be killed: nothing of it runs any more, its uncommitted writes are gone and its lock is dropped."""
         self.is_dead = True

@@ -1,19 +1,14 @@
 """One seed, played: the real daemon in a simulated world, killed, stopped, stepped and started again, and judged."""
 
-import logging
 import random
 import shutil
 import tempfile
-import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from unittest.mock import patch
 
-import structlog
 from invariants import Referee
 from simulated_channels import SimulatedDoor
 from simulated_exchange import Exchange, Refused
@@ -21,6 +16,7 @@ from simulated_faults import Fates
 from simulated_market import Market
 from simulated_process import Process
 from simulated_scenario import CHANNELS, Scenario, settings_of
+from simulated_surroundings import dice_of, simulated_surroundings
 from simulated_themes import draw_with_theme
 from simulated_time import World
 from simulated_wire import Request, SimulatedWire
@@ -29,6 +25,7 @@ from guard.errors import JournalError
 from guard.journal import Journal
 
 STEPS_MAX = 2_000_000
+STOPS_WITHIN_S = 12  # Ten, and what a second's grid adds.
 OPENED_BEFORE_S = 3600.0  # Positions are older than the run.
 
 
@@ -53,13 +50,13 @@ class Simulation:
         self.world.lines = [] if keep_trace else None
         self.world.wall_off = timedelta(seconds=scenario.wall_off_s)
         self.settings = settings_of(scenario, folder)
-        self._dice = {what: _dice(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
-        self.market = Market(_dice(scenario.seed, "market"), scenario.towards, scenario.path)
+        self._dice = {what: dice_of(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
+        self.market = Market(dice_of(scenario.seed, "market"), scenario.towards, scenario.path)
         self.exchanges = {plan.name: self._exchange(plan.name) for plan in scenario.accounts}
         self.wires = {
             plan.name: SimulatedWire(
                 self.exchanges[plan.name],
-                Fates(_dice(scenario.seed, f"fates {plan.name}"), plan.weather, write_faults=plan.write_faults),
+                Fates(dice_of(scenario.seed, f"fates {plan.name}"), plan.weather, write_faults=plan.write_faults),
                 self.world,
             )
             for plan in scenario.accounts
@@ -74,6 +71,7 @@ class Simulation:
         self.process: Process | None = None
         self._steps_to_suspend: int | None = None
         self._is_stopped = False
+        self._stopping_s = 0
         self._must_lose_journal = False
         self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "lost journals": 0}
         self._steps = 0
@@ -203,8 +201,12 @@ class Simulation:
         self.market.step()
         for exchange in self.exchanges.values():
             exchange.liquidate_what_is_due()
-        is_alive = self.process is not None and not self.process.is_dead and not self._is_stopped
-        self.referee.each_second(is_alive=is_alive)
+        is_running = self.process is not None and not self.process.is_dead and not self._is_stopped
+        is_stopping = is_running and self.process.is_stopping
+        self._stopping_s = self._stopping_s + 1 if is_stopping else self._stopping_s * is_running
+        if self._stopping_s > STOPS_WITHIN_S:
+            self.world.violated("clean stop", f"asked to stop, it still runs after {self._stopping_s} s")
+        self.referee.each_second(is_alive=is_running and not is_stopping)
         self.world.after(1.0, self._each_second)
 
     def _schedule_events(self) -> None:
@@ -253,6 +255,7 @@ class Simulation:
     def _set_clock(self, off_s: float) -> None:
         if not self._is_calm:
             self.world.note("clock", off_s)
+            self.referee.on_clock_set(off_s - self.world.wall_off.total_seconds())
             self.world.wall_off = timedelta(seconds=off_s)
 
     def _arm(self) -> None:
@@ -336,16 +339,12 @@ def _leg(exchange: Exchange, side: int) -> str:
     return ("LONG" if side > 0 else "SHORT") if exchange.hedged else "BOTH"
 
 
-def _dice(seed: int, what: str) -> random.Random:
-    return random.Random(f"{what} {seed}")  # noqa: S311 - a schedule, not a secret.
-
-
 def play(seed: int, *, keep_trace: bool = False, is_loud: bool = False) -> Played:
     """Play one seed and return what came of it."""
     shm = Path("/dev/shm")  # noqa: S108 - commits reach a disk, but need not wear a real one.
     folder = Path(tempfile.mkdtemp(prefix="guard-simulation-", dir=shm if shm.is_dir() else None))
     try:
-        with _simulated_surroundings(seed, is_loud=is_loud) as world_of:
+        with simulated_surroundings(seed, is_loud=is_loud) as world_of:
             simulation = Simulation(draw_with_theme(seed), folder, keep_trace=keep_trace)
             world_of.append(simulation.world)
             simulation.play()
@@ -358,41 +357,3 @@ def play(seed: int, *, keep_trace: bool = False, is_loud: bool = False) -> Playe
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _simulated_surroundings(seed: int, *, is_loud: bool) -> Iterator[list[World]]:
-    """Give libraries that look at the clock or at chance by themselves the simulated ones; quiet the log."""
-    worlds: list[World] = []
-    dice = _dice(seed, "ids")
-
-    class WorldDatetime(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return worlds[-1].wall().astimezone(tz)
-
-    with ExitStack() as stack:
-        for module in ("schedulers.base", "triggers.interval", "executors.base"):
-            stack.enter_context(patch(f"apscheduler.{module}.datetime", WorldDatetime))
-        stack.enter_context(patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))))
-        stack.enter_context(patch("secrets.token_hex", lambda n=4: f"{dice.getrandbits(8 * n):0{2 * n}x}"))
-        logging.getLogger("apscheduler").setLevel(logging.CRITICAL + 1)  # It logs the unwinding of killed processes.
-        before = structlog.get_config()
-        _configure_logs(worlds, is_loud=is_loud)
-        try:
-            yield worlds
-        finally:
-            structlog.configure(**before)
-
-
-def _configure_logs(worlds: list[World], *, is_loud: bool) -> None:
-    def into_trace(_logger: object, name: str, event: dict[str, object]) -> str:
-        if worlds:
-            worlds[-1].remark(name, event)
-        raise structlog.DropEvent
-
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, into_trace],
-        wrapper_class=structlog.make_filtering_bound_logger(0 if is_loud else 50),
-        cache_logger_on_first_use=False,
-    )
