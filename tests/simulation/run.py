@@ -119,7 +119,7 @@ class HarnessBroke(Exception):
 def _play_or_say_which(seed: int) -> Played:
     try:
         return play_quietly(seed)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - handed on with its seed.
         raise HarnessBroke(f"seed {seed}: {error!r}") from None
 
 

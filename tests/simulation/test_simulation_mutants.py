@@ -35,6 +35,8 @@ CAUGHT_AT = {
     "cancelled_is_failed": 0,
     "restored_is_fresh": 2,
     "restored_channel_waits": 1,
+    "entry_is_sought_by_todays_clock": 128,
+    "old_answers_are_believed": 9,
 }
 OTHERS = 100
 
