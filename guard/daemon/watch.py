@@ -127,6 +127,7 @@ class AccountWatch:
             ended = await self._read()
         except (VenueUnavailable, KeysRefused) as error:
             failure = error
+        read_s = asyncio.get_running_loop().time()
         self.decision = self.decide(fresh=failure is None, ended=ended)
         self._record(self.decision)
         self._end_lives(ended)
@@ -139,7 +140,7 @@ class AccountWatch:
                 await self._endings.tell(ended, self.decision)
                 self._brackets.look(self._now())
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
-        self._finish(started, failure)
+        self._finish(started, read_s, failure)
         return self._interval
 
     def follow_clock(self) -> None:
@@ -272,10 +273,11 @@ class AccountWatch:
                 self._journal.end_life(self.name, key, at=self._now(), reason=reason)
         self.reader.forget_ended(ended)
 
-    def _finish(self, started: float, failure: Failure | None) -> None:
+    def _finish(self, started: float, read_s: float, failure: Failure | None) -> None:
         assert self.decision is not None
         self._finished_s = asyncio.get_running_loop().time()
-        self._is_fresh = failure is None
+        # When the machine stood still after the read, what was read is old though the cycle ended now.
+        self._is_fresh = failure is None and self._finished_s - read_s <= READ_WITHIN_S
         self._interval = self._next_interval(self.decision, failure)
         log.info(
             "cycle.finished",
