@@ -14,8 +14,8 @@ CAUGHT_AT = {
     "no_fence": 6,
     "journal_after_send": 0,
     "no_recovery": 0,
-    "cap_counts_confirmed_only": 120,
-    "trust_status": 9,
+    "cap_counts_confirmed_only": 85,
+    "trust_status": 19,
     "stale_is_good_enough": 1,
     "empty_is_flat": 5,
     "foreign_delta_is_ours": 27,
@@ -35,6 +35,7 @@ CAUGHT_AT = {
     "cancelled_is_failed": 0,
     "restored_is_fresh": 2,
     "restored_channel_waits": 1,
+    "outbox_waits_for_the_clock": 9,
     "entry_is_sought_by_todays_clock": 128,
     "old_answers_are_believed": 9,
 }
