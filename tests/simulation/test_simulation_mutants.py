@@ -27,7 +27,7 @@ CAUGHT_AT = {
     "heartbeat_by_timer": 1,
     "outbox_in_memory": 3,
     "retry_on_429": 0,
-    "outcome_of_a_crash_untold": 0,
+    "outcome_of_a_crash_untold": 3,
     "no_second_look": 0,
     "wrong_leg": 7,
     "amount_rounded_on_the_way": 0,
