@@ -32,10 +32,11 @@ CAUGHT_AT = {
     "wrong_leg": 7,
     "amount_rounded_on_the_way": 0,
     "max_retries_of_three": 6,
-    "cancelled_is_failed": 0,
+    "cancelled_is_failed": 7,
     "restored_is_fresh": 2,
     "restored_channel_waits": 1,
     "outbox_waits_for_the_clock": 9,
+    "senders_do_not_share_a_pause": 4,
     "entry_is_sought_by_todays_clock": 128,
     "old_answers_are_believed": 9,
 }
