@@ -70,6 +70,12 @@ class Shelf:
         self.forget()
         self._last_delivery = 0
 
+    def put_back(self) -> None:
+        """Take up another file; the messages in it are old."""
+        self.forget()
+        self._last_delivery = self._rows("SELECT max(delivery_id) AS last FROM deliveries")[0]["last"] or 0
+        self.forget()
+
     def intents(self) -> list[sqlite3.Row]:
         return self._rows(
             "SELECT intent_id, account, symbol, side, life_id, rule, amount, state FROM intents ORDER BY planned_at"

@@ -48,6 +48,7 @@ class Referee:
         self._births: dict[str, tuple[str, Key, float]] = {}  # By life: whose, and when that position was opened.
         self._misses: dict[tuple[str, Key], int] = {}
         self._is_rebuilt = False
+        self._copied: dict[str, str] = {}  # The states of the intents in the copy of the journal.
         for name, exchange in exchanges.items():
             exchange.on_entry = partial(self._on_entry, name)
         for name, door in doors.items():
@@ -104,6 +105,17 @@ class Referee:
         self.money.disarmed_since_s = None  # It was written nowhere else.
         self.telling.journal_is_lost()
         self._births.clear()
+
+    def on_journal_copied(self) -> None:
+        self._copied = {intent_id: intent.state for intent_id, intent in self.money.intents.items()}
+
+    def on_journal_put_back(self) -> None:
+        """Everything since the copy is forgotten; what was sent and moved meanwhile counts all the same."""
+        self._shelf.put_back()
+        self.money.journal_is_put_back(self._copied)
+        self.telling.journal_is_put_back()
+        self._births.clear()
+        self._is_rebuilt = True  # From now on more may count than the referee can know.
 
     # What passes its doors.
 

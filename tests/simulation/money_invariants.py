@@ -1,5 +1,6 @@
 """I1 to I7, I9 and I13: money moves once, within every limit, on fresh facts, into the position it is meant for."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from evidence import COUNTED, UNASKED, Key, KnownIntent, Seen
@@ -206,6 +207,12 @@ class MoneyInvariants:
     def journal_is_lost(self) -> None:
         """Forget what no journal knows any more; effects stay, and the limits hold for them all the same."""
         self.intents.clear()
+
+    def journal_is_put_back(self, states: Mapping[str, str]) -> None:
+        """Know only the intents of the copy, as they stand in it; what they did stays done."""
+        self.intents = {intent_id: self.intents[intent_id] for intent_id in states if intent_id in self.intents}
+        for intent_id, intent in self.intents.items():
+            intent.state = states[intent_id]
 
     def _same(self, one: KnownIntent, other: KnownIntent) -> bool:
         return (one.account, one.key) == (other.account, other.key)

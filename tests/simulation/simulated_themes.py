@@ -76,8 +76,30 @@ def adding_is_impossible(scenario: Scenario, dice: random.Random) -> Scenario:
     )
 
 
+def old_copy_put_back(scenario: Scenario, dice: random.Random) -> Scenario:
+    """The journal is copied early; after margin was added since, the copy is put back in its place."""
+    until_s = scenario.faults_s
+    copied_s = dice.uniform(0.15, 0.5) * until_s
+    times = sorted(dice.uniform(copied_s + 30, until_s) for _ in range(6))  # Not while a request is on its way.
+    return replace(
+        scenario,
+        deaths=replace(scenario.deaths, lose_journal=0.0),
+        events=tuple(
+            sorted(
+                [
+                    *((at, kind) for at, kind in scenario.events if kind != "lose journal"),
+                    (copied_s, "copy journal"),
+                    *((at, "put copy back") for at in times),
+                ]
+            )
+        ),
+    )
+
+
 THEMES: tuple[tuple[float, Callable[[Scenario, random.Random], Scenario]], ...] = (
     (0.04, clock_set_after_a_write),
     (0.04, old_answers_after_flips),
     (0.015, adding_is_impossible),
+    # Off until the journal learns what was spent since a copy that is put back: then 0.03.
+    (0.0, old_copy_put_back),
 )

@@ -2,8 +2,9 @@
 
 import random
 import shutil
+import sqlite3
 import tempfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -73,7 +74,9 @@ class Simulation:
         self._is_stopped = False
         self._stopping_s = 0
         self._must_lose_journal = False
-        self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "lost journals": 0}
+        self._must_put_back = False
+        self._copy = folder / "copy.db"
+        self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "lost journals": 0, "copies put back": 0}
         self._steps = 0
         for wire in self.wires.values():
             wire.on_request = self._on_request
@@ -123,7 +126,9 @@ class Simulation:
         is_unlucky = dice.random() < self.scenario.deaths.lose_journal
         if (is_unlucky or self._must_lose_journal) and self.referee.may_lose_journal():
             self._lose_journal()
-        self._must_lose_journal = False
+        elif self._must_put_back:
+            self._put_copy_back()
+        self._must_lose_journal = self._must_put_back = False
 
     def _pass_over(self, wait_s: float) -> None:
         """Let time go by without the daemon; once everything is calm it has to run."""
@@ -243,6 +248,8 @@ class Simulation:
             case "lose journal" if self.process is not None and self.referee.may_lose_journal():
                 self.process.points_to_live = 1
                 self._must_lose_journal = True
+            case "copy journal" | "put copy back":
+                self._use_copy(kind)
             case "disarm":
                 self._from_outside(lambda journal: journal.disarm(None, self.world.wall(), "a test", "to see"))
                 self.referee.on_disarmed()
@@ -281,6 +288,32 @@ class Simulation:
         for path in self.folder.glob("journal.db*"):
             path.unlink()
         self.referee.on_journal_lost()
+
+    def _use_copy(self, kind: str) -> None:
+        if kind == "copy journal" and self.settings.journal_path.exists():
+            self._copy_journal()
+        elif kind == "put copy back" and self.process and self._copy.exists() and self.referee.may_lose_journal():
+            self.process.points_to_live = 1
+            self._must_put_back = True
+
+    def _copy_journal(self) -> None:
+        """Do what `sqlite3 journal.db .backup` does beside the running daemon."""
+        with (
+            closing(sqlite3.connect(self.settings.journal_path)) as source,
+            closing(sqlite3.connect(self._copy)) as copy,
+        ):
+            source.backup(copy)
+        self.world.note("the journal is copied")
+        self.referee.on_journal_copied()
+
+    def _put_copy_back(self) -> None:
+        self.world.note("the copy is put back")
+        self.counts["copies put back"] += 1
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.settings.journal_path}{suffix}").unlink(missing_ok=True)
+        shutil.copy(self._copy, self.settings.journal_path)
+        self.settings.journal_path.chmod(0o600)
+        self.referee.on_journal_put_back()
 
     def _interfere(self, what: str, dice: random.Random) -> None:
         """A person, or the clock of the exchange, changes the account."""

@@ -177,5 +177,10 @@ class TellingInvariants:
         self.waiting.clear()
         self._worst_told.clear()
 
+    def journal_is_put_back(self) -> None:
+        """The same, and what was told to be over since the copy may be told once more."""
+        self.journal_is_lost()
+        self._ends.clear()
+
     def _violated(self, invariant: str, text: str) -> None:
         self._world.violated(invariant, text)

@@ -87,7 +87,7 @@ def test_the_schedules_leave_no_weather_and_no_event_out():
 
 def test_the_seeds_of_ci_play_every_theme():
     played = {draw_with_theme(seed).theme for seed in range(SEEDS)}
-    assert played == {"", *(theme.__name__ for _, theme in THEMES)}
+    assert played == {"", *(theme.__name__ for share, theme in THEMES if share)}
 
 
 @pytest.mark.timeout(300)
