@@ -108,6 +108,7 @@ class Referee:
 
     def on_journal_copied(self) -> None:
         self._copied = {intent_id: intent.state for intent_id, intent in self.money.intents.items()}
+        self.telling.journal_is_copied()
 
     def on_journal_put_back(self) -> None:
         """Everything since the copy is forgotten; what was sent and moved meanwhile counts all the same."""

@@ -33,6 +33,7 @@ class TellingInvariants:
         self._unsure: set[tuple[str, str]] = set()  # May arrive again: a confirmation was lost, or the daemon died.
         self._told_about: set[str] = set()  # Alert ids.
         self._worst_told: dict[tuple[str, Key], dict[str, int]] = {}  # Open ladder alerts of a position.
+        self._copied: dict[tuple[str, Key], dict[str, int]] = {}  # `_worst_told`, when the journal was copied.
         self._ends: Counter[str] = Counter()
         self.last_step = (-1e9, 0.0)  # Of the machine's clock: when, and how far forward.
         self.lives_s: list[tuple[float, float]] = []  # Of the daemon: from and to; the present one has no end.
@@ -177,9 +178,13 @@ class TellingInvariants:
         self.waiting.clear()
         self._worst_told.clear()
 
+    def journal_is_copied(self) -> None:
+        self._copied = {place: dict(told) for place, told in self._worst_told.items()}
+
     def journal_is_put_back(self) -> None:
-        """The same, and what was told to be over since the copy may be told once more."""
-        self.journal_is_lost()
+        """What was told is as the copy has it; what was told to be over since may be told once more."""
+        self.waiting.clear()
+        self._worst_told = {place: dict(told) for place, told in self._copied.items()}
         self._ends.clear()
 
     def _violated(self, invariant: str, text: str) -> None:
