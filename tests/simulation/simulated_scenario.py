@@ -85,6 +85,7 @@ class Scenario:
     events: tuple[tuple[float, str], ...]  # Everything else, in time order.
     clock_set_to: tuple[float, ...] = (0, 0, 3, -3, 90, -90)  # What it is wrong by then.
     clock_set_within_s: tuple[float, float] = (0.5, 20)  # Of the write.
+    stops_s: tuple[float, ...] = ()  # For how long SIGSTOP stops it. Empty: drawn.
     path: tuple[Phase, ...] = ()  # Of every price. Empty: each coin draws its own.
     theme: str = ""  # What it plays on purpose.
 

@@ -96,10 +96,26 @@ def old_copy_put_back(scenario: Scenario, dice: random.Random) -> Scenario:
     )
 
 
+def stopped_in_fair_weather(scenario: Scenario, dice: random.Random) -> Scenario:
+    """Nothing is wrong but that the machine stands still for longer than the facts hold, again and again."""
+    stops = tuple((float(at), "suspend") for at in range(40, int(scenario.faults_s), 60))
+    return replace(
+        scenario,
+        calm_s=10,
+        wall_off_s=0.0,
+        stops_s=(75.0, 85.0, 95.0),
+        deaths=Deaths(after_write=0.0, stop_at_write=0.0, any_time=0.0, lose_journal=0.0),
+        accounts=tuple(replace(plan, write_faults=0.0, weather=Weather(())) for plan in scenario.accounts),
+        channels=dict.fromkeys(scenario.channels, Weather(())),
+        events=stops,
+    )
+
+
 THEMES: tuple[tuple[float, Callable[[Scenario, random.Random], Scenario]], ...] = (
     (0.04, clock_set_after_a_write),
     (0.04, old_answers_after_flips),
     (0.015, adding_is_impossible),
     # Off until the journal learns what was spent since a copy that is put back: then 0.03.
     (0.0, old_copy_put_back),
+    (0.01, stopped_in_fair_weather),
 )

@@ -142,7 +142,7 @@ class Simulation:
             self._steps_to_suspend = None
             self.world.note("stopped")
             self._is_stopped = True
-            self._pass_over(dice.choice((3.0, 6.0, dice.uniform(1, 200))))
+            self._pass_over(dice.choice(self.scenario.stops_s or (3.0, 6.0, dice.uniform(1, 200))))
             self._is_stopped = False
 
     def _start(self) -> Process:
