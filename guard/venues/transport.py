@@ -27,7 +27,7 @@ import certifi
 import yarl
 
 from guard.errors import ConfigError, KeysRefused, VenueError, VenueUnavailable
-from guard.venues.gate import Gate, PostRule
+from guard.venues.gate import Gate, NotSent, PostRule
 from guard.venues.lazy_ccxt import exchange_class
 from guard.venues.protocol import VenueAccount
 from guard.venues.shared import MARKET_TABLES, RateLimit, Shared
@@ -180,8 +180,11 @@ class StrictClient:
         is_read = self._reads(method, path)
         wait_s = DEADLINE_S if is_read else self.gate.write_wait_s
         pace_s = ccxt.calculate_rate_limiter_cost(api, method, path, params, config) * ccxt.rateLimit / 1000
-        what = f"{self.id} {method} {path}"
+        what, loop = f"{self.id} {method} {path}", asyncio.get_running_loop()
+        asked_s = loop.time()
         async with self.gate.turn(what, wait_s=wait_s, pace_s=pace_s, path=f"/{path}", is_write=not is_read):
+            if not is_read and loop.time() - asked_s > wait_s:  # The machine stood still, and the facts grew old.
+                raise NotSent(f"{what}: not sent, its turn came {loop.time() - asked_s:.0f} s late")
             request = ccxt.sign(path, api, method, params)  # Here, so that no stamp grows old in the queue.
             return await self.fetch(request["url"], request["method"], request["headers"], request["body"])
 

@@ -12,6 +12,7 @@ from simulated_time import World
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
+_STEPS = {places: Decimal(1).scaleb(-places) for places in (3, 8)}
 # Floor, cap, rate, amount deducted: the requirement does not jump at a floor.
 TIERS = (
     (Decimal(0), Decimal(50_000), Decimal("0.005"), ZERO),
@@ -21,7 +22,10 @@ TIERS = (
 
 
 def tier_of(notional: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    return next((tier for tier in reversed(TIERS) if notional >= tier[0]), TIERS[0])
+    for tier in TIERS:
+        if notional < tier[1]:
+            return tier
+    return TIERS[-1]
 
 
 @dataclass(kw_only=True)
@@ -37,6 +41,7 @@ class Holding:
     leverage: int
     opened_s: float
     updated_s: float
+    _ends: dict[Decimal, Decimal | None] = field(default_factory=dict)  # By backing: quantity and entry stay.
 
     @property
     def key(self) -> tuple[str, int]:
@@ -54,6 +59,11 @@ class Holding:
 
     def liquidation_price(self, backing: Decimal) -> Decimal | None:
         """Return where `backing` plus profit meets the requirement, tier by tier. None: at no positive price."""
+        if backing not in self._ends:
+            self._ends = {backing: self._end_with(backing)}  # Asked for every second, and moved seldom.
+        return self._ends[backing]
+
+    def _end_with(self, backing: Decimal) -> Decimal | None:
         for floor, cap, rate, deducted in TIERS:
             price = (backing + deducted - self.side * self.quantity * self.entry) / (self.quantity * (rate - self.side))
             if price > 0 and floor <= self.notional(price) < cap:
@@ -248,4 +258,4 @@ class Exchange:
 
 def text(amount: Decimal, places: int = 8) -> str:
     """Return an amount as the exchange prints it."""
-    return f"{amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN):f}"
+    return f"{amount.quantize(_STEPS[places], rounding=ROUND_HALF_EVEN):f}"
