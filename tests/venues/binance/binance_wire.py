@@ -7,7 +7,7 @@ Liquidation prices by the published formulas (FAQ b3c689c1 for USD-M, ceccfcfb f
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
