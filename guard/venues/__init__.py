@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUPPORTED", "open_venue"]
 
-SUPPORTED = ("binanceusdm",)  # ccxt ids.
+SUPPORTED = ("binanceusdm", "bybit")  # ccxt ids.
 
 
 def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Venue":
@@ -20,6 +20,10 @@ def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Ve
     if account.exchange not in SUPPORTED:
         expected = " or ".join(SUPPORTED)
         raise ConfigError(f"accounts.{account.account}.exchange: found {account.exchange!r}, expected {expected}")
+    if account.exchange == "bybit":
+        from guard.venues.bybit import Bybit  # noqa: PLC0415  # As below.
+
+        return Bybit(account, now=now)
     from guard.venues.binance import BinanceUsdm  # noqa: PLC0415  # Config reads this room without needing a client.
 
     return BinanceUsdm(account, now=now)
