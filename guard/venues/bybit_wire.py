@@ -28,7 +28,7 @@ LOOPBACK_RECV_WINDOW = timedelta(seconds=1)
 LOOPBACK_FENCE = timedelta(seconds=2)  # Half a second for its turn, recv_window, and no backend behind it.
 
 CLOCK_IS_OFF = "10002"
-QUIET_MAX_S = 5.0  # The limit of the user is by the second.
+QUIET_MIN_S, QUIET_MAX_S = 0.1, 5.0  # The limit of the user is by the second.
 BLOCKED_S = 600.0  # The limit of the address: "wait for at least 10 minutes" (docs, Rate Limit Rules, 2026-07).
 
 
@@ -84,13 +84,15 @@ def error_of(answer: object) -> tuple[str, str] | None:
     return str(code)[:16], str(answer.get("retMsg", ""))
 
 
-def quiet_s(status: int, headers: Mapping[str, str], code: str | None) -> float | None:
+def quiet_s(status: int, headers: Mapping[str, str], answer: object) -> float | None:
     """Return for how many seconds the exchange wants no request; None: it does not say so."""
+    fields = answer if isinstance(answer, dict) else {}
+    code, _ = error_of(answer) or ("", "")
     if status == 403 or code == "10018":
         return BLOCKED_S
     if code != "10006":
         return None
-    limit, now = headers.get("X-Bapi-Limit-Reset-Timestamp", ""), headers.get("Timenow", "")
+    limit, now = headers.get("X-Bapi-Limit-Reset-Timestamp", ""), str(fields.get("time"))
     if limit.isascii() and limit.isdigit() and now.isascii() and now.isdigit():
-        return min(max((int(limit) - int(now)) / 1000, 0.1), QUIET_MAX_S)
+        return min(max((int(limit) - int(now)) / 1000, QUIET_MIN_S), QUIET_MAX_S)
     return 1.0

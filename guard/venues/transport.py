@@ -59,7 +59,7 @@ class Answered(VenueUnavailable):
         self.code = code
 
 
-def _no_word(status: int, headers: Mapping[str, str], code: str | None) -> float | None:  # noqa: ARG001
+def _no_word(status: int, headers: Mapping[str, str], answer: object) -> float | None:  # noqa: ARG001
     return None
 
 
@@ -74,8 +74,8 @@ class Wire:
     keys_refused: frozenset[str]  # Codes by which a read says that the keys are not accepted.
     clock_is_off: frozenset[str] = frozenset()  # Codes by which it says that a request was stamped too early or late.
     reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
-    # For how many seconds an answer asks for quiet, by status, headers and code, where it is not 429, 418, Retry-After.
-    quiet_s: Callable[[int, Mapping[str, str], str | None], float | None] = _no_word
+    # For how many seconds an answer asks for quiet, by status, headers and body. None: as 429, 418 and Retry-After say.
+    quiet_s: Callable[[int, Mapping[str, str], object], float | None] = _no_word
     headers: Mapping[str, str] = field(default_factory=dict)  # Sent with every request, over ccxt's.
 
 
@@ -198,7 +198,7 @@ class StrictClient:
         """Return the parsed answer, or raise what it is instead."""
         answer = parse(raw)
         error = self.wire.error(answer)
-        seconds = self.wire.quiet_s(status, headers, error[0] if error else None)
+        seconds = self.wire.quiet_s(status, headers, answer)
         if seconds is None and status in RETRY_AFTER_UNSAID_S:
             seconds = _retry_after_s(headers.get("Retry-After"), RETRY_AFTER_UNSAID_S[status])
         retry_after = None

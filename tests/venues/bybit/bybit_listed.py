@@ -47,6 +47,14 @@ LISTED = {
         ),
     )
 }  # fmt: skip
+MANY = tuple(
+    Listed(
+        symbol=f"COIN{number}/USDT:USDT", market=f"COIN{number}USDT", category="linear", base=f"COIN{number}",
+        quote="USDT", settle="USDT", tick=Decimal("0.01"), taker=Decimal("0.00055"), tiers=(("900000", "0.01", "", "0.02"),),
+    )
+    for number in range(1, 31)
+)  # fmt: skip
+LISTED |= {one.symbol: one for one in MANY}
 OF_MARKET = {one.market: one for one in LISTED.values()}
 
 

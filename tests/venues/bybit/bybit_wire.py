@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, ClassVar
 
-from bybit_listed import LISTED, OF_MARKET, Listed
+from bybit_listed import LISTED, MANY, OF_MARKET, Listed
 from bybit_wire_market import BybitMarket
 from wire_faults import Call, WireRefusal
 from wire_values import Holding, Sample
@@ -60,13 +60,20 @@ class BybitServer(BybitMarket):
         self.account_mm_rate = "0.25"  # Of a cross or portfolio account.
         self.session_prices: dict[str, Decimal] = {}  # USDC contracts settle three times a day.
         self.funding_rows: list[dict[str, str]] = []
-        self.marks[self.usdc.symbol] = self.usdc.mark
+        self.marks |= {one.symbol: Decimal(10) for one in MANY} | {self.usdc.symbol: self.usdc.mark}
         self.wallets["USDC"] = (Decimal(0), Decimal(0))
 
     def urls(self) -> dict[str, object]:
         names = ("spot", "futures", "v2", "public", "private")
         sockets = {name: f"{self.ws_url}/v5/public/{name}" for name in ("spot", "linear", "inverse", "option")}
         return {"api": {**dict.fromkeys(names, self.url), "ws": {"public": sockets, "private": {}}}}
+
+    def hold_many(self, count: int) -> None:
+        """Hold isolated longs of that many small coins."""
+        for one in MANY[:count]:
+            self.hold(
+                one.symbol, Side.LONG, contracts=Decimal(100), entry=Decimal(10), margin=Decimal(100), leverage=10
+            )
 
     def sample_of(self, symbol: str) -> Sample:
         return self.usdc if symbol == self.usdc.symbol else super().sample_of(symbol)
@@ -121,8 +128,8 @@ class BybitServer(BybitMarket):
 
     def rate_limited(self) -> WireRefusal:
         headers = {"X-Bapi-Limit": "10", "X-Bapi-Limit-Status": "0"}
-        headers["X-Bapi-Limit-Reset-Timestamp"] = str(self.now_ms() + 700)
         body = {**self._envelope({}), "retCode": 10006, "retMsg": "Too many visits!"}
+        headers["X-Bapi-Limit-Reset-Timestamp"] = str(body["time"] + 700)
         return WireRefusal(200, body, **headers)
 
     def rows_in(self, kind: str, answer: Any) -> list[Any]:

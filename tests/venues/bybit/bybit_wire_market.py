@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from aiohttp import web
 from bybit_listed import LISTED, OF_MARKET, instrument, risk_limits
 from wire_server import WireServer
 from wire_values import End, Stop
@@ -20,10 +21,22 @@ CLOSING = {
 class BybitMarket(WireServer):
     """Answers to public questions, and to questions about orders and fills."""
 
+    silent_on_marks = False  # Later messages of the stream do not name the mark, as if it had not moved.
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subscriptions: list[set[str]] = []  # The topics of each subscription.
+        self.stream_paths: set[str] = set()
+
+    async def _stream(self, request: web.Request) -> web.WebSocketResponse:
+        self.stream_paths.add(request.path)
+        return await super()._stream(request)
+
     def subscribed(self, message: Any, channels: set[str]) -> Iterable[Any]:
         if message.get("op") == "ping":
             return [{"success": True, "ret_msg": "pong", "conn_id": "1", "op": "ping"}]
         channels |= set(message.get("args", ()))
+        self.subscriptions.append(set(message.get("args", ())))
         return [{"success": True, "ret_msg": "", "conn_id": "1", "req_id": message.get("req_id"), "op": "subscribe"}]
 
     def ticks(self, channels: set[str]) -> Iterable[Any]:
@@ -32,9 +45,11 @@ class BybitMarket(WireServer):
             market = channel.removeprefix("tickers.")
             whole = f"told {channel}" not in channels
             mark = f"{self.marks[OF_MARKET[market].symbol]:f}"
-            data = {"symbol": market, "markPrice": mark}
+            data = {"symbol": market, "volume24h": str(self.now_ms())}
+            if whole or not self.silent_on_marks:
+                data["markPrice"] = mark
             if whole:
-                data |= {"lastPrice": "1", "indexPrice": mark, "bid1Price": "1", "ask1Price": "2", "volume24h": "3"}
+                data |= {"lastPrice": "1", "indexPrice": mark, "bid1Price": "1", "ask1Price": "2"}
             channels.add(f"told {channel}")
             yield {
                 "topic": channel,
