@@ -6,7 +6,6 @@ an allow-listed code; everything else is UNKNOWN, whatever class ccxt would have
 """
 
 import asyncio
-from datetime import timedelta
 from itertools import chain
 
 import pytest

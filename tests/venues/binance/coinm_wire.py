@@ -51,7 +51,7 @@ class BinanceCoinmServer(BinanceServer):
     }
 
     def urls(self) -> dict[str, object]:
-        api: dict[str, object] = {name: f"{self.url}/dapi/v1" for name in ("dapiPublic", "dapiPrivate")}
+        api: dict[str, object] = dict.fromkeys(("dapiPublic", "dapiPrivate"), f"{self.url}/dapi/v1")
         api |= {"dapiPrivateV2": f"{self.url}/dapi/v2", "sapi": f"{self.url}/sapi/v1"}
         return {"api": api | {"ws": {"inverse": f"{self.ws_url}/ws"}}}
 

@@ -54,31 +54,25 @@ def behind_the_fence(venue, more=timedelta(seconds=1)):
 
 
 @pytest.mark.parametrize(
-    ("one", "category", "market", "margin"),
+    ("one", "fields"),
     [
-        (USDT, "linear", "BTCUSDT", "62.3125"),
-        (USDC, "linear", "BTCPERP", "62.5"),
-        (COIN, "inverse", "BTCUSD", "0.0021"),
+        (USDT, {"category": "linear", "symbol": "BTCUSDT", "margin": "62.3125"}),
+        (USDC, {"category": "linear", "symbol": "BTCPERP", "margin": "62.5"}),
+        (COIN, {"category": "inverse", "symbol": "BTCUSD", "margin": "0.0021"}),
     ],
     ids=["USDT", "USDC", "inverse"],
 )
-@pytest.mark.parametrize(("hedged", "side", "index"), [(False, 1, 0), (False, -1, 0), (True, 1, 1), (True, -1, 2)])
-async def test_what_leaves_is_one_post_with_these_fields(
-    server, venue, one, category, market, margin, hedged, side, index
-):
+@pytest.mark.parametrize("leg", [(False, 1, 0), (False, -1, 0), (True, 1, 1), (True, -1, 2)], ids=str)
+async def test_what_leaves_is_one_post_with_these_fields(server, venue, one, fields, leg):
+    hedged, side, index = leg
     server.hold_sample(Side(side), one, hedged=hedged)
     server.wallets["USDC"] = (Decimal(1000), Decimal(1000))
     await venue.snapshot()
     confirmation = await venue.add_margin(request_for(one, Side(side), hedged=hedged))
     (write,) = server.writes
-    assert json.loads(write.body) == {
-        "category": category,
-        "symbol": market,
-        "margin": margin,
-        "positionIdx": index,
-    }
+    assert json.loads(write.body) == fields | {"positionIdx": index}
     assert write.headers["X-BAPI-RECV-WINDOW"] == "1000"  # The fence on loopback counts on it.
-    assert f"{market} now holds" in confirmation
+    assert f"{fields['symbol']} now holds" in confirmation
 
 
 @pytest.mark.parametrize("margin", ["-10", "0", "NaN", "", "-0.0001"])
