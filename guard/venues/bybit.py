@@ -170,8 +170,8 @@ class Bybit(BybitReads):
             "startTime": _ms(since - timedelta(minutes=1)),
             "limit": 50,
         }
-        answer = await self._read("privateGetV5AccountTransactionLog", question)
-        return result_of(answer, "transaction-log").get("list") != []
+        rows = await self._pages("privateGetV5AccountTransactionLog", question, "transaction-log", full_from=50)
+        return any(not isinstance(row, dict) or row.get("symbol") == market.market_id for row in rows)
 
     async def _position(self, key: PositionKey, market: Market) -> Position | None:
         """Read one position. None: the exchange says that it is not there."""

@@ -84,7 +84,7 @@ class BybitReads(VenueBase):
         )
         held, gaps = read_positions(rows, terms)
         wallets, wallet_gaps = read_wallets(totals, terms, held)
-        ratio, ratio_gaps = account_ratio(totals, terms)
+        ratio, ratio_gaps = account_ratio(totals, terms, has_positions=bool(rows))
         at_odds = contradictions(totals, terms, held, gaps, self._coins_of(scopes))
         return AccountSnapshot(
             account=self.account,

@@ -166,32 +166,46 @@ class _Ratio(Row):
     total_margin_balance: Number
 
 
-def account_ratio(totals: AccountTotals, terms: Terms) -> tuple[Decimal | None, tuple[Gap, ...]]:
+def account_ratio(
+    totals: AccountTotals, terms: Terms, *, has_positions: bool
+) -> tuple[Decimal | None, tuple[Gap, ...]]:
     """Return the account's own ratio, 1 at liquidation; None in isolated mode, where there is none.
 
-    A rate below maintenance margin / margin balance contradicts them: haircuts only make it larger. Options may not.
+    In cross mode it is maintenance margin / (margin balance - haircuts), so never less than without haircuts. The
+    larger of the two holds, and one that is less than half of the other is of another unit: a Gap.
     """
-    if terms.is_isolated:
+    if terms.is_isolated or (not has_positions and not _is_filled(totals.account_mm_rate)):
         return None, ()
+    fields = {
+        "accountMmRate": totals.account_mm_rate,
+        "totalMaintenanceMargin": totals.total_maintenance_margin,
+        "totalMarginBalance": totals.total_margin_balance,
+    }
     try:
-        row = read_row(
-            _Ratio,
-            {
-                "accountMmRate": totals.account_mm_rate,
-                "totalMaintenanceMargin": totals.total_maintenance_margin,
-                "totalMarginBalance": totals.total_margin_balance,
-            },
-        )
+        row = read_row(_Ratio, fields)
     except RowError as error:
         return None, (Gap(subject="account margin ratio", reason=str(error)),)
-    floor = row.total_maintenance_margin / row.total_margin_balance if row.total_margin_balance > 0 else None
-    if terms.info.margin_mode == "REGULAR_MARGIN" and floor and row.account_mm_rate < floor * (1 - TOLERANCE):
-        reason = f"accountMMRate is {row.account_mm_rate}, its own totals make at least {floor:f}"
+    if terms.info.margin_mode != "REGULAR_MARGIN" or row.total_margin_balance <= 0:
+        return row.account_mm_rate, ()
+    least = row.total_maintenance_margin / row.total_margin_balance
+    if row.account_mm_rate < least / 2:
+        reason = f"accountMMRate is {row.account_mm_rate}, its own totals make at least {least:f}"
         return None, (Gap(subject="account margin ratio", reason=reason),)
-    return row.account_mm_rate, ()
+    return max(row.account_mm_rate, least), ()
 
 
 def speaks_of_another_mode(totals: AccountTotals, terms: Terms, *, has_positions: bool) -> bool:
     """Say whether the account's own rate is filled in isolated mode, or empty in another: the mode may have moved."""
-    filled = totals.account_mm_rate not in {"", "0", 0, None}
+    filled = _is_filled(totals.account_mm_rate)
     return filled if terms.is_isolated else has_positions and not filled
+
+
+class _Rate(Row):
+    rate: Number
+
+
+def _is_filled(raw: object) -> bool:
+    try:
+        return read_row(_Rate, {"rate": raw}).rate != 0
+    except RowError:
+        return False

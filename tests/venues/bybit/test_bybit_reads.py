@@ -168,6 +168,19 @@ async def test_a_portfolio_account_has_no_margins_and_no_liquidation_price(serve
     assert snapshot.gaps == ()
 
 
+async def test_the_larger_of_an_accounts_two_statements_holds(server, venue):
+    server.margin_mode, server.account_mm_rate = "REGULAR_MARGIN", "0.008"  # Its totals make 0.01, without haircuts.
+    server.hold_sample(margin=None)
+    assert (await venue.snapshot()).exchange_margin_ratio == Decimal("0.01")
+
+
+@pytest.mark.parametrize("rate", ["", "0", "0.0000"])
+async def test_a_cross_account_without_positions_has_no_ratio_and_no_gap(server, venue, rate):
+    server.margin_mode, server.account_mm_rate = "REGULAR_MARGIN", rate
+    snapshot = await venue.snapshot()
+    assert (snapshot.asset_mode, snapshot.exchange_margin_ratio, snapshot.gaps) == (AssetMode.MULTI, None, ())
+
+
 @pytest.mark.parametrize("rate", ["", "NaN", None, "-1", "0.001"])  # The last is less than its own totals make.
 async def test_a_ratio_that_is_none_or_contradicts_the_totals_is_a_gap(server, venue, rate):
     server.margin_mode, server.account_mm_rate = "REGULAR_MARGIN", rate
@@ -175,6 +188,15 @@ async def test_a_ratio_that_is_none_or_contradicts_the_totals_is_a_gap(server, v
     snapshot = await venue.snapshot()
     assert snapshot.exchange_margin_ratio is None
     assert [gap.subject for gap in snapshot.gaps] == ["account margin ratio"]
+
+
+@pytest.mark.parametrize("rate", ["", "0", "0.0000"])
+async def test_an_isolated_account_is_not_asked_for_its_mode_in_every_cycle(server, venue, rate):
+    server.hold_sample()
+    server.mangle("wallets", lambda answer: answer["result"]["list"][0].update(accountMMRate=rate) or answer)
+    for _ in range(3):
+        await venue.snapshot()
+    assert len(server.asked("account/info")) == 1
 
 
 async def test_a_switched_mode_is_seen_in_the_next_cycle(server, venue):

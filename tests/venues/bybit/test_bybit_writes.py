@@ -240,15 +240,24 @@ async def test_an_account_that_left_isolated_mode_proves_nothing(server, venue):
         assert (await settled(venue, request, sent_at)).outcome is Outcome.UNKNOWN
 
 
-@pytest.mark.parametrize("paid", [True, False])
-async def test_an_hour_that_passed_leaves_doubt_only_where_funding_was_paid(server, venue, paid):
+@pytest.mark.parametrize(
+    ("log", "outcome"),
+    [
+        ([], Outcome.APPLIED),
+        ([{"symbol": "ETHUSDT", "type": "SETTLEMENT", "funding": "-3"}], Outcome.APPLIED),
+        ([{"symbol": "BTCUSDT", "type": "SETTLEMENT", "funding": "-3"}], Outcome.UNKNOWN),
+        ([None], Outcome.UNKNOWN),
+    ],
+    ids=["nothing", "another's", "its own", "no row"],
+)
+async def test_an_hour_that_passed_leaves_doubt_only_where_funding_was_paid(server, venue, log, outcome):
     server.hold_sample()
     request = await seen(venue)
     sent_at = await lose(server, venue, Fate.LOST_AFTER, request)
-    server.funding_rows = [{"symbol": "BTCUSDT", "type": "SETTLEMENT", "funding": "-3"}] if paid else []
+    server.funding_rows = log
     with behind_the_fence(venue, timedelta(hours=1)):
         settlement = await settled(venue, request, sent_at)
-    assert settlement.outcome is (Outcome.UNKNOWN if paid else Outcome.APPLIED), settlement.evidence
+    assert settlement.outcome is outcome, settlement.evidence
     (question,) = server.asked("transaction-log")
     assert question["type"] == "SETTLEMENT"
     assert int(question["startTime"]) < request.before.read_at.timestamp() * 1000
