@@ -20,7 +20,7 @@ Quirks, with source and date seen (docs: bybit-exchange/docs of 2026-07-24):
   one from which the stated unrealized PnL counts.
 - `add-margin` takes four decimals of any coin, and a minus takes money out (docs). No record is kept of it.
 - An answer has HTTP 200 whatever is in it; `retCode` tells (docs). 10006 is the limit of the user and goes by
-  `X-Bapi-Limit-Reset-Timestamp`; 403 is the limit of the address, and asks for ten minutes (docs).
+  `X-Bapi-Limit-Reset-Timestamp`; 403 "access too frequent" is the limit of the address: ten minutes of quiet (docs).
 - ccxt watches the symbols of one category per connection, by the first symbol's (ccxt 4.5.90 watch_tickers).
 - The last candle's close is the last traded price (docs), so the open candle is left out.
 - A demo account has neither `user/query-api` nor `account/fee-rate` (docs, demo trading), and its marks stream from the
@@ -59,6 +59,15 @@ from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, Ven
 from guard.venues.rows import RowError
 from guard.venues.transport import ask
 
+KNOWN_LIMITS = (
+    "a classic account is not read, and the inverse positions of a unified account 1.0 are named as not seen",
+    "options are not read: what they hold of a wallet is named as not seen",
+    "added margin counts in full, the exchange counts it less its taker fee: up to 0.06 % of the added distance",
+    "no isolated liquidation price since 2025-09 is published as a number, nor how USDC contracts stand after a payout",
+    "a trailing stop is not seen as a stop: the exchange tells where it begins to trail, not where it stands",
+    "a lost answer stays unknown where funding of its symbol was paid meanwhile and could have been as much",
+    "without a history of margin a new journal only watches until `guard arm`",
+)
 FILLS_SPAN_MAX = timedelta(days=7)  # Of one question.
 INTERVALS = {1: "1", 3: "3", 5: "5", 15: "15", 30: "30", 60: "60", 120: "120", 240: "240", 720: "720", 1440: "D"}
 

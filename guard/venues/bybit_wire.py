@@ -30,6 +30,7 @@ LOOPBACK_FENCE = timedelta(seconds=2)  # Half a second for its turn, recv_window
 CLOCK_IS_OFF = "10002"
 QUIET_MIN_S, QUIET_MAX_S = 0.1, 5.0  # The limit of the user is by the second.
 BLOCKED_S = 600.0  # The limit of the address: "wait for at least 10 minutes" (docs, Rate Limit Rules, 2026-07).
+FORBIDDEN_S = 60.0  # A 403 that gives no reason: asked again once a minute, for ten minutes without a look are long.
 
 
 def wire_of(account: VenueAccount) -> Wire:
@@ -87,11 +88,11 @@ def error_of(answer: object) -> tuple[str, str] | None:
 def quiet_s(status: int, headers: Mapping[str, str], answer: object) -> float | None:
     """Return for how many seconds the exchange wants no request; None: it does not say so."""
     fields = answer if isinstance(answer, dict) else {}
-    code, _ = error_of(answer) or ("", "")
-    if status == 403 or code == "10018":
+    code, text = error_of(answer) or ("", "")
+    if code == "10018" or (status == 403 and "too frequent" in text):
         return BLOCKED_S
     if code != "10006":
-        return None
+        return FORBIDDEN_S if status == 403 else None
     limit, now = headers.get("X-Bapi-Limit-Reset-Timestamp", ""), str(fields.get("time"))
     if limit.isascii() and limit.isdigit() and now.isascii() and now.isdigit():
         return min(max((int(limit) - int(now)) / 1000, QUIET_MIN_S), QUIET_MAX_S)

@@ -12,6 +12,7 @@ from wire_faults import Fate
 
 from guard.errors import OutcomeUnknown, VenueRefused, VenueUnavailable
 from guard.snapshot import MarginBefore, MarginRequest, Outcome, PositionKey, Side
+from guard.venues.bybit_wire import quiet_s
 from guard.venues.gate import NotSent
 
 USDT, USDC, COIN = BybitServer.sample, BybitServer.usdc, BybitServer.inverse
@@ -160,6 +161,25 @@ async def test_a_limit_of_the_user_is_kept_quiet_for_as_long_as_its_headers_say(
     with pytest.raises(NotSent):
         await venue.snapshot()
     assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "seconds"),
+    [
+        (403, {}, {"retCode": 10006, "retMsg": "access too frequent"}, 600),
+        (403, {}, {"retCode": 403, "retMsg": "access too frequent"}, 600),
+        (403, {}, None, 60),  # A page: its reason is not known.
+        (200, {}, {"retCode": 10018, "retMsg": "Exceeded the IP Rate Limit."}, 600),
+        (200, {}, {"retCode": 10006, "retMsg": "Too many visits!"}, 1),
+        (200, {"X-Bapi-Limit-Reset-Timestamp": "5000"}, {"retCode": 10006, "time": 2000}, 3),
+        (200, {"X-Bapi-Limit-Reset-Timestamp": "99000"}, {"retCode": 10006, "time": 2000}, 5),
+        (200, {"X-Bapi-Limit-Reset-Timestamp": "1000"}, {"retCode": 10006, "time": 2000}, 0.1),
+        (200, {"X-Bapi-Limit-Status": "0"}, {"retCode": 0}, None),
+        (429, {}, {"retCode": 10000}, None),  # By Retry-After, as everywhere.
+    ],
+)
+def test_how_long_the_exchange_wants_quiet(status, headers, body, seconds):
+    assert quiet_s(status, headers, body) == seconds
 
 
 async def test_there_is_no_history_of_margin_to_ask(venue):
