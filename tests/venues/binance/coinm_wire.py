@@ -45,6 +45,7 @@ class BinanceCoinmServer(BinanceServer):
         inverse=True,
     )
     inverse = sample
+    position_fields: ClassVar = BinanceServer.position_fields | {"margin": "isolatedMargin"}
     tables: ClassVar = {
         BTC: tiers_of(("0", "0.004"), ("5", "0.005"), ("10", "0.01"), cap="20"),
         ETH: tiers_of(("0", "0.005"), ("190", "0.01"), ("220", "0.02"), cap="1000"),
