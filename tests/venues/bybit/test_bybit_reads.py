@@ -99,6 +99,7 @@ async def test_what_no_wallet_speaks_of_is_looked_through_now_and_then(server, v
     snapshot = await venue.snapshot()
     assert [position.key.symbol for position in snapshot.positions] == [USDC.symbol]
     assert "by the wallet" in snapshot.gaps[0].reason  # And its wallet says otherwise.
+    assert len((await venue.snapshot()).positions) == 1  # Where one was found it is looked for again.
 
 
 @pytest.mark.parametrize("page", [20, 200])
@@ -129,6 +130,7 @@ async def test_pages_that_go_round_are_no_answer(server, venue):
     server.mangle("positions", round_and_round)
     with pytest.raises(VenueUnavailable, match="pages do not end"):
         await venue.snapshot()
+    assert len(asked_for(server)) < 6  # It is seen at once.
 
 
 async def test_an_answer_about_another_category_is_none(server, venue):
