@@ -81,6 +81,7 @@ async def test_a_tiers_rate_in_percent_is_told_from_a_fraction(server, venue, fi
         {"symbol": "ETHUSDT"},
         {"mmDeduction": None},
         {"riskLimitValue": "20000000"},
+        {"riskLimitValue": "10000000"},  # As the next one.
     ],
     ids=str,
 )
