@@ -18,6 +18,7 @@ __all__ = ["INSTEAD", "SUPPORTED", "is_watchable", "open_venue"]
 VENUES: "Mapping[str, tuple[str, str]]" = {  # By ccxt id: the module and its class, read when one is opened.
     "binanceusdm": ("guard.venues.binance", "BinanceUsdm"),
     "binancecoinm": ("guard.venues.binance_coinm", "BinanceCoinm"),
+    "bybit": ("guard.venues.bybit", "Bybit"),
 }
 SUPPORTED = tuple(VENUES)
 INSTEAD: "Mapping[str, str]" = {"binance": "binanceusdm"}  # Ids that stand for an exchange which has another one here.

@@ -68,6 +68,10 @@ class Answered(VenueUnavailable):
         self.code = code
 
 
+def _no_word(status: int, headers: Mapping[str, str], answer: object) -> float | None:  # noqa: ARG001
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
     """What transport must know of an exchange."""
@@ -81,6 +85,8 @@ class Wire:
     reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
     limit: RateLimit | None = None  # None: ccxt's pace is all that is known.
     is_judged_by_ccxt: bool = False  # Error envelopes are ccxt's to know: of exchanges without a file of their own.
+    # For how many seconds an answer asks for quiet, by status, headers and body. None: as 429, 418 and Retry-After say.
+    quiet_s: Callable[[int, Mapping[str, str], object], float | None] = _no_word
     headers: Mapping[str, str] = field(default_factory=dict)  # Sent with every request, over ccxt's.
 
 
@@ -258,13 +264,15 @@ class StrictClient:
 
     def _judge(self, what: str, status: int, headers: Mapping[str, str], raw: bytes, *, reads: bool) -> Any:
         """Return the parsed answer, or raise what it is instead."""
-        retry_after = None
-        if status in RETRY_AFTER_UNSAID_S:
-            seconds = _retry_after_s(headers.get("Retry-After"), RETRY_AFTER_UNSAID_S[status])
-            self.gate.be_quiet(seconds)
-            retry_after = timedelta(seconds=seconds)
         answer = parse(raw)
         error = self.wire.error(answer)
+        seconds = self.wire.quiet_s(status, headers, answer)
+        if seconds is None and status in RETRY_AFTER_UNSAID_S:
+            seconds = _retry_after_s(headers.get("Retry-After"), RETRY_AFTER_UNSAID_S[status])
+        retry_after = None
+        if seconds is not None:
+            self.gate.be_quiet(seconds)
+            retry_after = timedelta(seconds=seconds)
         if error is None and 200 <= status < 300 and answer is not None:
             return answer
         code, text = error or (
