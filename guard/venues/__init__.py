@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUPPORTED", "open_venue"]
 
-SUPPORTED = ("binanceusdm",)  # ccxt ids.
+SUPPORTED = ("binanceusdm", "okx")  # ccxt ids.
 
 
 def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Venue":
@@ -20,6 +20,10 @@ def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Ve
     if account.exchange not in SUPPORTED:
         expected = " or ".join(SUPPORTED)
         raise ConfigError(f"accounts.{account.account}.exchange: found {account.exchange!r}, expected {expected}")
+    if account.exchange == "okx":
+        from guard.venues.okx import Okx  # noqa: PLC0415  # Config reads this room without needing a client.
+
+        return Okx(account, now=now)
     from guard.venues.binance import BinanceUsdm  # noqa: PLC0415  # Config reads this room without needing a client.
 
     return BinanceUsdm(account, now=now)

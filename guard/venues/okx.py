@@ -62,6 +62,8 @@ from guard.venues.transport import Wire
 
 HOSTNAME = "www.okx.com"  # `hostname` in the account's ccxt options names another: eea.okx.com, us.okx.com.
 SIMULATED = "x-simulated-trading"
+QUIET_S = 3.0  # Every limit counts by two seconds (docs, "Rate Limits"); no answer says when it may be asked again.
+TOO_MANY = frozenset({"50011", "50040", "50061"})
 CONFIG_KEPT = timedelta(minutes=10)  # How long account mode and position mode are believed unasked.
 HISTORY_KEPT = timedelta(days=89)  # Bills of three months.
 
@@ -342,8 +344,18 @@ def _wire(account: VenueAccount) -> Wire:
         keys_refused=frozenset(
             {"50100", "50101", "50105", "50110", "50111", "50113", "50114", "50119", "50120", "50121"}
         ),
+        quiet_s=_quiet,
         clock_is_off=okx_margin.CLOCK_IS_OFF,
     )
+
+
+def _quiet(status: int, headers: Mapping[str, str], answer: object) -> float | None:
+    """Return for how long OKX wants quiet: too many requests are said by status 429, or by a code under 200."""
+    error = error_of(answer)
+    said = headers.get("Retry-After")
+    if said is not None or (status != 429 and (error is None or error[0] not in TOO_MANY)):
+        return None
+    return QUIET_S
 
 
 def _addresses(api: Mapping[str, Any], hostname: str) -> tuple[str, ...]:

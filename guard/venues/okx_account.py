@@ -302,9 +302,9 @@ def disagreements(details: tuple[Detail, ...], positions: tuple[Position, ...], 
     for detail in details:
         members = isolated.get(detail.ccy, [])
         listed = sum((position.isolated_wallet or Decimal(0) for position in members), Decimal(0))
-        # Whether isoEq holds the unrealized PnL is said in passing only; one of the two fits, and within rounding.
-        if members and _differ(listed, detail.iso_eq - detail.iso_upl) and _differ(listed, detail.iso_eq):
-            told = f"positions hold {listed:f} {detail.ccy} of isolated margin, the balance says {detail.iso_eq:f}"
+        told_of = detail.iso_eq - detail.iso_upl  # Both of the same moment, so the mark does not matter.
+        if members and _differ(listed, told_of):
+            told = f"positions hold {listed:f} {detail.ccy} of isolated margin, the balance says {told_of:f}"
             found += [Gap(subject=str(position.key), reason=told, key=position.key) for position in members]
     return found
 

@@ -40,7 +40,7 @@ async def stream_marks(
 
     ccxt wakes us with one symbol of a burst, so all of them are looked up whenever it does.
     """
-    told: dict[str, datetime] = {}
+    told: dict[str, Mark] = {}
     fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
     try:
         while True:
@@ -67,17 +67,18 @@ async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float)
     raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
 
 
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> list[Mark]:
-    """Return the marks that are newer than the ones told before, and note them as told."""
+def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark]) -> list[Mark]:
+    """Return the marks that are newer than those told before, or others of the same moment; note them as told."""
     marks = []
     for symbol in symbols:
         try:
             row = read_row(MarkRow, (client.tickers.get(symbol) or {}).get("info"))
         except RowError:
             continue  # No price yet, or a broken message: the silence limit judges how long that may last.
-        if symbol not in told or told[symbol] < row.ts:
-            told[symbol] = row.ts
-            marks.append(Mark(symbol=symbol, price=row.mark_px, at=row.ts))
+        mark, known = Mark(symbol=symbol, price=row.mark_px, at=row.ts), told.get(symbol)
+        if known is None or known.at < mark.at or (known.at == mark.at and known != mark):
+            told[symbol] = mark
+            marks.append(mark)
     return marks
 
 

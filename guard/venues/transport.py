@@ -59,6 +59,10 @@ class Answered(VenueUnavailable):
         self.code = code
 
 
+def _no_word(status: int, headers: Mapping[str, str], answer: object) -> float | None:  # noqa: ARG001
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
     """What transport must know of an exchange."""
@@ -70,6 +74,8 @@ class Wire:
     keys_refused: frozenset[str]  # Codes by which a read says that the keys are not accepted.
     clock_is_off: frozenset[str] = frozenset()  # Codes by which it says that a request was stamped too early or late.
     reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
+    # For how many seconds an answer asks for quiet, by status, headers and body. None: as 429, 418 and Retry-After say.
+    quiet_s: Callable[[int, Mapping[str, str], object], float | None] = _no_word
     headers: Mapping[str, str] = field(default_factory=dict)  # Sent with every request, over ccxt's.
 
 
@@ -190,13 +196,15 @@ class StrictClient:
 
     def _judge(self, what: str, status: int, headers: Mapping[str, str], raw: bytes, *, reads: bool) -> Any:
         """Return the parsed answer, or raise what it is instead."""
-        retry_after = None
-        if status in RETRY_AFTER_UNSAID_S:
-            seconds = _retry_after_s(headers.get("Retry-After"), RETRY_AFTER_UNSAID_S[status])
-            self.gate.be_quiet(seconds)
-            retry_after = timedelta(seconds=seconds)
         answer = parse(raw)
         error = self.wire.error(answer)
+        seconds = self.wire.quiet_s(status, headers, answer)
+        if seconds is None and status in RETRY_AFTER_UNSAID_S:
+            seconds = _retry_after_s(headers.get("Retry-After"), RETRY_AFTER_UNSAID_S[status])
+        retry_after = None
+        if seconds is not None:
+            self.gate.be_quiet(seconds)
+            retry_after = timedelta(seconds=seconds)
         if error is None and 200 <= status < 300 and answer is not None:
             return answer
         code, text = error or (None, "no usable JSON" if answer is None else "")
