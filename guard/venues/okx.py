@@ -52,7 +52,16 @@ from guard.snapshot import (
     Side,
     StopOrder,
 )
-from guard.venues import okx_account, okx_contracts, okx_margin, okx_market, okx_orders, okx_settle, okx_tiers
+from guard.venues import (
+    okx_account,
+    okx_bills,
+    okx_contracts,
+    okx_margin,
+    okx_market,
+    okx_orders,
+    okx_settle,
+    okx_tiers,
+)
 from guard.venues.base import VenueBase
 from guard.venues.okx_contracts import Market
 from guard.venues.okx_rows import Config, data_of, error_of
@@ -268,9 +277,9 @@ class Okx(VenueBase):
         for symbol in sorted({one.symbol for one in legs}):
             market = await self._market(symbol)
             start, end = max(since, now - HISTORY_KEPT), now + timedelta(minutes=1)
-            bills = await okx_settle.read_bills(self._client, market.inst_id, start=start, end=end, now=now)
+            bills = await okx_bills.read_moves(self._client, market.inst_id, start=start, end=end, now=now)
             mine = tuple(one for one in legs if one.symbol == symbol)
-            changes += [change for bill in bills for change in okx_settle.changes_of(bill, mine)]
+            changes += [change for bill in bills for change in okx_bills.changes_of(bill, mine)]
         return tuple(sorted(changes, key=lambda change: change.at))
 
     async def _open_keys(self) -> tuple[PositionKey, ...]:

@@ -1,112 +1,27 @@
-"""What OKX's bills and a position's margin prove of margin that was moved.
+"""What OKX's bills and a position's margin prove of a request whose answer was lost.
 
-Sources: docs "Get bills details" (copies of 2025-07 and 2026). A bill of a margin transfer names instrument and amount,
-not the side: of two open legs the margin itself tells which one it was.
+A bill of a margin transfer does not name the side: of two open legs the margin itself tells which one it was.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from guard.errors import VenueUnavailable
-from guard.snapshot import MarginChange, MarginRequest, Outcome, Position, PositionKey, Settlement, Side
+from guard.snapshot import MarginRequest, Outcome, Position, Settlement
 from guard.venues.margin_difference import settle_by_margin
+from guard.venues.okx_bills import ADDED_BY_HAND, MARGIN_TRANSFER, entry_of, read_bills
 from guard.venues.okx_market import server_time
-from guard.venues.okx_rows import Bill, data_of, ms
+from guard.venues.okx_rows import Bill, ms
 from guard.venues.protocol import WriteTerms
-from guard.venues.rows import RowError, read_row
-from guard.venues.transport import ask
 
-PAGE_ROWS = 100
-PAGES_MAX = 50
-RECENT_KEPT = timedelta(days=7)  # `bills`; what is older stands in `bills-archive`.
-RECENT_MARGIN = timedelta(hours=1)
-MARGIN_TRANSFER, ADDED_BY_HAND, TAKEN_BY_HAND = "6", "160", "161"
-FUNDING = "8"
-# Which kinds of bills move a position's margin by trading, and of which leg in long/short mode.
-LEG_OF_TRADE: Mapping[str, Side] = {
-    **dict.fromkeys(("3", "5", "100", "104", "112", "125", "206", "208"), Side.LONG),
-    **dict.fromkeys(("4", "6", "101", "105", "113", "126", "207", "209"), Side.SHORT),
-}
+FUNDING = "8"  # Bill type.
 CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time the exchange books it under.
 # How much earlier than its written start a request may be booked: our clock may have run ahead when it was sent, by as
 # much as the exchange bears, and may have been set since. Earlier entries of the guard's own are known by then.
 BOOKED_EARLIER_MAX = timedelta(seconds=30)
-
-
-async def read_bills(
-    client: Any, inst_id: str, *, start: datetime, end: datetime, now: datetime, kind: str | None = None
-) -> tuple[Bill, ...]:
-    """Read one instrument's bills, oldest first. `kind`: one bill type only. Raises VenueUnavailable."""
-    recent_from = now - RECENT_KEPT + RECENT_MARGIN
-    bills: list[Bill] = []
-    if start < recent_from:
-        query = _query(inst_id, start, min(end, recent_from), kind)
-        bills += await _pages(client, "privateGetAccountBillsArchive", query)
-    if end > recent_from:
-        query = _query(inst_id, max(start, recent_from), end, kind)
-        bills += await _pages(client, "privateGetAccountBills", query)
-    by_id = {bill.bill_id: bill for bill in bills if bill.inst_id == inst_id and start <= bill.ts <= end}
-    return tuple(sorted(by_id.values(), key=lambda bill: bill.ts))
-
-
-def _query(inst_id: str, start: datetime, end: datetime, kind: str | None) -> dict[str, str]:
-    # Whether begin and end themselves belong to the span is not said.
-    query = {"instId": inst_id, "begin": str(ms(start) - 1), "end": str(ms(end) + 1), "limit": str(PAGE_ROWS)}
-    return query if kind is None else query | {"type": kind}
-
-
-async def _pages(client: Any, endpoint: str, query: dict[str, str]) -> list[Bill]:
-    what = f"bills of {query['instId']}"
-    bills: list[Bill] = []
-    for _ in range(PAGES_MAX):
-        page = data_of(await ask(client, endpoint, query), what)
-        try:
-            bills += [read_row(Bill, raw) for raw in page]
-        except RowError as error:
-            raise VenueUnavailable(f"{what}: {error}") from None
-        if len(page) < PAGE_ROWS:
-            return bills
-        if bills[-1].bill_id == query.get("after"):
-            break
-        query["after"] = bills[-1].bill_id
-    raise VenueUnavailable(f"{what}: more than {PAGES_MAX} pages, or pages that do not go on")
-
-
-def entry_of(bill: Bill) -> str:
-    return f"{bill.inst_id}|{ms(bill.ts)}|{bill.bill_id}"
-
-
-def is_by_hand(bill: Bill) -> bool:
-    """Say whether a person or a key moved this margin. All margin transfers count but the automatic one (162)."""
-    return bill.type == MARGIN_TRANSFER and bill.sub_type != "162"
-
-
-def changes_of(bill: Bill, legs: tuple[PositionKey, ...]) -> list[MarginChange]:
-    """Return what a bill changed, once for each leg that it may be about."""
-    if bill.mgn_mode == "cross" or not bill.moved:
-        return []
-    by_hand = is_by_hand(bill)
-    if not by_hand and not bill.pos_bal_chg:
-        return []  # A bill of the wallet only.
-    named = LEG_OF_TRADE.get(bill.sub_type)
-    amount = bill.moved
-    if bill.type == MARGIN_TRANSFER and bill.sub_type in {ADDED_BY_HAND, TAKEN_BY_HAND}:
-        amount = abs(amount) if bill.sub_type == ADDED_BY_HAND else -abs(amount)
-    return [
-        MarginChange(
-            key=leg,
-            amount=amount,
-            currency=bill.ccy,
-            at=bill.ts,
-            by_user=by_hand,
-            entry_id=entry_of(bill) + (f"|{leg.side.word}" if len(legs) > 1 else ""),
-        )
-        for leg in legs
-        if named in {None, leg.side} or len(legs) == 1
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from wire_faults import Fate
 
 from guard.errors import OutcomeUnknown, VenueUnavailable
 from guard.snapshot import MarginBefore, MarginRequest, Outcome, PositionKey, Side
-from guard.venues import okx_settle
+from guard.venues import okx_bills
 
 D = Decimal
 SAMPLE = OkxServer.sample
@@ -252,6 +252,22 @@ async def test_bills_are_read_page_by_page_and_the_older_ones_from_the_archive(s
     assert all(int(begin) < int(end) for begin, end in spans)
 
 
+async def test_of_a_busy_account_all_transfers_are_read_and_the_latest_trades(server, okx, monkeypatch):
+    monkeypatch.setattr(okx_bills, "PAGES_OF_TRADES_MAX", 2)
+    server.hold_sample()
+    now = datetime.now(UTC)
+    trades = [
+        server.bill(BTC, "2", "1", D(n) / 100, now - timedelta(minutes=n), mgnMode="isolated") for n in range(1, 400)
+    ]
+    by_hand = [server.bill(BTC, "6", "160", D("7.77"), now - timedelta(days=day)) for day in (2, 30)]
+    server.extra_bills = [*trades, *by_hand]
+    changes = await okx.margin_changes(LONG, now - timedelta(days=60))
+    assert [change.amount for change in changes if change.by_user] == [D("7.77"), D("7.77")]
+    told = [change for change in changes if not change.by_user]
+    assert len(told) == 200
+    assert min(change.at for change in told) > now - timedelta(minutes=201)
+
+
 async def test_pages_that_repeat_themselves_are_no_history(server, okx):
     server.hold_sample()
     now = datetime.now(UTC)
@@ -270,4 +286,4 @@ async def test_a_bill_that_cannot_be_read_is_no_history(server, okx, field):
 
 
 def test_a_week_and_no_more_is_asked_of_the_recent_bills():
-    assert timedelta(days=7) > okx_settle.RECENT_KEPT - okx_settle.RECENT_MARGIN
+    assert timedelta(days=7) > okx_bills.RECENT_KEPT - okx_bills.RECENT_MARGIN
