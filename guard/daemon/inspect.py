@@ -5,7 +5,7 @@ from asyncio import gather, timeout
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
@@ -18,7 +18,7 @@ from guard.daemon.look import Look, Looker
 from guard.daemon.tell import new_id
 from guard.errors import DeliveryFailed, KeysRefused, VenueUnavailable
 from guard.notify import wording
-from guard.notify.texts import drill_message
+from guard.notify.guard_texts import drill_message
 from guard.policy.decision import PositionVerdict
 from guard.policy.terms import Mode
 from guard.snapshot import Liquidation, LiquidationKind, Mark
@@ -27,6 +27,7 @@ from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, Venue
 
 Answer = TypeVar("Answer")
 
+KEY_ENDS_SOON = timedelta(days=7)
 SKEW_WARN = timedelta(milliseconds=500)
 MODEL_GAP_FINE = Decimal("0.001")  # Of the mark.
 SAME = Decimal("0.000001")  # Of the mark.
@@ -114,6 +115,8 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
         lambda: _tiers_in_use(venue),
         lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols"),
     )
+    if venue.watch_only is not None and account.terms.mode > Mode.OBSERVE:
+        yield Finding(subject=name, verdict=Verdict.WARNING, text=f"no margin is added here: {venue.watch_only}")
     yield await _ask(
         name,
         "margin history",
@@ -177,7 +180,17 @@ def _judge_key(scopes: KeyScopes, mode: Mode) -> tuple[Verdict, str]:
         case KeyVerdict.UNVERIFIABLE:
             return Verdict.WARNING, scopes.text
         case _:
-            return Verdict.FINE, scopes.text
+            return _judge_ends(scopes)
+
+
+def _judge_ends(scopes: KeyScopes) -> tuple[Verdict, str]:
+    """Judge a key that may do just what it should by when it ends and where it may be used."""
+    ends = "" if scopes.expires_at is None else f"; it ends at {scopes.expires_at:%Y-%m-%d %H:%M} UTC"
+    if scopes.expires_at is not None and scopes.expires_at - datetime.now(UTC) < KEY_ENDS_SOON:
+        return Verdict.WARNING, f"{scopes.text}{ends}: make a new one before that"
+    if scopes.ip_restricted is False:
+        return Verdict.WARNING, f"{scopes.text}{ends}; any address may use it: bind it to this machine's"
+    return Verdict.FINE, f"{scopes.text}{ends}"
 
 
 def _judge(look: Look) -> Iterator[Finding]:
