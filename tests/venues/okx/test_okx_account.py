@@ -184,6 +184,12 @@ async def test_the_account_mode_says_what_backs_and_whether_margin_is_added(serv
     assert (okx.watch_only is None) is guarded
 
 
+async def test_portfolio_margin_is_named_as_what_is_not_modelled(server, okx):
+    server.acct_lv = "4"
+    await okx.snapshot()
+    assert "portfolio margin" in okx.watch_only
+
+
 async def test_margin_moved_by_hand_is_watched_only(server, okx):
     server.ct_iso_mode = "autonomy"
     await okx.snapshot()

@@ -140,6 +140,23 @@ async def test_what_does_not_prove_that_nothing_was_done_is_unknown(server, open
         await opened.add_margin(request_for())
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("50009", "being liquidated: wait"),
+        ("50017", "auto-deleveraging: wait"),
+        ("50020", "being liquidated: wait"),
+        ("50023", "funding is being settled: wait"),
+        ("51030", "funding is being settled: wait"),
+    ],
+)
+async def test_a_frozen_account_or_position_is_a_no_that_says_what_to_wait_for(server, opened, code, words):
+    server.fate_of_next_write = code
+    with pytest.raises(VenueRefused, match=words) as caught:
+        await opened.add_margin(request_for())
+    assert caught.value.code == code
+
+
 async def test_busy_systems_are_no_rate_limit_although_they_answer_429(server, opened):
     server.fate_of_next_write = "50013"
     assert server.refusal("50013").status == 429
