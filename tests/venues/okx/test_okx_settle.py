@@ -20,6 +20,13 @@ LONG, SHORT = PositionKey(BTC, Side.LONG), PositionKey(BTC, Side.SHORT)
 NONE: frozenset[str] = frozenset()
 
 
+@pytest.fixture(autouse=True)
+def no_full_hour():
+    """At a full hour funding may have moved margin, and without bills nobody can tell."""
+    with time_machine.travel(datetime.now(UTC).replace(minute=20), tick=True):
+        yield
+
+
 async def request_for(okx, key=LONG, *, hedged=False):
     """A top-up with what was read of its position just before."""
     position = next(one for one in (await okx.snapshot()).positions if one.key == key)
@@ -87,6 +94,16 @@ async def test_bills_that_cannot_be_read_leave_the_margin_to_tell(server, okx):
         settlement = await settled(okx, request, sent_at)
         assert settlement.outcome is wanted
         assert "could not be read" in settlement.evidence
+
+
+async def test_over_a_full_hour_the_margin_alone_does_not_tell_small_amounts(server, okx):
+    server.hold_sample()
+    request = await request_for(okx)
+    sent_at = await lose(server, okx, request, Fate.LOST_AFTER)
+    server.history_down = True
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        settlement = await okx.settle(request, sent_at=sent_at, now=datetime.now(UTC), known_entries=NONE)
+    assert settlement.outcome is Outcome.UNKNOWN
 
 
 async def test_without_bills_and_without_a_margin_before_it_stays_unknown(server, okx):
