@@ -8,6 +8,7 @@ import structlog
 
 from guard.daemon.reader import AccountReader
 from guard.journal import Journal
+from guard.margin import contract_value
 from guard.policy.rules import matching_rule
 from guard.policy.terms import Terms
 from guard.snapshot import DOLLAR_STABLECOINS, AccountSnapshot, MarginChange, Position
@@ -48,8 +49,7 @@ def _opened_at(position: Position, changes: Sequence[MarginChange]) -> datetime 
     traded = [change for change in changes if change.key == position.key and not change.by_user]
     if not traded or not position.leverage:
         return None
-    contract = position.contract
-    initial_margin = position.quantity * contract.contract_size * position.entry_price / position.leverage
+    initial_margin = contract_value(position.contract, position.quantity, position.entry_price) / position.leverage
     if sum(change.amount for change in traded) < initial_margin * OPENING_SHOWN_FROM:
         return None
     return traded[0].at

@@ -94,20 +94,25 @@ async def _by_margin(client: Any, lost: Lost, terms: WriteTerms, trouble: str = 
     """Ask the position's margin. `trouble` with the bills: then they cannot tell the funding either."""
 
     async def read_funding(since: datetime) -> Decimal:
-        start = since + lost.skew - CLOCK_TOLERANCE
-        end = lost.now + lost.skew + timedelta(minutes=1)
-        bills = await read_bills(client, lost.inst_id, start=start, end=end, now=lost.now + lost.skew, kind=FUNDING)
-        return sum((bill.pos_bal_chg or Decimal(0) for bill in bills), Decimal(0))
+        return sum((bill.pos_bal_chg or Decimal(0) for bill in await _funding(client, lost, since)), Decimal(0))
 
+    is_told = not trouble
+    if is_told and lost.has_both_legs and lost.request.before is not None:
+        is_told = not await _funding(client, lost, lost.request.before.read_at)  # Whose it was is not said.
     found = await settle_by_margin(
         lost.request,
         lost.read_position,
         sent_at=lost.sent_at + max(lost.skew, timedelta(0)),
         now=lost.now,
         fence=terms.fence,
-        read_funding=None if lost.has_both_legs or trouble else read_funding,
+        read_funding=read_funding if is_told else None,
     )
     return replace(found, evidence=trouble + found.evidence)
+
+
+async def _funding(client: Any, lost: Lost, since: datetime) -> tuple[Bill, ...]:
+    start, now = since + lost.skew - CLOCK_TOLERANCE, lost.now + lost.skew
+    return await read_bills(client, lost.inst_id, start=start, end=now + timedelta(minutes=1), now=now, kind=FUNDING)
 
 
 def _is_effect_of(request: MarginRequest, bill: Bill) -> bool:

@@ -128,6 +128,19 @@ async def test_of_two_legs_the_margin_tells_whose_bill_it_is(server, okx, mine):
     assert (settlement.entry_id is not None) is mine
 
 
+@pytest.mark.parametrize("funded", [False, True])
+async def test_of_two_legs_over_a_full_hour_no_bill_of_funding_means_that_there_was_none(server, okx, funded):
+    for leg in Side:
+        server.hold_sample(leg, hedged=True)
+    request = await request_for(okx, hedged=True)
+    sent_at = await lose(server, okx, request, Fate.LOST_AFTER)
+    if funded:  # To one leg or to the other.
+        server.extra_bills = [server.bill(BTC, "8", "173", D("-3.48"), datetime.now(UTC), mgnMode="isolated")]
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        settlement = await okx.settle(request, sent_at=sent_at, now=datetime.now(UTC), known_entries=NONE)
+    assert settlement.outcome is (Outcome.UNKNOWN if funded else Outcome.APPLIED)
+
+
 async def test_of_two_legs_a_bill_alone_proves_nothing(server, okx):
     for leg in Side:
         server.hold_sample(leg, hedged=True)
