@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from guard.snapshot import Contract, ContractKind
+from guard.venues.rows import Positive, Row, RowError, Word, read_row
 
 CONTRACTS = frozenset({"SWAP", "FUTURES"})
 
@@ -22,36 +23,44 @@ class Market:
     fee_group: str | None  # None: an answer from before the groups.
 
 
+class _Listed(Row):
+    """What of ccxt's `info` describes a contract. One that is not open for trading yet has only its name."""
+
+    inst_id: Word
+    inst_type: Literal["SWAP", "FUTURES"]
+    inst_family: Word
+    ct_type: Literal["linear", "inverse"]
+    ct_val: Positive
+    ct_mult: Positive
+    lot_sz: Positive
+    group_id: object = None
+
+
+class _Named(Row):
+    """What ccxt makes of it: names only."""
+
+    symbol: Word
+    base: Word
+    settle: Word
+
+
 def read_market(listed: Mapping[str, Any]) -> Market | None:
-    """Return a contract; None for what is none, or not open for trading yet and so not described."""
-    info = listed.get("info") or {}
-    inst_type = info.get("instType")
-    size = _product(info.get("ctVal"), info.get("ctMult"))
-    if inst_type not in CONTRACTS or info.get("ctType") not in {"linear", "inverse"} or size is None:
-        return None
-    lot = _product(info.get("lotSz"), "1")
-    settle, family = listed.get("settle"), info.get("instFamily")
-    if lot is None or not settle or not family or not listed.get("base"):
+    """Return a contract; None for what is none, or is not described yet."""
+    try:
+        row, named = read_row(_Listed, listed.get("info")), read_row(_Named, listed)
+    except RowError:
         return None
     return Market(
         contract=Contract(
-            symbol=listed["symbol"],
-            kind=ContractKind(info["ctType"]),
-            base=listed["base"],
-            settle=settle,
-            contract_size=size,
+            symbol=named.symbol,
+            kind=ContractKind(row.ct_type),
+            base=named.base,
+            settle=named.settle,
+            contract_size=row.ct_val * row.ct_mult,
         ),
-        inst_id=info["instId"],
-        inst_type=inst_type,
-        family=family,
-        lot=lot,
-        fee_group=info.get("groupId") or None,
+        inst_id=row.inst_id,
+        inst_type=row.inst_type,
+        family=row.inst_family,
+        lot=row.lot_sz,
+        fee_group=str(row.group_id)[:16] if row.group_id else None,
     )
-
-
-def _product(one: object, other: object) -> Decimal | None:
-    try:
-        product = Decimal(str(one)) * Decimal(str(other))
-    except ArithmeticError:
-        return None
-    return product if product.is_finite() and product > 0 else None

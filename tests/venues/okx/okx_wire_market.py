@@ -75,9 +75,9 @@ class OkxMarketServer(WireServer):
         inst_id = call.params["instId"]
         if inst_id not in INSTRUMENTS:
             raise self.refusal("51001")
-        return [self._mark_row(inst_id)]
+        return [self.mark_row(inst_id)]
 
-    def _mark_row(self, inst_id: str) -> dict[str, str]:
+    def mark_row(self, inst_id: str) -> dict[str, str]:
         inst_type = "SWAP" if inst_id.endswith("SWAP") else "FUTURES"
         mark = self.marks[INSTRUMENTS[inst_id][0]]
         return {"instId": inst_id, "instType": inst_type, "markPx": str(mark), "ts": str(self.now_ms())}
@@ -126,5 +126,5 @@ class OkxMarketServer(WireServer):
     def ticks(self, channels: set[str]) -> Iterable[Any]:
         ids = sorted(channel.removeprefix("mark-price:") for channel in channels if channel.startswith("mark-price:"))
         return [
-            {"arg": {"channel": "mark-price", "instId": inst_id}, "data": [self._mark_row(inst_id)]} for inst_id in ids
+            {"arg": {"channel": "mark-price", "instId": inst_id}, "data": [self.mark_row(inst_id)]} for inst_id in ids
         ]
