@@ -15,6 +15,7 @@ from guard.config.settings import AccountSettings, Settings
 from guard.daemon.channels import open_channels
 from guard.daemon.clock import SteadyClock
 from guard.daemon.look import Look, Looker
+from guard.daemon.reaction import reaction
 from guard.daemon.tell import new_id
 from guard.errors import DeliveryFailed, KeysRefused, VenueUnavailable
 from guard.notify import wording
@@ -71,9 +72,11 @@ async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
             yield finding
     async with Looker(settings, assume_unspent=True) as looker:
         looks = (await looker.look()).values()
-        marks = await gather(*(_inspect_marks(look, looker.venue(look.settings.name)) for look in looks))
-        for look, of_marks in zip(looks, marks, strict=True):
-            for finding in chain(_judge(look), of_marks):
+        venues = [looker.venue(look.settings.name) for look in looks]
+        marks = await gather(*(_inspect_marks(look, venue) for look, venue in zip(looks, venues, strict=True)))
+        times = await gather(*(_inspect_reaction(look, venue) for look, venue in zip(looks, venues, strict=True)))
+        for look, of_marks, of_times in zip(looks, marks, times, strict=True):
+            for finding in chain(_judge(look), of_times, of_marks):
                 yield finding
 
 
@@ -144,6 +147,24 @@ async def _inspect_marks(look: Look, venue: Venue) -> Sequence[Finding]:
     if streamed.verdict is Verdict.UNREACHABLE:
         streamed = replace(streamed, verdict=Verdict.WARNING, text=f"{streamed.text}; guard would only poll")
     return polled, streamed
+
+
+async def _inspect_reaction(look: Look, venue: Venue) -> Sequence[Finding]:
+    """Hold each trigger against how far its price moves while guard reacts."""
+    findings: list[Finding] = []
+    for verdict in look.decision.positions if look.failure is None else ():
+        subject = f"{look.settings.name} {verdict.key}"
+        try:
+            found = await reaction(look.settings, venue, verdict)
+        except (KeysRefused, VenueUnavailable) as error:
+            text = f"the time to react is not known: {error}"
+            findings.append(Finding(subject=subject, verdict=Verdict.WARNING, text=text))
+            continue
+        if found is not None:
+            is_enough, text = found
+            verdict_of_it = Verdict.FINE if is_enough else Verdict.WARNING
+            findings.append(Finding(subject=subject, verdict=verdict_of_it, text=text))
+    return findings
 
 
 async def _first_streamed(venue: Venue, symbol: str) -> Mark:

@@ -10,6 +10,7 @@ import structlog
 
 from guard.config.settings import AccountSettings
 from guard.daemon.acting import Actor
+from guard.daemon.brackets import BracketKeeper
 from guard.daemon.endings import Endings
 from guard.daemon.held import held_to_test_hosts
 from guard.daemon.judging import Fault, judge_despite_bugs
@@ -67,6 +68,7 @@ class AccountWatch:
         self._actor = Actor(self, teller, now)
         self._looks = LookKeeper(self._journal, settings.name)
         self._witness = Witness(reader, self._journal)
+        self._brackets = BracketKeeper(reader, teller)
         self._endings = Endings(reader.venue, teller, now)
         self.stop_orders = StopOrders(reader)
         self._born_at = now()
@@ -134,6 +136,7 @@ class AccountWatch:
             with self._despite_the_journal():  # After what may save the others: this only tells of what is gone.
                 await self._witness.write_down(ended, self._now())
                 await self._endings.tell(ended, self.decision)
+                self._brackets.look(self._now())
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
         self._finish(started, failure)
         return self._interval

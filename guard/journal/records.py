@@ -12,6 +12,8 @@ LAST_SEEN = "position.last_seen"  # The event that holds what was seen last of a
 
 HOW_IT_ENDED = "position.how_it_ended"  # The event that says how: closed, liquidated, deleveraged, unknown.
 
+BRACKETS = "brackets"  # The event that keeps the leverage brackets of a symbol as they were read.
+
 
 class IntentState(StrEnum):
     """PLANNED, SENT and UNKNOWN are open and count as spent, APPLIED does too; the others give budget back."""
