@@ -14,6 +14,7 @@ from guard.errors import VenueUnavailable
 from guard.margin import TierBasis
 from guard.snapshot import EndKind, MarginMode, PositionKey, Side
 from guard.venues import okx_market
+from guard.venues.okx_contracts import read_market
 
 D = Decimal
 BTC, ETH, INVERSE = OkxServer.sample.symbol, OkxServer.other.symbol, OkxServer.inverse.symbol
@@ -143,6 +144,26 @@ async def test_pages_of_candles_that_do_not_go_on_are_none(server, okx):
     server.mangle("candles", lambda answer: answer | {"data": rows})
     with pytest.raises(VenueUnavailable, match="repeats"):
         await okx.candles(BTC, minutes=1, count=150)
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({}, D("0.01")),
+        ({"ctMult": "10"}, D("0.1")),
+        ({"ctMult": ""}, None),
+        ({"ctVal": "0"}, None),
+        ({"ctType": ""}, None),
+    ],
+    ids=str,
+)
+def test_a_contract_is_its_value_times_its_multiplier(fields, size):
+    info = {
+        "instId": "BTC-USDT-SWAP", "instType": "SWAP", "instFamily": "BTC-USDT", "ctType": "linear", "ctVal": "0.01",
+        "ctMult": "1", "lotSz": "0.01",
+    }  # fmt: skip
+    market = read_market({"symbol": BTC, "base": "BTC", "settle": "USDT", "info": info | fields})
+    assert (market and market.contract.contract_size) == size
 
 
 # Orders.
