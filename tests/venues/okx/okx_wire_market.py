@@ -10,6 +10,8 @@ from wire_server import WireServer
 
 D = Decimal
 TAKER = D("0.0005")
+BARS = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1H": 60, "2H": 120, "4H": 240, "1Dutc": 1440}  # Minutes.
+
 # instId: symbol, family, kind, ctVal, settle, tick, lot.
 INSTRUMENTS = {
     "BTC-USDT-SWAP": ("BTC/USDT:USDT", "BTC-USDT", "linear", "0.01", "BTC", "USDT", "0.1", "0.01"),
@@ -97,7 +99,7 @@ class OkxMarketServer(WireServer):
         ]  # fmt: skip
 
     def candles(self, call: Call) -> list[list[str]]:
-        width = {"1m": 60_000, "1H": 3_600_000}[call.params["bar"]]
+        width = BARS[call.params["bar"]] * 60_000
         last = int(call.params.get("after") or self.now_ms()) // width * width
         last -= width if call.params.get("after") else 0
         mark = self.marks[INSTRUMENTS[call.params["instId"]][0]]

@@ -138,6 +138,12 @@ async def test_candles_come_page_by_page_without_a_hole(server, okx):
     assert len(server.asked("history-mark-price-candles")) == 3
 
 
+@pytest.mark.parametrize("minutes", [1, 3, 5, 15, 30, 60, 120, 240, 1440])
+async def test_a_bar_is_as_long_as_it_was_asked_for(server, okx, minutes):
+    first, second = await okx.candles(BTC, minutes=minutes, count=2)
+    assert second.opened_at - first.opened_at == timedelta(minutes=minutes)
+
+
 async def test_pages_of_candles_that_do_not_go_on_are_none(server, okx):
     now = round(datetime.now(UTC).timestamp() * 1000)
     rows = [[str(now - n * 60_000), "1", "1", "1", "1", "1"] for n in range(100)]
