@@ -49,6 +49,8 @@ def watch_only(config: Config) -> str | None:
         return "portfolio margin (acctLv 4) is not modelled: the account's own ratio is watched"
     if config.acct_lv not in {FUTURES, MULTI_CURRENCY}:
         return f"the account mode {config.acct_lv!r} is not known here: only what OKX states is watched"
+    if str(config.stgy_type) == "1":
+        return "the account runs OKX's delta neutral strategy, whose rules for margin are its own: it is watched"
     if config.ct_iso_mode != "automatic":
         return (
             f"isolated margin is moved by hand at this account (ctIsoMode {config.ct_iso_mode}), and then adding may "
@@ -95,7 +97,8 @@ def read_positions(
             continue
         other = positions.get(position.key)
         if other is not None:
-            reason = "held twice, isolated and cross: which is which cannot be told apart by symbol and side"
+            modes = " and ".join(sorted({str(other.margin_mode), str(position.margin_mode)}))
+            reason = f"listed twice ({modes}): symbol and side do not tell which of the two is meant"
             gaps.append(Gap(subject=str(position.key), reason=reason, key=position.key, may_be_cross=True))
             position = min(other, position, key=_distance)
         positions[position.key] = position

@@ -65,6 +65,7 @@ class Config(Row):
     acct_lv: Word  # 1 spot, 2 futures, 3 multi-currency, 4 portfolio margin.
     pos_mode: Literal["net_mode", "long_short_mode"]
     ct_iso_mode: Word  # automatic, or autonomy: margin is moved by hand before a position is opened.
+    stgy_type: object = "0"  # 1: the delta neutral strategy. Missing before 2025.
 
 
 class KeyRights(Row):

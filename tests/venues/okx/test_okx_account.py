@@ -140,6 +140,7 @@ async def test_an_isolated_and_a_cross_position_of_one_side_are_one_gap_and_the_
     assert position.exchange_liquidation.price == 57000
     (gap,) = snapshot.gaps
     assert (gap.key, gap.may_be_cross) == (position.key, True)
+    assert "cross and isolated" in gap.reason
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,12 @@ async def test_portfolio_margin_is_named_as_what_is_not_modelled(server, okx):
     server.acct_lv = "4"
     await okx.snapshot()
     assert "portfolio margin" in okx.watch_only
+
+
+async def test_an_account_that_runs_the_exchanges_strategy_is_watched_only(server, okx):
+    server.mangle("/api/v5/account/config", lambda answer: answer["data"][0].update(stgyType="1") or answer)
+    await okx.snapshot()
+    assert "delta neutral" in okx.watch_only
 
 
 async def test_margin_moved_by_hand_is_watched_only(server, okx):
