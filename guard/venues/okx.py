@@ -9,6 +9,8 @@ Quirks, with source and date seen:
   (recorded rows: 107.0356 and 11198.2238 met to nine digits).
 - Tiers count contracts, hold for the whole position, leave holes ("to 6500", "from 6501", freqtrade issue 11923) and
   differ between isolated and cross; a cross position's tier goes by all contracts of its family, long and short.
+- A symbol that is opened anew in the other margin mode keeps the table of the first one until tables are read again,
+  within a day (known limit, ours).
 - One symbol can hold an isolated and a cross position of the same side at once: a Gap, for our keys are the same.
 - `liqPx` is empty where nothing liquidates, and also where a cross position leans on several assets (help page).
 - eq = cashBal + isoEq + PnL of cross positions + what bots hold; `upl` counts isolated positions too (docs example).

@@ -273,10 +273,9 @@ def read_wallets(
 def _cross_pnl(detail: Detail) -> Decimal | None:
     """Return the unrealized PnL of the cross positions, as the equity confirms it. None: it does not.
 
-    eq = cashBal + isoEq + cross PnL + what bots and copy trading hold; `upl` counts isolated positions too.
+    eq = cashBal + isoEq + cross PnL + what is held elsewhere; `upl` counts isolated positions too.
     """
-    held = (detail.stgy_eq, detail.spot_iso_bal, detail.smt_sync_eq, detail.spot_copy_trading_eq)
-    elsewhere = sum((amount for amount in held if amount), Decimal(0))
+    elsewhere = detail.elsewhere
     pnl = detail.upl - detail.iso_upl
     sum_up = detail.cash_bal + detail.iso_eq + pnl
     size = max(abs(detail.cash_bal), abs(detail.iso_eq), abs(pnl), abs(elsewhere), abs(detail.eq))

@@ -120,10 +120,22 @@ class Detail(Row):
     iso_upl: Number
     avail_bal: Number
     avail_eq: MaybeNumber
-    stgy_eq: MaybeNumber = None  # Held by trading bots.
-    spot_iso_bal: MaybeNumber = None  # Held by spot copy trading, as the next two.
+    # What counts into `eq` and backs no position: held by trading bots, copy trading, pending offers, lent, given for trial.
+    stgy_eq: MaybeNumber = None
+    spot_iso_bal: MaybeNumber = None
     smt_sync_eq: MaybeNumber = None
     spot_copy_trading_eq: MaybeNumber = None
+    fixed_bal: MaybeNumber = None
+    auto_lend_mt_amt: MaybeNumber = None
+    reward_bal: MaybeNumber = None
+
+    @property
+    def elsewhere(self) -> Decimal:
+        held = (
+            *(self.stgy_eq, self.spot_iso_bal, self.smt_sync_eq, self.spot_copy_trading_eq),
+            *(self.fixed_bal, self.auto_lend_mt_amt, self.reward_bal),
+        )
+        return sum((amount for amount in held if amount), Decimal(0))
 
 
 class TierRow(Row):
