@@ -120,7 +120,7 @@ class Detail(Row):
     iso_upl: Number
     avail_bal: Number
     avail_eq: MaybeNumber
-    # What counts into `eq` and backs no position: held by trading bots, copy trading, pending offers, lent, given for trial.
+    # What counts into `eq` and backs no position: of bots, of copy trading, offered, lent, given for trial.
     stgy_eq: MaybeNumber = None
     spot_iso_bal: MaybeNumber = None
     smt_sync_eq: MaybeNumber = None

@@ -115,12 +115,12 @@ async def test_a_mark_of_another_instrument_is_none(server, okx):
         await okx.mark(BTC)
 
 
-async def test_a_stream_without_fresh_prices_says_so(server, okx):
+async def test_a_stream_of_old_prices_says_so(server, okx):
     await okx.open()
+    later = timedelta(seconds=30)  # By this clock, every price that comes is half a minute old.
     stream = okx_market.stream_marks(
-        okx._client, (BTC,), now=lambda: datetime.now(UTC), silence_max=timedelta(seconds=0.5)
+        okx._client, (BTC,), now=lambda: datetime.now(UTC) + later, silence_max=timedelta(seconds=0.7)
     )
-    await anext(stream)
     async with asyncio.timeout(10):
         with pytest.raises(VenueUnavailable, match="no fresh price"):
             await anext(stream)
