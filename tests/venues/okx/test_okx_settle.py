@@ -184,6 +184,25 @@ async def test_a_bill_that_is_only_alike_proves_neither(server, okx, kind, sub_t
     assert "moved just as much" in settlement.evidence
 
 
+async def test_a_bill_of_another_amount_is_not_ours(server, okx):
+    server.hold_sample()
+    await okx.snapshot()
+    request = MarginRequest(key=LONG, hedged=False, amount=AMOUNT, currency="USDT")
+    sent_at = await lose(server, okx, request, Fate.LOST_BEFORE)
+    server.add_to(BTC, Side.LONG, D("10.00"))
+    assert (await settled(okx, request, sent_at)).outcome is Outcome.NOT_APPLIED
+
+
+async def test_while_it_may_be_executed_by_the_exchanges_clock_nothing_is_concluded(server, okx):
+    server.hold_sample()
+    request = await request_for(okx)
+    sent_at = await lose(server, okx, request, Fate.LOST_BEFORE)
+    server.clock_skew = -20_000  # ms: there it is earlier, and the fence lies ahead.
+    settlement = await settled(okx, request, sent_at)
+    assert settlement.outcome is Outcome.UNKNOWN
+    assert "by the exchange's clock" in settlement.evidence
+
+
 @pytest.mark.parametrize("seconds", [-40, 60])
 async def test_a_bill_of_another_time_is_not_ours(server, okx, seconds):
     server.hold_sample()
