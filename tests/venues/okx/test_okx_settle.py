@@ -203,6 +203,16 @@ async def test_while_it_may_be_executed_by_the_exchanges_clock_nothing_is_conclu
     assert "by the exchange's clock" in settlement.evidence
 
 
+async def test_an_exchange_whose_clock_ran_ahead_meanwhile_does_not_end_our_fence(server, okx):
+    server.hold_sample()
+    await okx.clock_skew()
+    request = await request_for(okx)
+    sent_at = await lose(server, okx, request, Fate.LOST_BEFORE)
+    server.clock_skew = 20_000
+    settlement = await settled(okx, request, sent_at, after=False)
+    assert settlement.outcome is Outcome.UNKNOWN
+
+
 @pytest.mark.parametrize("seconds", [-40, 60])
 async def test_a_bill_of_another_time_is_not_ours(server, okx, seconds):
     server.hold_sample()
