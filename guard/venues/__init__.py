@@ -19,6 +19,7 @@ VENUES: "Mapping[str, tuple[str, str]]" = {  # By ccxt id: the module and its cl
     "binanceusdm": ("guard.venues.binance", "BinanceUsdm"),
     "binancecoinm": ("guard.venues.binance_coinm", "BinanceCoinm"),
     "bybit": ("guard.venues.bybit", "Bybit"),
+    "okx": ("guard.venues.okx", "Okx"),
 }
 SUPPORTED = tuple(VENUES)
 INSTEAD: "Mapping[str, str]" = {"binance": "binanceusdm"}  # Ids that stand for an exchange which has another one here.

@@ -16,6 +16,7 @@ SERVERS: Mapping[str, tuple[str, str, str]] = {
     "binanceusdm": ("binance", "usdm_wire", "BinanceUsdmServer"),
     "binancecoinm": ("binance", "coinm_wire", "BinanceCoinmServer"),
     "bybit": ("bybit", "bybit_wire", "BybitServer"),
+    "okx": ("okx", "okx_wire", "OkxServer"),
 }
 
 
