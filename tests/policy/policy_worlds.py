@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
-from guard.margin import MarginRule, TierTable, assess
+from guard.margin import MarginRule, RuleBook, TierTable, assess
 from guard.outlook import Outlook
 from guard.policy.decide import decide
 from guard.policy.memory import Life, Memory
@@ -184,7 +184,7 @@ def snapshot(
 
 def assessed(seen, *, tiers=TIERS):
     symbols = {position.contract.symbol for position in seen.positions}
-    return assess(seen, dict.fromkeys(symbols, tiers) if tiers else {}, MarginRule(), seen.positions_read_at)
+    return assess(seen, dict.fromkeys(symbols, tiers) if tiers else {}, RuleBook.uniform(MarginRule()), seen.positions_read_at)
 
 
 def life(key=KEY, **changes):
