@@ -1,0 +1,27 @@
+"""The exchanges that the suite runs over: for each a server of its own, in tests/venues/<folder>/.
+
+To plug one in, add a line: ccxt id -> folder, module, class of its server.
+"""
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+
+from wire_server import WireServer
+
+VENUES = Path(__file__).parents[1] / "venues"
+
+SERVERS: Mapping[str, tuple[str, str, str]] = {
+    "binanceusdm": ("binance", "usdm_wire", "BinanceUsdmServer"),
+}
+
+
+def server_of(exchange: str) -> type[WireServer]:
+    folder, module, name = SERVERS[exchange]
+    path = str(VENUES / folder)
+    if path not in sys.path:
+        sys.path.insert(0, path)
+    server: type[WireServer] = getattr(import_module(module), name)
+    assert server.exchange == exchange
+    return server

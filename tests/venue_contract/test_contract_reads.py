@@ -1,0 +1,225 @@
+"""What every exchange's account reads as, when it answers well and when it does not."""
+
+from decimal import Decimal
+
+import pytest
+from wire_faults import OF_READS, Fate
+
+from guard.errors import VenueUnavailable
+from guard.margin import assess
+from guard.snapshot import LiquidationKind, MarginMode, PositionKey, Side
+from guard.venues import protocol
+
+column = pytest.mark.column
+FIELDS = ("size", "entry", "mark", "margin")
+NOT_NUMBERS = [None, "", "NaN", "Infinity", "1e30", [], {}, True, "abc"]
+MISSING = object()
+
+
+def set_field(row, name, value):
+    """Set a field of a row, dots between its names; MISSING takes it away."""
+    *way, last = name.split(".")
+    for step in way:
+        row = row[step]
+    if value is MISSING:
+        del row[last]
+    else:
+        row[last] = value
+
+
+@column("snapshot")
+@pytest.mark.parametrize("side", list(Side))
+async def test_an_isolated_position_reads_exactly_as_the_exchange_holds_it(server, venue, side):
+    server.hold_sample(side)
+    one = server.sample
+    snapshot = await venue.snapshot()
+    (position,) = snapshot.positions
+    assert snapshot.gaps == ()
+    assert position.key == PositionKey(one.symbol, side)
+    assert position.margin_mode is MarginMode.ISOLATED
+    assert (position.quantity, position.contract.contract_size) == (one.contracts, one.contract_size)
+    assert (position.entry_price, position.mark_price) == (one.entry, one.mark)
+    assert position.isolated_wallet == server.margin_of(one.symbol, side)
+    assert (position.leverage, position.hedged) == (one.leverage, False)
+    assert position.contract.settle == one.currency
+
+
+@column("snapshot")
+async def test_the_wallet_that_pays_is_read_with_what_may_move(server, venue):
+    server.hold_sample()
+    currency = server.sample.currency
+    server.set_wallet(currency, server.sample.margin * 4, server.sample.margin * 3)
+    wallet = (await venue.snapshot()).wallet(currency)
+    assert wallet.cross_wallet_balance == server.sample.margin * 4
+    assert wallet.available == server.sample.margin * 3
+    assert wallet.cross_unrealized_pnl == 0
+
+
+@column("snapshot", "cross")
+async def test_a_cross_position_has_no_margin_of_its_own(server, venue):
+    server.hold_sample(margin=None)
+    (position,) = (await venue.snapshot()).positions
+    assert (position.margin_mode, position.isolated_wallet) == (MarginMode.CROSS, None)
+
+
+@column("snapshot")
+async def test_an_account_without_positions_is_empty_and_has_no_gap(server, venue):
+    snapshot = await venue.snapshot()
+    assert (snapshot.positions, snapshot.gaps) == ((), ())
+
+
+@column("snapshot", "closed rows")
+async def test_rows_of_closed_positions_are_no_positions(server, venue):
+    server.closed_rows = [server.sample.symbol, server.other.symbol]
+    snapshot = await venue.snapshot()
+    assert (snapshot.positions, snapshot.gaps) == ((), ())
+
+
+@column("snapshot", "auto margin")
+@pytest.mark.parametrize("auto_add", [True, False])
+async def test_the_exchanges_own_auto_margin_is_recognised(server, venue, auto_add):
+    server.hold_sample(auto_add=auto_add)
+    (position,) = (await venue.snapshot()).positions
+    assert position.auto_add_margin is auto_add
+
+
+@column("snapshot")
+async def test_a_quiet_cycle_costs_the_declared_number_of_requests(server, venue):
+    server.hold_sample()
+    await venue.snapshot()
+    server.requests.clear()
+    await venue.snapshot()
+    assert len(server.requests) == server.reads_per_cycle
+
+
+@column("liquidation price")
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("which", ["sample", "other"])
+async def test_our_liquidation_price_is_the_exchanges(server, venue, side, which):
+    one = getattr(server, which)
+    server.hold_sample(side, one)
+    theirs = server.liquidation_of(one.symbol, side)
+    snapshot, tiers = await venue.snapshot(), await tiers_of(venue, one.symbol)
+    (row,) = assess(snapshot, tiers.by_symbol, venue.rule, snapshot.positions_read_at).positions
+    if theirs is None:
+        assert row.liquidation.kind is LiquidationKind.NONE
+        assert snapshot.positions[0].exchange_liquidation.kind is not LiquidationKind.AT
+        return
+    assert abs(snapshot.positions[0].exchange_liquidation.price - theirs) < theirs * Decimal("1E-8")
+    assert abs(row.liquidation.price - theirs) < abs(one.mark - theirs) * Decimal("1E-6")
+
+
+@column("tiers")
+@pytest.mark.parametrize("which", ["sample", "other"])
+async def test_the_tiers_of_a_symbol_are_the_exchanges(server, venue, which):
+    symbol = getattr(server, which).symbol
+    await venue.open()
+    tables = await tiers_of(venue, symbol)
+    rows = tables.by_symbol[symbol].rows
+    told = [(t.notional_floor, t.notional_cap, t.maintenance_margin_rate, t.maintenance_amount) for t in rows]
+    assert told == server.tier_rows(symbol)
+    assert tables.gaps == ()
+
+
+@column("tiers")
+@pytest.mark.parametrize("how", OF_READS)
+async def test_tiers_that_cannot_be_read_are_no_empty_table(server, venue, how):
+    await venue.open()
+    server.break_reads("tiers", how)
+    with pytest.raises(VenueUnavailable):
+        await tiers_of(venue, server.sample.symbol)
+
+
+@column("bad answers")
+@pytest.mark.parametrize("kind", ["positions", "wallets"])
+@pytest.mark.parametrize("how", OF_READS)
+async def test_an_answer_that_is_none_is_never_an_empty_account(server, venue, kind, how):
+    server.hold_sample()
+    await venue.snapshot()
+    server.break_reads(kind, how)
+    with pytest.raises(VenueUnavailable) as caught:
+        await venue.snapshot()
+    assert (caught.value.retry_after is not None) == (how is Fate.RATE_LIMITED)
+
+
+@column("bad answers")
+@pytest.mark.parametrize(
+    "value", [*NOT_NUMBERS, MISSING], ids=lambda value: "missing" if value is MISSING else repr(value)
+)
+@pytest.mark.parametrize("field", FIELDS)
+async def test_a_figure_that_is_no_number_is_a_gap_and_the_other_position_stays(server, venue, field, value):
+    name = server.position_fields.get(field)
+    if name is None:
+        pytest.skip(f"position rows have no {field}")
+    server.hold_sample()
+    server.hold_sample(of=server.other)
+
+    def change(answer):
+        set_field(server.rows_in("positions", answer)[0], name, value)
+        return answer
+
+    server.mangle("positions", change)
+    snapshot = await venue.snapshot()
+    assert [position.key.symbol for position in snapshot.positions] == [server.other.symbol]
+    assert any(gap.may_be_cross or gap.key == PositionKey(server.sample.symbol, Side.LONG) for gap in snapshot.gaps)
+
+
+@column("bad answers", "empty list")
+async def test_an_empty_list_beside_held_margin_is_a_gap(server, venue):
+    server.hold_sample()
+
+    def empty(answer):
+        server.rows_in("positions", answer).clear()
+        return answer
+
+    server.mangle("positions", empty)
+    snapshot = await venue.snapshot()
+    assert snapshot.positions == ()
+    assert snapshot.gaps
+
+
+@column("bad answers")
+async def test_rows_that_are_no_rows_are_a_gap(server, venue):
+    server.hold_sample()
+
+    def change(answer):
+        rows = server.rows_in("positions", answer)
+        rows[:] = [None, "row", *rows]
+        return answer
+
+    server.mangle("positions", change)
+    snapshot = await venue.snapshot()
+    assert [position.key.symbol for position in snapshot.positions] == [server.sample.symbol]
+    assert snapshot.gaps
+
+
+@column("hedge side", "hedge")
+async def test_both_legs_of_a_hedge_are_read_apart(server, venue):
+    server.hold_sample(Side.LONG, hedged=True)
+    server.hold_sample(Side.SHORT, hedged=True, contracts=server.sample.contracts * 2, margin=server.sample.margin * 3)
+    snapshot = await venue.snapshot()
+    read = {position.side: (position.quantity, position.isolated_wallet) for position in snapshot.positions}
+    assert read == {
+        Side.LONG: (server.sample.contracts, server.sample.margin),
+        Side.SHORT: (server.sample.contracts * 2, server.sample.margin * 3),
+    }
+    assert all(position.hedged for position in snapshot.positions)
+    assert snapshot.gaps == ()
+
+
+@column("inverse")
+async def test_an_inverse_position_counts_in_its_coin(server, venue):
+    one = server.inverse
+    server.hold_sample(Side.LONG, one)
+    (position,) = (await venue.snapshot()).positions
+    assert position.contract.kind.value == "inverse"
+    assert (position.contract.settle, position.contract.contract_size) == (one.currency, one.contract_size)
+    assert (position.quantity, position.isolated_wallet) == (one.contracts, one.margin)
+    theirs = server.liquidation_of(one.symbol, Side.LONG)
+    snapshot, tiers = await venue.snapshot(), await tiers_of(venue, one.symbol)
+    (row,) = assess(snapshot, tiers.by_symbol, venue.rule, snapshot.positions_read_at).positions
+    assert abs(row.liquidation.price - theirs) < abs(one.mark - theirs) * Decimal("1E-6")
+
+
+async def tiers_of(venue, symbol) -> protocol.TierTables:
+    return await venue.tiers()
