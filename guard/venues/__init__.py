@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUPPORTED", "open_venue"]
 
-SUPPORTED = ("binanceusdm",)  # ccxt ids.
+SUPPORTED = ("binanceusdm", "hyperliquid")  # ccxt ids.
 
 
 def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Venue":
@@ -20,6 +20,11 @@ def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Ve
     if account.exchange not in SUPPORTED:
         expected = " or ".join(SUPPORTED)
         raise ConfigError(f"accounts.{account.account}.exchange: found {account.exchange!r}, expected {expected}")
-    from guard.venues.binance import BinanceUsdm  # noqa: PLC0415  # Config reads this room without needing a client.
+    # Imported here: config reads this room without needing a client, and one exchange costs one exchange.
+    if account.exchange == "hyperliquid":
+        from guard.venues.hyperliquid import Hyperliquid  # noqa: PLC0415
+
+        return Hyperliquid(account, now=now)
+    from guard.venues.binance import BinanceUsdm  # noqa: PLC0415
 
     return BinanceUsdm(account, now=now)

@@ -43,6 +43,7 @@ REFUSED_OPTIONS = frozenset(
         *("maxRetriesOnFailure", "maxRetriesOnFailureDelay"),
         *("verify", "trust_env", "aiohttp_trust_env", "requests_trust_env"),
         *("session", "own_session", "asyncio_loop", "apiKey", "secret", "password"),
+        *("walletAddress", "privateKey"),
         *("proxy", "proxyUrl", "proxy_url", "proxyUrlCallback", "proxy_url_callback"),
         *("httpProxyCallback", "http_proxy_callback", "httpsProxyCallback", "https_proxy_callback"),
         *("socksProxyCallback", "socks_proxy_callback"),
@@ -59,6 +60,10 @@ class Answered(VenueUnavailable):
         self.code = code
 
 
+def _by_key_and_secret(account: VenueAccount) -> Mapping[str, object]:
+    return {"apiKey": account.api_key, "secret": account.secret, "password": account.password}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
     """What transport must know of an exchange."""
@@ -71,6 +76,8 @@ class Wire:
     clock_is_off: frozenset[str] = frozenset()  # Codes by which it says that a request was stamped too early or late.
     reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
     headers: Mapping[str, str] = field(default_factory=dict)  # Sent with every request, over ccxt's.
+    bare_words: frozenset[str] = frozenset()  # JSON strings that are answers, beside objects and lists.
+    credentials: Callable[[VenueAccount], Mapping[str, object]] = _by_key_and_secret  # For ccxt's constructor.
 
 
 def open_client(account: VenueAccount, wire: Wire) -> Any:
@@ -84,9 +91,7 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     client = _strict_class(account.exchange)(
         {
             **account.ccxt,
-            "apiKey": account.api_key,
-            "secret": account.secret,
-            "password": account.password,
+            **wire.credentials(account),
             "enableRateLimit": True,
             "aiohttp_trust_env": False,
             "options": {**wire.options, **user_options, "maxRetriesOnFailure": 0},
@@ -195,7 +200,7 @@ class StrictClient:
             seconds = _retry_after_s(headers.get("Retry-After"), RETRY_AFTER_UNSAID_S[status])
             self.gate.be_quiet(seconds)
             retry_after = timedelta(seconds=seconds)
-        answer = parse(raw)
+        answer = parse(raw, self.wire.bare_words)
         error = self.wire.error(answer)
         if error is None and 200 <= status < 300 and answer is not None:
             return answer
@@ -222,13 +227,13 @@ async def _read_at_most(response: aiohttp.ClientResponse, bytes_max: int) -> byt
     return bytes(body)
 
 
-def parse(raw: bytes) -> Any:
-    """Return a JSON object or list, with non-integers as text so that no digit is lost; None for anything else."""
+def parse(raw: bytes, bare_words: frozenset[str] = frozenset()) -> Any:
+    """Return a JSON object, a list or a listed word, non-integers as text so that no digit is lost; None otherwise."""
     try:
         answer = json.loads(raw, parse_float=str, parse_constant=_not_a_number)
     except (ValueError, RecursionError):
         return None
-    return answer if isinstance(answer, dict | list) else None
+    return answer if isinstance(answer, dict | list) or (isinstance(answer, str) and answer in bare_words) else None
 
 
 def _not_a_number(word: str) -> None:
