@@ -23,7 +23,7 @@ from guard.policy.decision import PositionVerdict
 from guard.policy.terms import Mode
 from guard.snapshot import Liquidation, LiquidationKind, Mark
 from guard.venues import open_venue
-from guard.venues.protocol import KeyScopes, KeyVerdict, Venue
+from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, Venue
 
 Answer = TypeVar("Answer")
 
@@ -109,7 +109,10 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
     yield await _ask(name, "API key", venue.key_scopes, lambda scopes: _judge_key(scopes, account.terms.mode))
     yield await _ask(name, "markets and modes", venue.open, lambda _: (Verdict.FINE, "read"))
     yield await _ask(
-        name, "tier tables", venue.tiers, lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols")
+        name,
+        "tier tables",
+        lambda: _tiers_in_use(venue),
+        lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols"),
     )
     yield await _ask(
         name,
@@ -117,6 +120,11 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
         lambda: venue.margin_changes(None, since),
         lambda changes: (Verdict.FINE, f"{len(changes)} entries in 24 h"),
     )
+
+
+async def _tiers_in_use(venue: Venue) -> TierTables:
+    snapshot = await venue.snapshot()
+    return await venue.tiers(frozenset(position.contract.symbol for position in snapshot.positions))
 
 
 async def _inspect_marks(look: Look, venue: Venue) -> Sequence[Finding]:

@@ -21,7 +21,7 @@ from guard.policy.decide import decide
 from guard.policy.decision import Decision
 from guard.policy.memory import Memory
 from guard.policy.subjects import remembered_positions
-from guard.snapshot import AccountSnapshot, Contract, Gap, PositionKey
+from guard.snapshot import AccountSnapshot, Contract, Gap, MarginMode, PositionKey
 from guard.venues import open_venue
 from guard.venues.protocol import Venue
 
@@ -66,17 +66,16 @@ class Looker:
         """Return the open venue of an account, for questions beside a look."""
         return self._readers[account].venue
 
-    async def market(self, account: str, contract: Contract) -> Market:
+    async def market(self, account: str, contract: Contract, margin_mode: MarginMode) -> Market:
         """Return what a contract costs now and its terms, for questions about a position that is not open yet.
 
         Raises VenueUnavailable or KeysRefused. Asked after a look.
         """
         reader = self._readers[account]
-        tiers = reader.tiers_of(contract.symbol)
-        if tiers is None:
-            raise VenueUnavailable(f"{account}: the leverage brackets of {contract.symbol} could not be read")
+        tiers = await reader.tiers_of(contract.symbol)
         mark = await reader.venue.mark(contract.symbol)
-        return Market(contract=contract, tiers=tiers, rule=reader.venue.rule, mark_price=mark.price)
+        rule = reader.venue.rules.of(contract.symbol, margin_mode)
+        return Market(contract=contract, tiers=tiers, rule=rule, mark_price=mark.price)
 
     async def look(self) -> Mapping[str, Look]:
         """Look at every account at once; one that is dead delays the others by its own time limit at most."""

@@ -13,12 +13,13 @@ from typing import Any, Literal
 from guard.errors import VenueUnavailable
 from guard.snapshot import MarginChange, MarginRequest, Outcome, PositionKey, Settlement, Side
 from guard.venues.binance_account import PositionSide
+from guard.venues.gate import PostRule
 from guard.venues.protocol import WriteTerms
 from guard.venues.rows import Moment, Number, Positive, Row, RowError, Word, read_row, rows_of
-from guard.venues.transport import WriteRule, ask
+from guard.venues.transport import ask
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
-ADD_MARGIN = WriteRule(method="POST", path_end="/fapi/v1/positionMargin", fields={"type": "1"})
+ADD_MARGIN = PostRule(method="POST", path_end="/fapi/v1/positionMargin", fields={"type": "1"})
 HISTORY_ROWS_MAX = 500
 HISTORY_MARGIN = timedelta(days=1)  # The end of what is kept is not a sharp line.
 CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time the exchange books it under.

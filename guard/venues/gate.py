@@ -1,4 +1,4 @@
-"""What may leave for an exchange, and when: hosts fixed at start, listed requests only, one at a time, none in a ban."""
+"""What may leave for an exchange: listed requests to hosts fixed at start, one at a time, none in a ban."""
 
 import asyncio
 import json
@@ -105,11 +105,9 @@ def _allows(rule: PostRule, method: str, url: str, body: str | None) -> bool:
     if method != rule.method or not yarl.URL(url).path.endswith(rule.path_end):
         return False
     fields = _fields(url, body)
-    return all(
-        [value for key, value in fields if key == name] == [wanted] for name, wanted in rule.fields.items()
-    ) and all(
-        len(values := [value for key, value in fields if key == name]) == 1 and _is_positive(values[0])
-        for name in rule.positive
+    said = {name: [value for key, value in fields if key == name] for name in (*rule.fields, *rule.positive)}
+    return all(said[name] == [wanted] for name, wanted in rule.fields.items()) and all(
+        len(said[name]) == 1 and _is_positive(said[name][0]) for name in rule.positive
     )
 
 

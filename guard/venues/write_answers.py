@@ -12,8 +12,9 @@ from decimal import Decimal
 
 from guard.errors import OutcomeUnknown, VenueError, VenueRefused
 from guard.snapshot import MarginRequest
+from guard.venues.gate import NotSent
 from guard.venues.rows import Row, RowError, read_row
-from guard.venues.transport import Answered, NotSent
+from guard.venues.transport import Answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

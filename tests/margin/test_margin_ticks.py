@@ -9,7 +9,16 @@ from made_pools import source_of
 from margin_worlds import contract, leg, table
 from test_assessment import TIERS, judge, position, snapshot
 
-from guard.margin import Crossings, MaintenanceBasis, MarginRule, RuleBook, assess, isolated_pool, isolated_position, reprice
+from guard.margin import (
+    Crossings,
+    MaintenanceBasis,
+    MarginRule,
+    RuleBook,
+    assess,
+    isolated_pool,
+    isolated_position,
+    reprice,
+)
 from guard.snapshot import LiquidationKind, Mark, Side
 
 TINY = Decimal("1e-40")
@@ -80,7 +89,10 @@ def test_an_assessment_takes_what_no_mark_moves_from_the_one_before_and_nothing_
     planted = [replace(row, bankruptcy_price=Decimal(1)) for row in before.positions]
     known = replace(before, positions=tuple(planted))
     moved = reprice(account, {"BTC/USDT:USDT": Mark(symbol="BTC/USDT:USDT", price=Decimal(99), at=NOW)})
-    assert [row.bankruptcy_price for row in assess(moved, TIERS, RuleBook.uniform(MarginRule()), NOW, before=known).positions] == [1, 1]
+    assert [
+        row.bankruptcy_price
+        for row in assess(moved, TIERS, RuleBook.uniform(MarginRule()), NOW, before=known).positions
+    ] == [1, 1]
     fewer = replace(known, positions=known.positions[:1])
     fresh = assess(account, TIERS, RuleBook.uniform(MarginRule()), NOW, before=fewer)
     assert [row.bankruptcy_price for row in fresh.positions] == [70, 70]

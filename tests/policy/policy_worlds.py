@@ -184,7 +184,9 @@ def snapshot(
 
 def assessed(seen, *, tiers=TIERS):
     symbols = {position.contract.symbol for position in seen.positions}
-    return assess(seen, dict.fromkeys(symbols, tiers) if tiers else {}, RuleBook.uniform(MarginRule()), seen.positions_read_at)
+    return assess(
+        seen, dict.fromkeys(symbols, tiers) if tiers else {}, RuleBook.uniform(MarginRule()), seen.positions_read_at
+    )
 
 
 def life(key=KEY, **changes):
