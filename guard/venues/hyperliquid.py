@@ -80,7 +80,7 @@ LOOPBACK_FENCE = timedelta(seconds=2)
 KNOWN_LIMITS = (
     "positions on HIP-3 dexes are counted and said, not watched",
     "unified, portfolio margin and dex abstraction accounts, and vaults, are watched, not topped up",
-    "a lost answer is settled by the position's margin: a changed size or a funding hour leaves it to a person",
+    "a lost answer is settled by the position's margin and the funding on record: a changed size leaves it to a person",
     "candles are of trades: the exchange has none of mark prices",
     "verified against recorded answers and a server written from the documents, not against the live exchange",
 )
@@ -333,7 +333,14 @@ class Hyperliquid(VenueBase):
                 raise VenueUnavailable(f"{reading.gaps[0].subject}: {reading.gaps[0].reason}")
             return next((one for one in reading.positions if one.key == request.key), None)
 
-        return await settle_by_margin(request, read, sent_at=sent_at, now=now, fence=self.write_terms.fence)
+        async def read_funding(since: datetime) -> Decimal:
+            coin, start = await self._coin(request.key.symbol), _ms(since + await self._known_skew())
+            answer = await self._info("userFunding", user=self._address, startTime=start)
+            return market.read_funding(answer, coin, request.key.symbol)
+
+        return await settle_by_margin(
+            request, read, sent_at=sent_at, now=now, fence=self.write_terms.fence, read_funding=read_funding
+        )
 
     async def _ask_key_scopes(self) -> KeyScopes:
         account_role = self._role or identity.read_role(await self._info("userRole", user=self._address))

@@ -1,4 +1,4 @@
-"""Hyperliquid's market data, and what stands and stood at it for one account: stops and fills.
+"""Hyperliquid's market data, and what stands and stood at it for one account: stops, fills, funding.
 
 Mark prices are `markPx` only: `midPx`, `allMids` and what ccxt calls a ticker's last price are the middle of the book.
 Neither answer nor stream dates a mark, so one that is asked for is dated by the moment it was asked, and one that
@@ -18,6 +18,7 @@ from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowErr
 
 SILENCE_MAX = timedelta(seconds=10)  # The stream speaks with every few blocks, about once a second.
 FILLS_MAX = 2000  # Of one answer.
+PAYMENTS_MAX = 500  # Of one answer.
 INTERVALS = {1: "1m", 3: "3m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 120: "2h", 240: "4h", 480: "8h", 1440: "1d"}
 
 
@@ -67,6 +68,17 @@ class _Fill(Row):
     dir: Word  # "Close Long", "Liquidated Isolated Short", "Auto-Deleveraging", "Settlement", "Long > Short", ...
     start_position: Number
     time: Moment
+
+
+class _Payment(Row):
+    coin: Word
+    usdc: Number  # Positive: received.
+
+
+class _Funding(Row):
+    """A row of POST /info userFunding."""
+
+    delta: _Payment
 
 
 def read_time(answer: object) -> datetime:
@@ -169,6 +181,19 @@ def _kind(fill: _Fill) -> EndKind:
         return EndKind.DELEVERAGED
     by_user = fill.dir.startswith("Close ") or fill.dir in {"Long > Short", "Short > Long"}
     return EndKind.CLOSED if by_user else EndKind.UNKNOWN
+
+
+def read_funding(answer: object, coin: str, symbol: str) -> Decimal:
+    """Return what funding added to the margin of a coin's position, USDC. Raises VenueUnavailable."""
+    what = f"funding of {symbol}"
+    rows = rows_of(answer, what)
+    if len(rows) >= PAYMENTS_MAX:
+        raise VenueUnavailable(f"{what}: the answer is full with {len(rows)} payments, there may be more")
+    try:
+        payments = [read_row(_Funding, raw).delta for raw in rows]
+    except RowError as error:
+        raise VenueUnavailable(f"{what}: {error}") from None
+    return sum((payment.usdc for payment in payments if payment.coin == coin), Decimal(0))
 
 
 async def stream_marks(

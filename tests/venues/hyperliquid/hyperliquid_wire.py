@@ -94,6 +94,7 @@ class HyperliquidServer(HyperliquidLedger):
         self.spot: dict[str, Any] = {"balances": []}
         self.orders: list[dict[str, Any]] = []  # Beside the stops.
         self.fills: list[dict[str, Any]] = []  # Beside the ends.
+        self.payments: list[dict[str, Any]] = []
         self.account_role: dict[str, Any] = {"role": "user"}
 
     def urls(self) -> dict[str, object]:
@@ -145,6 +146,7 @@ class HyperliquidServer(HyperliquidLedger):
             "extraAgents": self.agents,
             "frontendOpenOrders": lambda: [*(self.stop(one) for one in self.stop_orders), *self.orders],
             "userFillsByTime": lambda: [*(self.fill(end) for end in self.ends), *self.fills],
+            "userFunding": lambda: [row for row in self.payments if row["time"] >= params["startTime"]],
             "candleSnapshot": lambda: self.candles(params["req"]),
         }
         if kind not in answers:
@@ -287,6 +289,14 @@ class HyperliquidServer(HyperliquidLedger):
         assert (action["type"], action["isBuy"]) == ("updateIsolatedMargin", True), action
         self.move(list(self.coins)[action["asset"]], Decimal(action["ntli"]) / 1_000_000)
         return {"status": "ok", "response": {"type": "default"}}
+
+    def pay_funding(self, symbol: str, side: Side, usdc: Decimal) -> None:
+        """Book one funding payment into an isolated position; a negative one is paid by it."""
+        holding = self.holdings[symbol, side]
+        assert holding.margin is not None
+        holding.margin += usdc
+        delta = {"coin": self.coins[symbol], "fundingRate": "0.0001", "nSamples": 24, "szi": "0.5", "type": "funding"}
+        self.payments.append({"delta": delta | {"usdc": usd(usdc)}, "hash": ZEROS, "time": self.now_ms()})
 
     def check_nonce(self, nonce: int) -> None:
         low = self.now_ms() - timedelta(days=2) // timedelta(milliseconds=1)
