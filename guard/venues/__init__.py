@@ -5,14 +5,23 @@ from typing import TYPE_CHECKING
 from guard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from guard.venues.protocol import Venue, VenueAccount
 
-__all__ = ["SUPPORTED", "open_venue"]
+__all__ = ["SUPPORTED", "key_problems", "open_venue"]
 
 SUPPORTED = ("binanceusdm", "hyperliquid")  # ccxt ids.
+
+
+def key_problems(exchange: str, api_key: str, secret: str) -> "Iterable[tuple[str, str]]":
+    """Return which key of an account cannot be one at its exchange, and what is expected. No secret is repeated."""
+    if exchange != "hyperliquid":
+        return ()  # Any text may be a key there.
+    from guard.venues import hyperliquid_identity  # noqa: PLC0415
+
+    return hyperliquid_identity.key_problems(api_key, secret)
 
 
 def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Venue":

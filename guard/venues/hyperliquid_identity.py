@@ -6,6 +6,7 @@ anything it says is believed. An agent (API wallet) signs for an account and can
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,11 @@ from guard.venues.rows import Moment, Row, RowError, Word, read_row, rows_of
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}", re.ASCII)
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # Of secp256k1.
+
+_AGENT_KEY_EXPECTED = (
+    "is no private key, expected that of an API wallet (agent) of the account, from app.hyperliquid.xyz/API: "
+    "64 digits (0-9, a-f); never the key of the account itself"
+)
 
 
 class _Role(Row):
@@ -45,20 +51,23 @@ def read_role(answer: object) -> Role:
     return Role(word=row.role, master=owner.lower() if isinstance(owner, str) else None)
 
 
+def key_problems(api_key: str, secret: str) -> Iterator[tuple[str, str]]:
+    """Yield which of the two keys cannot be one at Hyperliquid, and what is expected. No secret is repeated."""
+    if not _ADDRESS.fullmatch(api_key):
+        yield (
+            "api_key",
+            "is no address, expected the address of the account at Hyperliquid: 0x and 40 digits (0-9, a-f)",
+        )
+    if not _is_key(secret):
+        yield "secret", _AGENT_KEY_EXPECTED
+
+
 def check_keys(account: VenueAccount) -> tuple[str, str]:
     """Return the account's address and the agent's private key, both in small letters with 0x. Raises ConfigError."""
-    at, problems = f"accounts.{account.account}", []
-    if not _ADDRESS.fullmatch(account.api_key):
-        problems.append(
-            f"{at}.api_key: at Hyperliquid this is the address of the account, expected 0x and 40 digits (0-9, a-f)"
-        )
-    if not _is_key(account.secret):
-        problems.append(
-            f"{at}.secret: at Hyperliquid this is the private key of an API wallet (agent) of the account, made at "
-            "app.hyperliquid.xyz/API, expected 64 digits (0-9, a-f); never the key of the account itself"
-        )
-    if problems:
-        raise ConfigError(*problems)
+    problems = key_problems(account.api_key, account.secret)
+    lines = tuple(f"accounts.{account.account}.{key}: {text}" for key, text in problems)
+    if lines:
+        raise ConfigError(*lines)
     return account.api_key.lower(), "0x" + account.secret.lower().removeprefix("0x")
 
 

@@ -12,11 +12,12 @@ from itertools import chain
 import pytest
 from classified import APPLIED, NOT_APPLIED, UNKNOWN, Classified
 from classified_binance import BINANCE
+from classified_hyperliquid import HYPERLIQUID
 from raw_server import End, http, raw_server
 
 from guard.errors import OutcomeUnknown, VenueRefused
 
-VENUES: tuple[Classified, ...] = (BINANCE,)
+VENUES: tuple[Classified, ...] = (BINANCE, HYPERLIQUID)
 PAGE = b"<html><body>maintenance</body></html>"
 
 

@@ -7,7 +7,7 @@ def summary(value: str, ntl: str, raw: str, margin: str) -> dict[str, str]:
     return {"accountValue": value, "totalNtlPos": ntl, "totalRawUsd": raw, "totalMarginUsed": margin}
 
 
-def row(coin, szi, leverage, entry, value, pnl, liquidation, margin, max_leverage) -> dict[str, Any]:
+def row(coin, szi, leverage, entry, value, pnl, liquidation, margin, max_leverage) -> dict[str, Any]:  # noqa: PLR0917  # As a table.
     return {
         "type": "oneWay",
         "position": {

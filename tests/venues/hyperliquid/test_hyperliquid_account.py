@@ -356,7 +356,7 @@ async def test_twenty_positions_cost_one_request_of_weight_two(server, venue):
     """1,200 a minute are allowed: 24 of them at a look every five seconds."""
     coins = {f"C{index}/USDC:USDC": f"C{index}" for index in range(20)}
     server.coins = coins
-    server.tables = dict.fromkeys(coins.values(), [("0.0", 20)])
+    server.tables = {coin: [("0.0", 20)] for coin in coins.values()}
     for symbol in coins:
         server.marks[symbol] = Decimal(100)
         server.hold(symbol, Side.LONG, contracts=Decimal(3), entry=Decimal(101), margin=Decimal(30), leverage=10)

@@ -195,7 +195,7 @@ def test_address_and_key_are_taken_with_or_without_capitals_and_0x():
 
 @pytest.mark.parametrize("api_key", ["", "key", ACCOUNT[2:], ACCOUNT[:-1], ACCOUNT + "0", AGENT_KEY, "0x" + "g" * 40])
 def test_an_api_key_that_is_no_address_is_refused_with_what_it_must_be(api_key):
-    with pytest.raises(ConfigError, match=r"accounts\.main\.api_key: .*the address of the account"):
+    with pytest.raises(ConfigError, match=r"accounts\.main\.api_key: .*address of the account"):
         check_keys(account_with(api_key))
 
 
