@@ -18,7 +18,7 @@ Quirks, with source and date seen:
 - clearinghouseState says when it was true. A server that lags is seen by that, and the facts are as old as it says.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -51,14 +51,20 @@ from guard.venues.hyperliquid_account import (
     Reading,
     account_state,
     coins_of,
-    portfolio_ratio,
     read_positions,
     read_unified_wallet,
     read_wallet,
-    unified_ratio,
 )
 from guard.venues.hyperliquid_markets import Markets, Meta, read_tiers
-from guard.venues.hyperliquid_modes import WORDS, Keeping, OtherDex, read_dexes, read_keeping, why_watched
+from guard.venues.hyperliquid_modes import (
+    WORDS,
+    Keeping,
+    OtherDex,
+    account_ratio,
+    read_dexes,
+    read_keeping,
+    why_watched,
+)
 from guard.venues.margin_difference import settle_by_margin
 from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, read_row
@@ -173,20 +179,10 @@ class Hyperliquid(VenueBase):
         spot = await self._info("spotClearinghouseState", user=self._address)
         wallets, gaps = read_unified_wallet(spot, reading)
         try:
-            ratio = self._ratio(spot, state, reading)
+            ratio = account_ratio(self._keeping, spot, state, reading, self._other_dexes)
         except RowError as error:
             return wallets, None, asked_at, (*gaps, Gap(subject="account margin ratio", reason=str(error)))
         return wallets, ratio, asked_at, gaps
-
-    def _ratio(self, spot: object, state: AccountState, reading: Reading) -> Decimal:
-        if self._keeping is Keeping.PORTFOLIO:
-            return portfolio_ratio(spot)
-        elsewhere = [dex.name for dex in self._other_dexes if dex.gap() is not None]
-        if elsewhere:
-            raise RowError(f"dexes that are not watched lean on the same USDC: {', '.join(elsewhere)}")
-        if reading.gaps:
-            raise RowError("a position cannot be read")
-        return unified_ratio(spot, state.cross_maintenance_margin_used, reading.isolated_margin)
 
     async def _true_at(self, state: AccountState, asked_at: datetime) -> datetime:
         """Return when an answer was true by our clock: not after it was asked for, earlier where the server lags."""
@@ -311,8 +307,14 @@ class Hyperliquid(VenueBase):
         self._last_nonce = max(self._last_nonce + 1, _ms(self.exchange_now()))
         return self._last_nonce
 
-    async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:
-        del key, since
+    async def traded_lately(self) -> frozenset[str] | None:
+        """Return None: without a history of margin, what was traded says nothing of what was added."""
+        return None
+
+    async def margin_changes(
+        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+    ) -> tuple[MarginChange, ...]:
+        del key, since, also
         raise VenueUnavailable("Hyperliquid keeps no history of isolated margin")
 
     async def settle(

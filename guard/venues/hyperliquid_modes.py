@@ -5,11 +5,12 @@ Sources: docs, account abstraction modes; info endpoints userAbstraction, perpDe
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from guard.errors import VenueUnavailable
 from guard.snapshot import AssetMode, Gap
-from guard.venues.hyperliquid_account import AccountState
+from guard.venues.hyperliquid_account import AccountState, Reading, portfolio_ratio, unified_ratio
 from guard.venues.rows import Row, RowError, Word, read_row, rows_of
 
 
@@ -86,3 +87,17 @@ class OtherDex:
             return None
         count = len(self.state.asset_positions)
         return Gap(subject=subject, reason=f"{count} positions there (HIP-3) are not watched, only the main dex is")
+
+
+def account_ratio(
+    keeping: Keeping | None, spot: object, state: AccountState, reading: Reading, dexes: tuple[OtherDex, ...]
+) -> Decimal:
+    """Return the account's own ratio where its money is in spot; 1 is liquidation. Raises RowError: it is not known."""
+    if keeping is Keeping.PORTFOLIO:
+        return portfolio_ratio(spot)
+    elsewhere = [dex.name for dex in dexes if dex.gap() is not None]
+    if elsewhere:
+        raise RowError(f"dexes that are not watched lean on the same USDC: {', '.join(elsewhere)}")
+    if reading.gaps:
+        raise RowError("a position cannot be read")
+    return unified_ratio(spot, state.cross_maintenance_margin_used, reading.isolated_margin)
