@@ -13,6 +13,7 @@ from guard.daemon.held import held_to_test_hosts
 from guard.daemon.judging import judge_despite_bugs
 from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
+from guard.daemon.stop_orders import StopOrders
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal import Journal
 from guard.margin.books import Market
@@ -50,13 +51,15 @@ class Looker:
         self._clock = SteadyClock()
         self._accounts: dict[str, AccountSettings] = {}  # As they are in force.
         self._readers: dict[str, AccountReader] = {}
+        self._stops: dict[str, StopOrders] = {}
         self._ended: dict[str, frozenset[PositionKey]] = {}  # Seen to be gone, whatever the journal still remembers.
 
     async def __aenter__(self) -> Self:
         for account in self.settings.accounts.values():
             venue = open_venue(account.venue, now=self._clock)
             self._accounts[account.name] = held_to_test_hosts(account, venue)
-            self._readers[account.name] = AccountReader(venue, self._clock)
+            reader = self._readers[account.name] = AccountReader(venue, self._clock)
+            self._stops[account.name] = StopOrders(reader)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -98,6 +101,7 @@ class Looker:
             async with asyncio.timeout(LOOK_WITHIN_S):
                 ended = self._ended.get(account.name, frozenset()) | await _read(reader)
                 self._ended[account.name] = ended - reader.sightings.keys()
+                await self._stops[account.name].read_if_due()
         except TimeoutError:
             failure = VenueUnavailable(f"no answer within {LOOK_WITHIN_S:.0f} s")
         except (VenueUnavailable, KeysRefused) as error:
@@ -123,6 +127,7 @@ class Looker:
                 ended=self._ended.get(account.name, frozenset()),
                 fresh_read=is_fresh,
                 now=self._clock(),
+                stops=self._stops[account.name].known,
             )
 
         return judge_despite_bugs(reader.snapshot, judge)[0]

@@ -134,16 +134,10 @@ class AccountReader:
         """Return the model's view of a read at the newest marks; None when nothing was ever read."""
         if snapshot is None:
             return None
-        read_at = snapshot.positions_read_at
-        newer = {
-            symbol: mark
-            for symbol, (mark, got_at) in self._marks.items()
-            if got_at > read_at or min(got_at, mark.at) > read_at - DATED_MARK_HOLDS
-        }
         last = self._assessed
         is_same = last is not None and last.snapshot is snapshot and last.tiers is self._tiers
         assessment = assess(
-            reprice(snapshot, newer),
+            self._at_newest_marks(snapshot),
             self._tiers.by_symbol if self._tiers else {},
             self.venue.rules,
             self._now(),
@@ -151,6 +145,27 @@ class AccountReader:
         )
         self._assessed = _Assessed(snapshot, self._tiers, assessment)
         return assessment
+
+    def _at_newest_marks(self, snapshot: AccountSnapshot) -> AccountSnapshot:
+        read_at = snapshot.positions_read_at
+        newer = {
+            symbol: mark
+            for symbol, (mark, got_at) in self._marks.items()
+            if got_at > read_at or min(got_at, mark.at) > read_at - DATED_MARK_HOLDS
+        }
+        return reprice(snapshot, newer)
+
+    @property
+    def tables(self) -> TierTables | None:
+        """The leverage brackets as last read. None: they never were."""
+        return self._tiers
+
+    def assess_by(self, snapshot: AccountSnapshot | None, tables: Mapping[str, TierTable]) -> AccountAssessment | None:
+        """Return the model's view with other tables of some symbols: what a change of them does."""
+        if snapshot is None:
+            return None
+        known = self._tiers.by_symbol if self._tiers else {}
+        return assess(self._at_newest_marks(snapshot), {**known, **tables}, self.venue.rules, self._now())
 
     def tiers_are_due(self) -> None:
         """Read the tier tables again with the next cycle."""

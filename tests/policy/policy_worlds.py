@@ -232,7 +232,7 @@ def judged(*positions, rules=None, lives=None, now=T0, fresh=True, ended=(), ste
         "alerts",
     )
     of_memory = {name: changes.pop(name) for name in names if name in changes}
-    tiers = changes.pop("tiers", TIERS)
+    tiers, stops = changes.pop("tiers", TIERS), changes.pop("stops", None)
     if "asset_mode" in changes:
         changes["mode"] = changes.pop("asset_mode")
     seen = assessed(snapshot(*positions, **{"at": now, **changes}), tiers=tiers)
@@ -251,6 +251,7 @@ def judged(*positions, rules=None, lives=None, now=T0, fresh=True, ended=(), ste
         ended=frozenset(ended),
         fresh_read=fresh,
         now=now,
+        stops=stops,
     )
 
 
