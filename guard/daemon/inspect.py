@@ -35,7 +35,7 @@ SAME = Decimal("0.000001")  # Of the mark.
 STREAM_WITHIN_S = 10.0
 NO_HISTORY = (
     "the exchange keeps none: a lost answer is settled by what the position holds, and after a lost journal "
-    "`guard arm` is needed"
+    "`guard arm` with its name is needed"
 )
 
 

@@ -19,11 +19,12 @@ Quirks, with source and date seen:
 """
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from guard.errors import ConfigError, VenueRefused, VenueUnavailable
+from guard.errors import VenueRefused, VenueUnavailable
 from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
@@ -45,7 +46,7 @@ from guard.venues import hyperliquid_identity as identity
 from guard.venues import hyperliquid_margin as margin
 from guard.venues import hyperliquid_market as market
 from guard.venues.base import VenueBase
-from guard.venues.gate import PostRule, is_loopback
+from guard.venues.gate import is_loopback
 from guard.venues.hyperliquid_account import (
     AccountState,
     Reading,
@@ -55,9 +56,9 @@ from guard.venues.hyperliquid_account import (
     read_unified_wallet,
     read_wallet,
 )
+from guard.venues.hyperliquid_connection import HOSTNAME, TEST_HOSTS, WIRE
 from guard.venues.hyperliquid_markets import Markets, Meta, read_tiers
 from guard.venues.hyperliquid_modes import (
-    WORDS,
     Keeping,
     OtherDex,
     account_ratio,
@@ -68,10 +69,8 @@ from guard.venues.hyperliquid_modes import (
 from guard.venues.margin_difference import settle_by_margin
 from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, read_row
-from guard.venues.transport import Wire, ask
+from guard.venues.transport import ask
 
-HOSTNAME = "hyperliquid.xyz"
-TEST_HOSTS = frozenset({"api.hyperliquid-testnet.xyz"})
 CHOICES_KEPT = timedelta(minutes=10)  # How long the account's mode is believed unasked.
 DEXES_KEPT = timedelta(hours=1)  # How long it is believed that nothing was opened at other dexes: one request each.
 LAG_MAX = timedelta(seconds=2)  # Between their clock, as measured, and the time of an answer.
@@ -110,7 +109,7 @@ class Hyperliquid(VenueBase):
             test_host=all(host in TEST_HOSTS or is_loopback(host) for host in hosts),
         )
         self._markets = Markets()
-        self._searched: frozenset[str] = frozenset()  # Unknown coins for which the markets were read again.
+        self._searched: frozenset[str] = frozenset()  # Unknown coins that the markets were read again for.
         self._role: identity.Role | None = None
         self._keeping: Keeping | None = None
         self._keeping_read_at: datetime | None = None
@@ -187,7 +186,8 @@ class Hyperliquid(VenueBase):
     async def _true_at(self, state: AccountState, asked_at: datetime) -> datetime:
         """Return when an answer was true by our clock: not after it was asked for, earlier where the server lags."""
         if abs(self.exchange_now() - state.time) > LAG_MAX:
-            await self.clock_skew()
+            with suppress(VenueUnavailable):  # Then the facts count as old as they look.
+                await self.clock_skew()
         return min(asked_at, state.time - (self._skew or timedelta(0)))
 
     async def _search_unknown(self, state: AccountState) -> tuple[Gap, ...]:
@@ -207,7 +207,8 @@ class Hyperliquid(VenueBase):
         try:
             if _is_old(self._keeping_read_at, self._now(), CHOICES_KEPT):
                 await self._read_keeping()
-            if _is_old(self._dexes_read_at, self._now(), DEXES_KEPT):
+            unseen = any(dex.state is None for dex in self._other_dexes)
+            if _is_old(self._dexes_read_at, self._now(), CHOICES_KEPT if unseen else DEXES_KEPT):
                 await self._read_dexes()
         except VenueUnavailable as error:
             return (Gap(subject="account mode and other dexes", reason=f"not read again: {error}"),)
@@ -369,32 +370,3 @@ def _is_old(read_at: datetime | None, now: datetime, kept: timedelta) -> bool:
 
 def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
-
-
-def _urls_in_use(api: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the addresses of reads, of the write and of the stream. Raises ConfigError."""
-    sockets = api.get("ws")
-    stream = sockets.get("public") if isinstance(sockets, dict) else None
-    urls = (api.get("public"), api.get("private"), stream)
-    if not all(isinstance(url, str) for url in urls):
-        raise ConfigError(
-            'ccxt.urls.api: expected { public = "https://…", private = "https://…", ws = { public = "wss://…" } }'
-        )
-    return tuple(str(url).replace("{hostname}", HOSTNAME) for url in urls)
-
-
-WIRE = Wire(
-    options={
-        "fetchMarkets": {"types": ["swap"]},
-        # ccxt's own writes, which nobody asked for: taken as done. The gate would stop them.
-        "approvedBuilderFee": True,
-        "refSet": True,
-    },
-    urls=_urls_in_use,
-    writes=(margin.ADD_MARGIN,),
-    reads=(PostRule(method="POST", path_end="/info", fields={}),),
-    error=margin.error_of,
-    keys_refused=frozenset(),  # Reads have no keys.
-    bare_words=WORDS,
-    credentials=lambda account: {"walletAddress": account.api_key.lower(), "privateKey": "0x" + account.secret[-64:]},
-)

@@ -229,6 +229,23 @@ async def test_a_dex_that_cannot_be_read_is_a_gap(server, venue):
     assert gap.reason.startswith("not read")
 
 
+async def test_a_dex_that_was_not_seen_is_asked_again_after_minutes_and_one_that_was_after_an_hour(server):
+    clock = [timedelta(0)]
+    venue = Hyperliquid(server.account(), now=lambda: datetime.now(UTC) + clock[0])
+    server.dexes = {"xyz": {"nothing": "useful"}}
+    asked = []
+    for minutes in (0, 5, 11, 30, 72):
+        clock[0] = timedelta(minutes=minutes)
+        server.clock_skew = minutes * 60_000
+        server.requests.clear()
+        gaps = (await venue.snapshot()).gaps
+        asked.append(any(params.get("dex") == "xyz" for _, _, params in server.requests))
+        server.dexes = {"xyz": dex_state([])}  # From the second look on it can be read.
+    await venue.close()
+    assert asked == [True, False, True, False, True]
+    assert gaps == ()
+
+
 async def test_a_list_that_does_not_add_up_to_the_accounts_total_is_a_gap(server, venue):
     server.hold_sample()
     server.hold_sample(of=server.other)
@@ -339,6 +356,16 @@ async def test_a_server_that_lags_makes_facts_as_old_as_they_are(server, venue):
     age = datetime.now(UTC) - snapshot.positions_read_at
     assert timedelta(seconds=19) < age < timedelta(seconds=25)
     assert snapshot.wallets_read_at == snapshot.positions_read_at
+
+
+async def test_a_server_that_lags_is_believed_to_lag_when_its_clock_cannot_be_asked(server, venue):
+    server.hold_sample()
+    await venue.snapshot()
+    server.mangle("positions", lambda state: state | {"time": state["time"] - 20_000})
+    server.break_reads("exchangeStatus", Fate.HTTP_500)
+    snapshot = await venue.snapshot()
+    assert len(snapshot.positions) == 1
+    assert datetime.now(UTC) - snapshot.positions_read_at > timedelta(seconds=19)
 
 
 async def test_a_clock_of_ours_that_steps_makes_nothing_old(server):

@@ -57,7 +57,7 @@ async def test_the_real_command_checks_the_account_and_tops_a_position_up_once(s
 
     assert (await guard(tmp_path, "run", "--once"))[0] == 0
     assert server.writes == []  # Without a history nothing is known of what was spent before.
-    assert (await guard(tmp_path, "arm"))[0] == 0
+    assert (await guard(tmp_path, "arm", "main"))[0] == 0
     for _ in range(5):  # On a slow machine facts may be too old to spend on by the time they are judged.
         status, said = await guard(tmp_path, "run", "--once")
         assert status == 0, said
