@@ -55,6 +55,7 @@ async def test_the_accounts_own_key_is_too_powerful():
     """It is told by its address: nothing that the exchange says could make it harmless."""
     own = HyperliquidServer()
     own.api_key = address_of_private(AGENT_KEY)
+    own.account_role = {"role": "agent", "data": {"user": own.api_key}}  # Whatever is said of it.
     async with own.serving():
         venue = Hyperliquid(own.account(), now=lambda: datetime.now(UTC))
         scopes = await venue.key_scopes()

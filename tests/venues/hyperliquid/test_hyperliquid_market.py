@@ -1,5 +1,7 @@
 """Marks and not mids, orders that stand, fills that ended a position, and a lost answer settled by the margin."""
 
+import asyncio
+import time
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -50,6 +52,19 @@ async def test_a_stream_of_mids_alone_is_silence(server, venue):
     async with aclosing(stream):
         with pytest.raises(VenueUnavailable, match="no price"):
             await anext(stream)
+
+
+async def test_a_stream_that_speaks_outlives_the_limit_of_silence(server, venue):
+    await venue.open()
+    stream = stream_marks(venue._client, (BTC,), now=venue.exchange_now, silence_max=timedelta(seconds=1))
+    begun = time.monotonic()
+    async with aclosing(stream):
+        async for _ in stream:
+            if time.monotonic() - begun > 2:
+                break
+            await asyncio.sleep(0.2)
+            server.set_mark(BTC, server.marks[BTC] + 1)
+    assert time.monotonic() - begun > 2
 
 
 async def test_candles_of_another_coin_or_with_a_broken_bar_are_none(server, venue):
@@ -200,6 +215,8 @@ async def test_funding_on_record_is_taken_out_of_the_difference_hours_later(serv
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=3)):
         server.pay_funding(BTC, Side.LONG, Decimal("-62.31"))  # As much as was sent: it must not hide it.
         server.pay_funding(BTC, Side.LONG, Decimal("0.017"))
+        server.hold_sample(of=server.other)
+        server.pay_funding(ETH, Side.LONG, Decimal(-5))  # Another coin's is another position's.
         settlement = await settled(venue, request, sent_at)
     assert settlement.outcome is outcome, settlement.evidence
     assert "by funding" in settlement.evidence
