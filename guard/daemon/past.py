@@ -8,6 +8,7 @@ import structlog
 
 from guard.daemon.reader import AccountReader
 from guard.journal import Journal
+from guard.margin import contract_value
 from guard.policy.rules import matching_rule
 from guard.policy.terms import Terms
 from guard.snapshot import DOLLAR_STABLECOINS, AccountSnapshot, MarginChange, Position
@@ -18,11 +19,15 @@ OPENING_SHOWN_FROM = Decimal("0.99")  # Of the initial margin: fees and funding 
 
 
 async def rebuild_if_needed(reader: AccountReader, journal: Journal, terms: Terms, now: datetime) -> None:
-    """Read the adjustment history of the open positions and hand it to the journal. Raises VenueUnavailable."""
+    """Read the adjustment history of the open positions and hand it to the journal. Raises VenueUnavailable.
+
+    Where the exchange keeps none the account only watches until `guard arm`.
+    """
     snapshot = reader.snapshot
     if snapshot is None or not journal.needs_rebuild(terms.account):
         return
-    changes = await reader.venue.margin_changes(None, now - reader.venue.write_terms.history_kept)
+    kept = reader.venue.write_terms.history_kept
+    changes = await reader.venue.margin_changes(None, now - kept) if kept else ()
     opened = {
         position.key: _opened_at(position, changes) for position in snapshot.positions if position.isolated_wallet
     }
@@ -31,7 +36,7 @@ async def rebuild_if_needed(reader: AccountReader, journal: Journal, terms: Term
         terms.account,
         changes,
         opened=opened,
-        complete=all(at is not None for at in opened.values()),
+        complete=bool(kept) and all(at is not None for at in opened.values()),
         dollars_of=lambda change: _dollars(change, snapshot),
         rule_of=lambda key: rule.name if (rule := rules.get(key)) else None,
         now=now,
@@ -48,8 +53,7 @@ def _opened_at(position: Position, changes: Sequence[MarginChange]) -> datetime 
     traded = [change for change in changes if change.key == position.key and not change.by_user]
     if not traded or not position.leverage:
         return None
-    contract = position.contract
-    initial_margin = position.quantity * contract.contract_size * position.entry_price / position.leverage
+    initial_margin = contract_value(position.contract, position.quantity, position.entry_price) / position.leverage
     if sum(change.amount for change in traded) < initial_margin * OPENING_SHOWN_FROM:
         return None
     return traded[0].at

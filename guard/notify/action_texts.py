@@ -11,7 +11,7 @@ from guard.policy.decision import AlertEvent, AlertKind, TopUp
 from guard.policy.message import Message
 from guard.policy.phrases import short_name
 from guard.policy.terms import Level, Mode
-from guard.snapshot import MarginMode, PositionKey
+from guard.snapshot import DOLLAR_STABLECOINS, MarginMode, PositionKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class Act:
     reason: str  # Why it was made: "distance 7.8 % is at or below the trigger 8 %".
     amount: Decimal
     currency: str
+    dollars: Decimal  # What the amount counts in the limits that are in US dollars.
     before: Mapping[str, object] | None  # None: not known any more.
     after: Mapping[str, object] | None  # None: not read yet, or not applied. Not sent at all: as `expected` says.
     spent: Decimal | None = None  # On this position so far, this top-up included. None: not known.
@@ -45,13 +46,19 @@ def expected(before: Mapping[str, object], top_up: TopUp) -> dict[str, object]:
     }
 
 
+def _amount(act: Act) -> str:
+    """Return the amount, and what it is in dollars where it is in a coin: limits by the day are in dollars."""
+    amount = wording.required(act.amount, act.currency)
+    return amount if act.currency in DOLLAR_STABLECOINS else f"{amount} ({wording.required(act.dollars, 'USD')})"
+
+
 def action_message(act: Act, *, mode: Mode, new_id: Callable[[], str]) -> Message:
     """Return what was done; in every mode but `act`, what would have been done."""
     amount = wording.required(act.amount, act.currency)
     is_done = mode is Mode.ACT
     title = f"{'ADDED' if is_done else 'WOULD ADD'} {amount} to {short_name(act.key)}{_effect_in_title(act)}"
     lines = [
-        f"guard {'added' if is_done else 'would add'} {amount} of margin: {act.reason}.",
+        f"guard {'added' if is_done else 'would add'} {_amount(act)} of margin: {act.reason}.",
         _who(act),
         *_before_and_after(act),
         *_budget(act),
@@ -64,7 +71,7 @@ def refused_message(act: Act, *, answer: str, new_id: Callable[[], str]) -> Mess
     """Return the exchange's clear no: no money moved. `answer` is the exchange's own words."""
     amount = wording.required(act.amount, act.currency)
     lines = [
-        f"The exchange refused to add {amount}: {answer}",
+        f"The exchange refused to add {_amount(act)}: {answer}",
         "No money moved, and the budget has it back.",
         _who(act),
         *_before_and_after(act),
@@ -80,7 +87,7 @@ def unknown_message(act: Act, *, settled_by: datetime, repeated: bool = False, n
     asked_at = wording.clock(act.happened_at)
     amount = wording.required(act.amount, act.currency)
     lines = [
-        f"guard asked to add {amount}; the answer was lost. The money may have moved.",
+        f"guard asked to add {_amount(act)}; the answer was lost. The money may have moved.",
         _who(act),
         f"Locked: {act.key}. guard sends it nothing until this is settled; other positions go on. It counts as spent.",
         f"Next: guard reads the exchange's margin history, by {wording.clock(settled_by)} it can be decided.",
@@ -104,7 +111,7 @@ def settled_message(
     amount = wording.required(act.amount, act.currency)
     ended = "was added" if applied else "was not added"
     lines = [
-        f"The lost answer is settled: {amount} {ended}.",
+        f"The lost answer is settled: {_amount(act)} {ended}.",
         f"Evidence: {evidence}",
         f"It was asked for at {wording.clock(act.happened_at)}.",
         _who(act),

@@ -38,15 +38,11 @@ def already_added(case: Case, limit: WithheldReason, desk: Desk) -> str:
     if limit not in _SHARED_LIMITS and limit is not WithheldReason.CROSS_POOL_NEEDS_IT:
         return ""
     since = desk.now - timedelta(days=1)
-    lives = [life for key, life in desk.memory.lives.items() if key != case.key and _settle(key) == case.settle]
+    lives = [life for key, life in desk.memory.lives.items() if key != case.key and key.settle == case.settle]
     added = [life for life in lives if life.spent and life.last_top_up_at is not None and life.last_top_up_at >= since]
     added.sort(key=lambda life: (-life.spent, life.key))
     named = [f"{money_left(life.spent, case.settle)} to {short_name(life.key)}" for life in added]
     return f"; added before: {_and(_first(named))}" if named else ""
-
-
-def _settle(key: PositionKey) -> str:
-    return key.symbol.partition(":")[2].partition("-")[0]
 
 
 def _went(case: Case, offer: Contender, offers: Iterable[Contender], tightest: Room, desk: Desk) -> Iterator[str]:

@@ -25,6 +25,11 @@ class PositionKey:
     def __str__(self) -> str:
         return f"{self.symbol} {self.side.word}"
 
+    @property
+    def settle(self) -> str:
+        """The currency it settles in: BTC of BTC/USD:BTC, and of BTC/USD:BTC-261225."""
+        return self.symbol.partition(":")[2].partition("-")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
@@ -133,5 +138,5 @@ class AccountSnapshot:
             for gap in self.gaps
             if gap.may_be_cross
             and gap.key not in listed
-            and (gap.key is None or currency is None or gap.key.symbol.endswith(f":{currency}"))
+            and (gap.key is None or currency is None or gap.key.settle == currency)
         )

@@ -1,6 +1,7 @@
-"""What Binance USD-M says of an account, row by row: positions, wallets, risk tiers.
+"""What Binance's futures exchanges say of an account, row by row: positions, wallets, risk tiers, key rights.
 
-A row that cannot be read is a Gap and the others stay. Nothing is estimated: `isolatedWallet` is the margin without
+USD-M and COIN-M say the same in different fields, so each turns its position rows into `Stated` by its own `Terms`. A
+row that cannot be read is a Gap and the others stay. Nothing is estimated: `isolatedWallet` is the margin without
 unrealized PnL, `liquidationPrice` "0" means that no positive price liquidates, and both endpoints must name the same
 positions with the same sizes and isolated margins.
 """
@@ -9,11 +10,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Protocol
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from guard.errors import VenueUnavailable
+from guard.margin import contract_value
 from guard.snapshot import (
     Contract,
     Gap,
@@ -36,57 +38,58 @@ PositionSide = Literal["BOTH", "LONG", "SHORT"]
 Leg = tuple[str, str]  # Binance's symbol and positionSide: what both endpoints name a position by.
 
 
-class _Amount(Row):
-    """What tells whether a row is a position at all. Source: GET /fapi/v3/positionRisk and /fapi/v3/account."""
+class Amount(Row):
+    """What tells whether a row is a position at all, in every list of positions."""
 
     symbol: Word
     position_side: PositionSide
-    position_amt: Number  # Base units; negative is short.
+    position_amt: Number  # Base units (USD-M) or contracts (COIN-M); negative is short.
 
 
-class _IsolatedWallet(_Amount):
+class _IsolatedWallet(Amount):
     """What both endpoints say of an isolated position's margin."""
 
     isolated_wallet: Number
 
 
-class _PositionRisk(_Amount):
-    """The rest of what we read of GET /fapi/v3/positionRisk."""
+class PositionRow(Amount):
+    """What both exchanges' positionRisk has."""
 
     entry_price: Positive
     mark_price: Positive
-    isolated_wallet: Number  # Without unrealized PnL. "0" for cross.
-    notional: Number  # Signed as the position is.
-    maint_margin: NotNegative
-    margin_asset: Word
     update_time: Moment
     liquidation_price: object = None  # The one that may be missing: then it is unknown, and the position stays seen.
 
 
-class SymbolConfig(Row):
-    """GET /fapi/v1/symbolConfig: chosen by the user, per symbol, and not part of v3 position rows."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """A position row in the form that both exchanges have in common."""
 
-    symbol: Word
-    margin_type: Literal["CROSSED", "ISOLATED"]
-    is_auto_add_margin: bool
-    leverage: Positive
-
-
-class AccountConfig(Row):
-    """GET /fapi/v1/accountConfig."""
-
-    dual_side_position: bool
-    multi_assets_margin: bool
+    row: PositionRow
+    is_isolated: bool
+    isolated_wallet: Decimal  # Without unrealized PnL. Of a cross position: zero, or the row contradicts itself.
+    notional: Decimal  # Signed as the position is, in the settle currency.
+    margin_asset: str
+    leverage: Decimal
+    auto_add_margin: bool
+    maintenance_margin: Decimal | None
 
 
-class AccountTotals(Row):
-    """The envelope of GET /fapi/v3/account."""
+class Terms(Protocol):
+    """What must be known to read a position row."""
 
-    total_maint_margin: NotNegative
-    total_margin_balance: Number
-    total_position_initial_margin: NotNegative
-    assets: list[object]
-    positions: list[object]
+    @property
+    def contracts(self) -> Mapping[str, Contract]:
+        """The contracts by Binance's symbol."""
+        ...
+
+    def stated(self, raw: object, contract: Contract) -> Stated:
+        """Return what an open position's row says. Raises RowError."""
+        ...
+
+    def is_isolated(self, raw: Mapping[str, object]) -> bool:
+        """Say whether what is left of a broken row is known to be isolated."""
+        ...
 
 
 class _Asset(Row):
@@ -97,31 +100,17 @@ class _Asset(Row):
     available_balance: Number
 
 
-class _Bracket(Row):
-    notional_floor: NotNegative
-    notional_cap: Positive
+class Bracket(Row):
+    """One row of a table, in the settle currency."""
+
+    notional_floor: NotNegative = Field(validation_alias=AliasChoices("notionalFloor", "qtyFloor", "qtylFloor"))
+    notional_cap: Positive = Field(validation_alias=AliasChoices("notionalCap", "qtyCap"))
     maint_margin_ratio: Positive = Field(lt=1)
     cum: NotNegative
 
 
 class _Brackets(Row):
-    brackets: list[_Bracket] = Field(min_length=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What must be known to read a row: contracts and the user's choices, by Binance's symbol."""
-
-    contracts: Mapping[str, Contract]
-    configs: Mapping[str, SymbolConfig]
-
-
-def account_totals(answer: object) -> AccountTotals:
-    """Return the envelope. Raises VenueUnavailable: without it there is no account."""
-    try:
-        return read_row(AccountTotals, answer)
-    except RowError as error:
-        raise VenueUnavailable(f"account: {error}") from None
+    brackets: list[Bracket] = Field(min_length=1)
 
 
 def open_legs(rows: list[object]) -> dict[Leg, Decimal]:
@@ -129,25 +118,12 @@ def open_legs(rows: list[object]) -> dict[Leg, Decimal]:
     legs: dict[Leg, Decimal] = {}
     for raw in rows:
         try:
-            row = read_row(_Amount, raw)
+            row = read_row(Amount, raw)
         except RowError:
             continue  # It becomes a Gap where rows are read in full.
         if row.position_amt:
             legs[row.symbol, row.position_side] = row.position_amt
     return legs
-
-
-def contradicts(rows: list[object], terms: Terms) -> bool:
-    """Say whether a cross position holds isolated margin, or an isolated one none: the user's choices have moved."""
-    for raw in rows:
-        try:
-            row = read_row(_PositionRisk, raw)
-        except RowError:
-            continue
-        config = terms.configs.get(row.symbol)
-        if config and row.position_amt and (config.margin_type == "ISOLATED") != (row.isolated_wallet != 0):
-            return True
-    return False
 
 
 def read_positions(
@@ -161,7 +137,7 @@ def read_positions(
         if _is_flat(raw):
             continue
         try:
-            position = _position(read_row(_PositionRisk, raw), terms)
+            position = _position(raw, terms)
         except RowError as error:
             gaps.append(_gap(raw, str(error), terms))
             bad.add(_leg(raw))
@@ -175,48 +151,48 @@ def read_positions(
 def _is_flat(raw: object) -> bool:
     """Say whether a row is only there for its open orders: its size is exactly zero, whatever else it holds."""
     try:
-        return read_row(_Amount, raw).position_amt == 0
+        return read_row(Amount, raw).position_amt == 0
     except RowError:
         return False
 
 
-def _position(row: _PositionRisk, terms: Terms) -> Position:
-    contract, config = terms.contracts.get(row.symbol), terms.configs.get(row.symbol)
+def _position(raw: object, terms: Terms) -> Position:
+    symbol = read_row(Amount, raw).symbol
+    contract = terms.contracts.get(symbol)
     if contract is None:
-        raise RowError(f"symbol {row.symbol!r} is not among the markets")
-    if config is None:
-        raise RowError("its margin mode is not known (no symbolConfig)")
-    side = Side.LONG if row.position_amt > 0 else Side.SHORT
-    isolated = config.margin_type == "ISOLATED"
-    _check(row, side, contract, isolated=isolated)
+        raise RowError(f"symbol {symbol!r} is not among the markets")
+    stated = terms.stated(raw, contract)
+    row, side = stated.row, Side.LONG if stated.row.position_amt > 0 else Side.SHORT
+    _check(stated, side, contract)
     return Position(
         contract=contract,
         side=side,
-        margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
-        quantity=abs(row.position_amt),  # Of contracts of one base unit.
+        margin_mode=MarginMode.ISOLATED if stated.is_isolated else MarginMode.CROSS,
+        quantity=abs(row.position_amt),
         entry_price=row.entry_price,
         mark_price=row.mark_price,
-        isolated_wallet=row.isolated_wallet if isolated else None,
-        leverage=config.leverage,
+        isolated_wallet=stated.isolated_wallet if stated.is_isolated else None,
+        leverage=stated.leverage,
         hedged=row.position_side != "BOTH",
-        auto_add_margin=config.is_auto_add_margin,
+        auto_add_margin=stated.auto_add_margin,
         exchange_liquidation=_liquidation(row.liquidation_price),
-        exchange_maintenance_margin=row.maint_margin,
+        exchange_maintenance_margin=stated.maintenance_margin,
         updated_at=row.update_time,
     )
 
 
-def _check(row: _PositionRisk, side: Side, contract: Contract, *, isolated: bool) -> None:
+def _check(stated: Stated, side: Side, contract: Contract) -> None:
     """Raise RowError when the row's own figures contradict each other."""
+    row = stated.row
     if row.position_side not in {"BOTH", side.word.upper()}:
         raise RowError(f"positionSide is {row.position_side} and positionAmt is {row.position_amt}")
-    if row.margin_asset != contract.settle:
-        raise RowError(f"marginAsset is {row.margin_asset}, the market settles in {contract.settle}")
-    expected = row.position_amt * row.mark_price
-    if abs(row.notional - expected) > NOTIONAL_TOLERANCE * abs(expected):
-        raise RowError(f"notional is {row.notional}, size and mark price make {expected:f}")
-    if not isolated and row.isolated_wallet != 0:
-        raise RowError(f"symbolConfig says CROSSED, isolatedWallet is {row.isolated_wallet}")
+    if stated.margin_asset != contract.settle:
+        raise RowError(f"marginAsset is {stated.margin_asset}, the market settles in {contract.settle}")
+    expected = contract_value(contract, row.position_amt, row.mark_price)
+    if abs(stated.notional - expected) > NOTIONAL_TOLERANCE * abs(expected):
+        raise RowError(f"notional is {stated.notional}, size and mark price make {expected:f}")
+    if not stated.is_isolated and stated.isolated_wallet != 0:
+        raise RowError(f"its margin mode is cross, isolatedWallet is {stated.isolated_wallet}")
 
 
 def _liquidation(raw: object) -> Liquidation:
@@ -239,15 +215,14 @@ def _gap(raw: object, reason: str, terms: Terms) -> Gap:
     side = _side(fields)
     if contract is None or side is None:
         return Gap(subject=f"position row {str(fields.get('symbol', '?'))[:32]}", reason=reason, may_be_cross=True)
-    key, config = PositionKey(contract.symbol, side), terms.configs.get(str(fields.get("symbol")))
-    may_be_cross = config is None or config.margin_type == "CROSSED"
-    return Gap(subject=str(key), reason=reason, key=key, may_be_cross=may_be_cross)
+    key = PositionKey(contract.symbol, side)
+    return Gap(subject=str(key), reason=reason, key=key, may_be_cross=not terms.is_isolated(fields))
 
 
 def _side(fields: Mapping[str, object]) -> Side | None:
     if fields.get("positionSide") in {"LONG", "SHORT"}:
         return Side[str(fields["positionSide"])]
-    for name in ("positionAmt", "notional"):
+    for name in ("positionAmt", "notional", "notionalValue"):
         try:
             signed = read_row(_Signed, {"value": fields.get(name)}).value
         except RowError:
@@ -303,12 +278,12 @@ def _size(size: Decimal | None) -> str:
     return "no position" if size is None else f"{size:f}"
 
 
-def read_wallets(totals: AccountTotals, positions: tuple[Position, ...]) -> tuple[tuple[Wallet, ...], tuple[Gap, ...]]:
+def read_wallets(assets: list[object], positions: tuple[Position, ...]) -> tuple[tuple[Wallet, ...], tuple[Gap, ...]]:
     """Return the wallets that hold something or that a position settles in; a Gap for what cannot be read."""
     settles = {position.contract.settle for position in positions}
     wallets: list[Wallet] = []
     gaps: list[Gap] = []
-    for raw in totals.assets:
+    for raw in assets:
         try:
             row = read_row(_Asset, raw)
         except RowError as error:
@@ -329,13 +304,27 @@ def read_wallets(totals: AccountTotals, positions: tuple[Position, ...]) -> tupl
     return tuple(wallets), tuple(gaps)
 
 
-def hidden_positions(totals: AccountTotals, positions: tuple[Position, ...], gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
+def hidden_positions(held: Decimal, positions: tuple[Position, ...], gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
     """Return a Gap when no position is listed although the account's totals hold margin for some."""
-    held = max(totals.total_maint_margin, totals.total_position_initial_margin)
     if positions or gaps or held == 0:
         return ()
     reason = f"none is listed, but the account holds {held:f} of margin for some"
     return (Gap(subject="positions", reason=reason, may_be_cross=True),)
+
+
+def held_margin(assets: list[object]) -> Decimal:
+    """Return the largest margin that an asset holds for positions; an asset that cannot be read is a Gap already."""
+    held = Decimal(0)
+    for raw in assets:
+        with suppress(RowError):
+            row = read_row(_Held, raw)
+            held = max(held, row.maint_margin, row.position_initial_margin)
+    return held
+
+
+class _Held(Row):
+    maint_margin: NotNegative
+    position_initial_margin: NotNegative
 
 
 def read_brackets(raw: object) -> tuple[RiskTier, ...]:

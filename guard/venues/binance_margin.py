@@ -1,8 +1,10 @@
-"""Adding margin to an isolated position at Binance USD-M: one POST, what its answer proves, and what history proves.
+"""Adding margin to an isolated position at Binance: one POST, what its answer proves, and what history proves.
 
-Sources: docs "Modify Isolated Position Margin" and "Get Position Margin Change History" (seen 2026-07), error codes of
-USD-M futures (seen 2026-07), the reliability study of 2026-07. There is no client id: an answer that was lost is
-settled by the history of adjustments, and not before the fence.
+`api` is "fapi" for USD-M and "dapi" for COIN-M: they differ by it in every path, and in one field of the history.
+
+Sources: docs "Modify Isolated Position Margin" and "Get Position Margin Change History" (USD-M seen 2026-07, COIN-M
+2026-11), error codes of USD-M and COIN-M futures, the reliability study of 2026-07. There is no client id: an answer
+that was lost is settled by the history of adjustments, and not before the fence.
 """
 
 from collections import Counter
@@ -19,7 +21,6 @@ from guard.venues.rows import Moment, Number, Positive, Row, RowError, Word, rea
 from guard.venues.transport import ask
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
-ADD_MARGIN = PostRule(method="POST", path_end="/fapi/v1/positionMargin", fields={"type": "1"})
 HISTORY_ROWS_MAX = 500
 HISTORY_MARGIN = timedelta(days=1)  # The end of what is kept is not a sharp line.
 CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time the exchange books it under.
@@ -28,8 +29,13 @@ CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time
 BOOKED_EARLIER_MAX = timedelta(seconds=30)
 
 
+def add_margin_rule(api: str) -> PostRule:
+    """Return the one request that may move money: it adds, never takes away."""
+    return PostRule(method="POST", path_end=f"/{api}/v1/positionMargin", fields={"type": "1"}, positive=("amount",))
+
+
 class _Confirmation(Confirmation):
-    """The answer to POST /fapi/v1/positionMargin that proves that the money moved."""
+    """The answer to POST /fapi/v1/positionMargin, or /dapi, that proves that the money moved."""
 
     code: Literal[200]
     amount: Positive
@@ -44,6 +50,7 @@ class _Confirmation(Confirmation):
         return f"code {self.code}, type {self.type}, amount {self.amount:f}"
 
 
+NOT_SAID = "NOT_SAID"
 _NO_MONEY = "move money into the futures wallet, or free some of it"
 
 ANSWERS = WriteAnswers(
@@ -89,7 +96,13 @@ class _Change(Row):
     position_side: PositionSide
 
 
-async def add_margin(client: Any, request: MarginRequest, market_id: str, recv_window: timedelta) -> str:
+class _UnexplainedChange(_Change):
+    """COIN-M's row: no cause is documented (SDK models of 2026-08). Where it is not said, all counts as by a person."""
+
+    delta_type: Word = NOT_SAID
+
+
+async def add_margin(client: Any, api: str, request: MarginRequest, market_id: str, recv_window: timedelta) -> str:
     """Send the POST, once, and return the exchange's confirmation. Raises as `judge_write` does."""
     parameters = {
         "symbol": market_id,
@@ -99,31 +112,35 @@ async def add_margin(client: Any, request: MarginRequest, market_id: str, recv_w
     }
     if request.hedged:
         parameters["positionSide"] = request.key.side.word.upper()
-    return await judge_write(lambda: client.fapiPrivatePostPositionMargin(parameters), request, ANSWERS)
+    return await judge_write(lambda: getattr(client, f"{api}PrivatePostPositionMargin")(parameters), request, ANSWERS)
 
 
 async def read_changes(
-    client: Any, market_id: str, key: PositionKey, *, start: datetime, end: datetime
+    client: Any, api: str, market_id: str, key: PositionKey, *, start: datetime, end: datetime
 ) -> tuple[MarginChange, ...]:
     """Read one symbol's adjustment history, oldest first. Rows of side BOTH are of the one-way position `key`."""
-    rows = await _history(client, market_id, _ms(start), _ms(end))
+    rows = await _history(client, api, market_id, _ms(start), _ms(end))
+    model = _Change if api == "fapi" else _UnexplainedChange
     try:
-        changes = [read_row(_Change, row) for row in rows]
+        changes = [read_row(model, row) for row in rows]
     except RowError as error:
         raise VenueUnavailable(f"margin history of {key.symbol}: {error}") from None
     seen: Counter[str] = Counter()
     return tuple(_change(row, key, seen) for row in sorted(changes, key=lambda row: row.time))
 
 
-async def _history(client: Any, market_id: str, start: int, end: int) -> list[object]:
+async def _history(client: Any, api: str, market_id: str, start: int, end: int) -> list[object]:
     """Read the rows of a span of milliseconds. A full page is asked for again in halves: how it is cut is not said."""
     parameters = {"symbol": market_id, "startTime": start, "endTime": end, "limit": HISTORY_ROWS_MAX}
-    answer = await ask(client, "fapiPrivateGetPositionMarginHistory", parameters)
+    answer = await ask(client, f"{api}PrivateGetPositionMarginHistory", parameters)
     rows = rows_of(answer, f"margin history of {market_id}")
     if len(rows) < HISTORY_ROWS_MAX or end <= start:
         return rows
     middle = (start + end) // 2
-    return [*await _history(client, market_id, start, middle), *await _history(client, market_id, middle + 1, end)]
+    return [
+        *await _history(client, api, market_id, start, middle),
+        *await _history(client, api, market_id, middle + 1, end),
+    ]
 
 
 def _change(row: _Change, key: PositionKey, seen: Counter[str]) -> MarginChange:
@@ -134,7 +151,7 @@ def _change(row: _Change, key: PositionKey, seen: Counter[str]) -> MarginChange:
         amount=abs(row.amount) if row.type == 1 else -abs(row.amount),
         currency=row.asset,
         at=row.time,
-        by_user=row.delta_type == "USER_ADJUST",
+        by_user=row.delta_type in {"USER_ADJUST", NOT_SAID},
         entry_id=f"{fields}|{seen[fields]}",  # Binance has no id; rows alike in every field are numbered.
     )
 
@@ -147,8 +164,14 @@ def _at(entry_id: str) -> int:
     return int(entry_id.split("|")[1])
 
 
+def _cause(change: MarginChange) -> str:
+    delta_type = change.entry_id.split("|")[3]
+    return "the exchange does not say by whom" if delta_type == NOT_SAID else delta_type
+
+
 async def settle(
     client: Any,
+    api: str,
     request: MarginRequest,
     market_id: str,
     *,
@@ -170,15 +193,15 @@ async def settle(
     if now - sent_at > terms.history_kept - HISTORY_MARGIN:
         return Settlement(outcome=Outcome.UNKNOWN, evidence="the exchange's history does not go back that far")
     for reading in (1, 2):
-        changes = await read_changes(client, market_id, request.key, start=start, end=end)
+        changes = await read_changes(client, api, market_id, request.key, start=start, end=end)
         ours = next((c for c in changes if _is_effect_of(request, c) and c.entry_id not in known_entries), None)
         if ours is not None:
-            text = f"history: {ours.amount:f} {ours.currency} added at {ours.at:%H:%M:%S} UTC (USER_ADJUST)"
+            text = f"history: {ours.amount:f} {ours.currency} added at {ours.at:%H:%M:%S} UTC ({_cause(ours)})"
             return Settlement(outcome=Outcome.APPLIED, evidence=text, entry_id=ours.entry_id)
         doubt = _doubt(changes, known_entries, market_id, start, end)
         if now < sent_at + terms.fence:
             doubt = f"it may still be executed until {sent_at + terms.fence:%H:%M:%S} UTC"
-        elif reading == 1 and not doubt and await server_time(client) < fence:
+        elif reading == 1 and not doubt and await server_time(client, api) < fence:
             doubt = "by the exchange's clock it may still be executed"
         if doubt:
             return Settlement(outcome=Outcome.UNKNOWN, evidence=f"not in the history; {doubt}")
@@ -204,9 +227,9 @@ def _doubt(
     return f"{len(missing)} entries that it had before are missing from it" if missing else ""
 
 
-async def server_time(client: Any) -> datetime:
+async def server_time(client: Any, api: str) -> datetime:
     """Read the exchange's clock."""
-    answer = await ask(client, "fapiPublicGetTime", {})
+    answer = await ask(client, f"{api}PublicGetTime", {})
     try:
         return read_row(_ServerTime, answer).server_time
     except RowError as error:

@@ -1,4 +1,4 @@
-"""Binance USD-M's market data: one mark price, a stream of them, and candles of them. Never the last traded price."""
+"""Binance futures' market data: one mark price, a stream of them, and candles of them. Never the last traded price."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -16,7 +16,7 @@ SILENCE_MAX = timedelta(seconds=10)  # The stream speaks once a second.
 
 
 class _PremiumIndex(Row):
-    """GET /fapi/v1/premiumIndex with a symbol."""
+    """GET /fapi/v1/premiumIndex or /dapi/v1/premiumIndex with a symbol."""
 
     symbol: Word
     mark_price: Positive
@@ -39,9 +39,10 @@ class _MarkUpdate(Row):
 
 
 def read_mark(answer: object, market_id: str, symbol: str) -> Mark:
-    """Return the mark price. Raises VenueUnavailable."""
+    """Return the mark price. COIN-M answers with a list of one. Raises VenueUnavailable."""
+    stated = answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
     try:
-        row = read_row(_PremiumIndex, answer)
+        row = read_row(_PremiumIndex, stated)
     except RowError as error:
         raise VenueUnavailable(f"mark price of {symbol}: {error}") from None
     if row.symbol != market_id:

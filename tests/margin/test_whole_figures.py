@@ -361,3 +361,15 @@ def test_an_inverse_position_gains_coins_at_its_new_mark():
     one = leg(contract(inverse=True, size="10"), quantity="100", entry="90", mark="100")
     account = snapshot(position_of(one), wallets=(wallet("BTC"),))
     assert reprice(account, mark(one.contract.symbol, "125")).wallets[0].cross_unrealized_pnl == 2
+
+
+def test_a_hidden_dated_contract_leans_on_its_coins_wallet_too():
+    gap = Gap(
+        subject="BTC/USDT:USDT-261225 long",
+        reason="markPrice is 'NaN'",
+        key=PositionKey("BTC/USDT:USDT-261225", Side.LONG),
+        may_be_cross=True,
+    )
+    seen = snapshot(gaps=(gap,))
+    assert seen.unseen_in_cross("USDT") == (gap,)
+    assert seen.unseen_in_cross("BTC") == ()

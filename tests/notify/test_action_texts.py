@@ -35,6 +35,7 @@ ACT = Act(
     reason="distance 7.8 % is at or below the trigger 8 %",
     amount=Decimal("62.31000000"),
     currency="USDT",
+    dollars=Decimal("62.31000000"),
     before=BEFORE,
     after=AFTER,
     spent=Decimal("312.301"),
@@ -140,3 +141,10 @@ def test_rows_that_lack_a_figure_are_left_out_and_never_become_zero():
         assert "Before:" not in read.text
         assert "Budget" not in read.text
         json.dumps(webhook_object(read, sent_at=FOUR_O_CLOCK))
+
+
+def test_an_amount_in_a_coin_is_told_in_dollars_too():
+    act = replace(ACT, currency="BTC", amount=Decimal("0.04525692"), dollars=Decimal("2602.2729"))
+    read = action_message(act, mode=Mode.ACT, new_id=new_id)
+    assert read.text.startswith("guard added 0.045257 BTC (2,602.28 USD) of margin: ")
+    assert "USD" not in read.title

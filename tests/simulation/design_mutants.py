@@ -27,7 +27,7 @@ from guard.notify.quiet import QuietChannel
 from guard.policy import budget, decide, rescue
 from guard.policy.decision import DataState, WithheldReason
 from guard.snapshot import PositionKey, Side
-from guard.venues import binance, binance_margin, write_answers
+from guard.venues import binance_family, binance_margin, write_answers
 from guard.venues.binance import BinanceUsdm
 from guard.venues.gate import Gate
 from guard.venues.transport import StrictClient
@@ -63,7 +63,7 @@ def error_is_rejected() -> AbstractContextManager[Any]:
 
 
 def no_fence() -> AbstractContextManager[Any]:
-    return patch.object(binance, "FENCE", timedelta(0))
+    return patch.object(binance_family, "FENCE", timedelta(0))
 
 
 def journal_after_send() -> AbstractContextManager[Any]:

@@ -24,6 +24,7 @@ COLUMNS = (
     "bad answers",
     "wrong mode",
     "clock",
+    "whole daemon",
 )
 
 

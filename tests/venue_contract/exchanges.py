@@ -14,6 +14,7 @@ VENUES = Path(__file__).parents[1] / "venues"
 
 SERVERS: Mapping[str, tuple[str, str, str]] = {
     "binanceusdm": ("binance", "usdm_wire", "BinanceUsdmServer"),
+    "binancecoinm": ("binance", "coinm_wire", "BinanceCoinmServer"),
     "hyperliquid": ("hyperliquid", "hyperliquid_wire", "HyperliquidServer"),
 }
 

@@ -100,7 +100,7 @@ async def test_our_liquidation_price_is_the_exchanges(server, venue, side, which
     server.hold_sample(side, one)
     theirs = server.liquidation_of(one.symbol, side)
     snapshot, tiers = await venue.snapshot(), await tiers_of(venue, one.symbol)
-    (row,) = assess(snapshot, tiers.by_symbol, venue.rule, snapshot.positions_read_at).positions
+    (row,) = assess(snapshot, tiers.by_symbol, venue.rules, snapshot.positions_read_at).positions
     if theirs is None:
         assert row.liquidation.kind is LiquidationKind.NONE
         assert snapshot.positions[0].exchange_liquidation.kind is not LiquidationKind.AT
@@ -217,9 +217,9 @@ async def test_an_inverse_position_counts_in_its_coin(server, venue):
     assert (position.quantity, position.isolated_wallet) == (one.contracts, one.margin)
     theirs = server.liquidation_of(one.symbol, Side.LONG)
     snapshot, tiers = await venue.snapshot(), await tiers_of(venue, one.symbol)
-    (row,) = assess(snapshot, tiers.by_symbol, venue.rule, snapshot.positions_read_at).positions
+    (row,) = assess(snapshot, tiers.by_symbol, venue.rules, snapshot.positions_read_at).positions
     assert abs(row.liquidation.price - theirs) < abs(one.mark - theirs) * Decimal("1E-6")
 
 
 async def tiers_of(venue, symbol) -> protocol.TierTables:
-    return await venue.tiers()
+    return await venue.tiers(frozenset({symbol}))

@@ -22,6 +22,7 @@ from guard.venues.protocol import VenueAccount
 
 Mangle = Callable[[Any], Any]
 Key = tuple[str, Side]
+PUSH_EVERY_S = 0.5
 
 
 class WireServer:
@@ -120,6 +121,11 @@ class WireServer:
             password=self.password,
             ccxt={"urls": self.urls(), "rateLimit": 1} | ccxt,
         )
+
+    def credentials(self) -> dict[str, str]:
+        """Return the keys of an account as the config names them."""
+        words = {"api_key": self.api_key, "secret": self.secret, "password": self.password}
+        return {name: word for name, word in words.items() if word is not None}
 
     def hold(
         self,
@@ -302,6 +308,7 @@ class WireServer:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         channels = self._sockets[socket] = set()
+        pushing = asyncio.create_task(self._push(socket, channels))
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 continue
@@ -310,8 +317,15 @@ class WireServer:
             except ValueError:
                 said = message.data  # Some exchanges' pings are bare words.
             await self._say(socket, [*self.subscribed(said, channels), *self.ticks(channels)])
+        pushing.cancel()
         del self._sockets[socket]
         return socket
+
+    async def _push(self, socket: web.WebSocketResponse, channels: set[str]) -> None:
+        """Tell every mark again and again, as exchanges do."""
+        while True:
+            await asyncio.sleep(PUSH_EVERY_S)
+            await self._say(socket, self.ticks(channels))
 
     def _tell(self, socket: web.WebSocketResponse, messages: Iterable[Any]) -> None:
         task = asyncio.get_running_loop().create_task(self._say(socket, list(messages)))

@@ -283,9 +283,10 @@ async def test_a_venue_is_opened_by_its_ccxt_id(exchange):
 
 def test_an_exchange_that_is_not_supported_is_a_config_error_that_names_the_supported_ones():
     account = VenueAccount(account="main", exchange="binance", api_key="k", secret="s", password=None, ccxt={})
-    with pytest.raises(ConfigError, match=r"accounts\.main\.exchange: found 'binance', expected binanceusdm"):
+    with pytest.raises(ConfigError, match=r"accounts\.main\.exchange: found 'binance', expected binanceusdm") as caught:
         open_venue(account, now=now)
-    assert SUPPORTED == ("binanceusdm",)
+    assert "binanceusdm" in SUPPORTED
+    assert all(exchange in str(caught.value) for exchange in SUPPORTED)
 
 
 async def test_one_account_of_two_that_is_away_does_not_touch_the_other(exchange, venue):

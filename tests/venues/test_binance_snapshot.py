@@ -226,7 +226,7 @@ async def test_a_cross_position_that_holds_isolated_margin_is_a_contradiction(ex
     snapshot = await venue.snapshot()
     assert snapshot.positions == ()
     assert snapshot.gaps[0].key == LONG_BTC
-    assert "CROSSED" in snapshot.gaps[0].reason
+    assert "its margin mode is cross, isolatedWallet is 600" in snapshot.gaps[0].reason
 
 
 async def test_the_choices_of_a_newly_opened_position_are_read(exchange, venue):

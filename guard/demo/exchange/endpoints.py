@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from guard.demo.exchange import payloads
+from guard.demo.exchange import order_payloads, payloads
 from guard.demo.exchange.exchange import DemoExchange
 from guard.demo.exchange.faults import FaultKind
-from guard.demo.exchange.ledger import DemoAccount
+from guard.demo.exchange.ledger import DemoAccount, Fill
 from guard.demo.exchange.margin_change import change_position_margin
 from guard.demo.exchange.payloads import Json
 from guard.demo.exchange.signing import ApiError, milliseconds, missing, whole_number
@@ -134,7 +134,27 @@ def _klines(call: Call) -> Json:
 
 def _open_orders(call: Call) -> Json:
     symbols = call.symbols()
-    return [payloads.open_order(order) for order in call.account.orders if order.symbol in symbols]
+    return [order_payloads.open_order(order) for order in call.account.orders if order.symbol in symbols]
+
+
+def _open_algo_orders(call: Call) -> Json:
+    symbols = call.symbols()
+    return [order_payloads.algo_order(order) for order in call.account.stops if order.symbol in symbols]
+
+
+def _user_trades(call: Call) -> Json:
+    return [order_payloads.fill(row) for row in _fills(call)]
+
+
+def _force_orders(call: Call) -> Json:
+    return [order_payloads.force_order(row) for row in _fills(call) if row.is_liquidation]
+
+
+def _fills(call: Call) -> list[Fill]:
+    symbols, start = call.symbols(), whole_number(call.fields, "startTime")
+    return [
+        row for row in call.account.fills if row.symbol in symbols and (start is None or milliseconds(row.at) >= start)
+    ]
 
 
 def _margin_history(call: Call) -> Json:
@@ -198,6 +218,9 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", "/fapi/v1/positionSide/dual"): _signed(_position_mode, 30),
     ("GET", "/fapi/v1/multiAssetsMargin"): _signed(_assets_mode, 30),
     ("GET", "/fapi/v1/openOrders"): _signed(_open_orders),
+    ("GET", "/fapi/v1/openAlgoOrders"): _signed(_open_algo_orders),
+    ("GET", "/fapi/v1/userTrades"): _signed(_user_trades, 5),
+    ("GET", "/fapi/v1/forceOrders"): _signed(_force_orders, 20),
     ("GET", "/fapi/v1/positionMargin/history"): _signed(_margin_history),
     ("POST", MARGIN_PATH): _signed(_position_margin),
     ("GET", "/sapi/v1/account/apiRestrictions"): _signed(_api_restrictions),

@@ -14,8 +14,10 @@ from itertools import count
 
 from guard.demo.exchange.faults import Faults
 from guard.demo.exchange.ledger import (
+    ConditionalOrder,
     DemoAccount,
     DemoPosition,
+    Fill,
     MarginChangeRow,
     OpenOrder,
     asset_price,
@@ -173,6 +175,37 @@ class DemoExchange:
         position = account.positions.pop(leg)
         margin = position.isolated_wallet or Decimal(0)
         account.change_wallet(position.asset, margin + position.unrealized_pnl(self.marks))
+        self._fill(account, position, is_liquidation=False)
+
+    def _fill(self, account: DemoAccount, position: DemoPosition, *, is_liquidation: bool) -> None:
+        """Note what closed a position at the mark; its stops go with it."""
+        account.stops = [stop for stop in account.stops if (stop.symbol, stop.position_side) != position.leg]
+        account.fills.append(
+            Fill(
+                order_id=next(self._order_ids),
+                symbol=position.symbol,
+                position_side=position.position_side,
+                closes=position.side,
+                price=self.marks[position.symbol],
+                quantity=position.quantity,
+                pnl=position.unrealized_pnl(self.marks),
+                at=self.now(),
+                is_liquidation=is_liquidation,
+            )
+        )
+
+    def place_stop(self, account: DemoAccount, *, symbol: str, closes: Side, trigger_price: Decimal) -> None:
+        """List an order that would close a position of this side at a mark. It reserves nothing."""
+        account.stops.append(
+            ConditionalOrder(
+                order_id=next(self._order_ids),
+                symbol=symbol,
+                position_side=closes.name if account.hedge_mode else "BOTH",
+                closes=closes,
+                trigger_price=trigger_price,
+                placed_at=self.now(),
+            )
+        )
 
     def place_order(
         self, account: DemoAccount, *, symbol: str, side: Side, price: Decimal, quantity: Decimal
@@ -222,6 +255,7 @@ class DemoExchange:
             self._record(account, position, loss * position.notional(self.marks) / notional)
 
     def _record(self, account: DemoAccount, position: DemoPosition, loss: Decimal) -> None:
+        self._fill(account, position, is_liquidation=True)
         self.liquidations.append(
             LiquidationEvent(
                 account=account.name,

@@ -65,6 +65,33 @@ class DemoPosition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionalOrder:
+    """A stop that closes a whole position at the mark. It is listed, and never triggered here."""
+
+    order_id: int
+    symbol: str
+    position_side: str
+    closes: Side  # The side of the position.
+    trigger_price: Decimal
+    placed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """What closed a position, all of it."""
+
+    order_id: int
+    symbol: str
+    position_side: str
+    closes: Side  # The side of the position.
+    price: Decimal
+    quantity: Decimal
+    pnl: Decimal
+    at: datetime
+    is_liquidation: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrder:
     """A resting limit order: it reserves margin and makes a row, and is never filled."""
 
@@ -131,6 +158,8 @@ class DemoAccount:
     positions: dict[Leg, DemoPosition] = field(default_factory=dict)
     choices: dict[str, SymbolChoice] = field(default_factory=dict)
     orders: list[OpenOrder] = field(default_factory=list)
+    stops: list[ConditionalOrder] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
     margin_changes: list[MarginChangeRow] = field(default_factory=list)
 
     def choice(self, symbol: str) -> SymbolChoice:

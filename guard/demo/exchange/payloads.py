@@ -18,7 +18,6 @@ from guard.demo.exchange.ledger import (
     Leg,
     MarginChangeRow,
     Marks,
-    OpenOrder,
     available,
     liquidation_of,
     margin_asset,
@@ -317,33 +316,6 @@ def kline(bar: MarkBar, interval: timedelta) -> list[Json]:
     opened, prices = milliseconds(bar.opened_at), (bar.open, bar.high, bar.low, bar.close)
     closed = opened + interval // timedelta(milliseconds=1) - 1
     return [opened, *map(amount, prices), "0", closed, "0", 60, "0", "0", "0"]
-
-
-def open_order(order: OpenOrder) -> Row:
-    placed = milliseconds(order.placed_at)
-    return {
-        "orderId": order.order_id,
-        "clientOrderId": f"demo-{order.order_id}",
-        "symbol": order.symbol,
-        "status": "NEW",
-        "price": plain(order.price),
-        "avgPrice": "0.00000",
-        "origQty": plain(order.quantity),
-        "executedQty": "0",
-        "cumQuote": "0",
-        "timeInForce": "GTC",
-        "type": "LIMIT",
-        "origType": "LIMIT",
-        "reduceOnly": False,
-        "closePosition": False,
-        "side": "BUY" if order.side > 0 else "SELL",
-        "positionSide": order.position_side,
-        "stopPrice": "0",
-        "workingType": "CONTRACT_PRICE",
-        "priceProtect": False,
-        "time": placed,
-        "updateTime": placed,
-    }
 
 
 def margin_change(row: MarginChangeRow) -> Row:

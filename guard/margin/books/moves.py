@@ -60,16 +60,11 @@ def _unstated(position: Position) -> Position:
     return replace(position, exchange_liquidation=UNKNOWN, exchange_maintenance_margin=None)
 
 
-def settle_of(symbol: str) -> str:
-    """Return the currency that a unified symbol settles in."""
-    return symbol.partition(":")[2].partition("-")[0]
-
-
 def missing_from(book: Book, currency: str) -> str | None:
     """Return why not all that leans, or could lean, on a currency's wallet is in the book. None: all of it is."""
     held = {holding.key for holding in book.holdings()}
     for gap in book.gaps:
-        unseen = gap.may_be_cross if gap.key is None else settle_of(gap.key.symbol) == currency and gap.key not in held
+        unseen = gap.may_be_cross if gap.key is None else gap.key.settle == currency and gap.key not in held
         if unseen or gap.subject == pool_name(currency):
             return f"{gap.subject}: {gap.reason}"
     return None

@@ -1,0 +1,40 @@
+"""The real daemon at every exchange: a position comes near, the answer to its top-up is lost, and money moves once."""
+
+from decimal import Decimal
+from unittest.mock import ANY
+
+import pytest
+from daemon_kit import call, cycles, daemon, until, watching
+from wire_faults import Fate
+from wire_world import wire_world
+
+from guard.snapshot import Side
+
+column = pytest.mark.column
+TARGET = Decimal("0.12")
+AMPLE = {"max_per_position": "1000000", "max_per_day": "1000000"}
+
+
+@column("whole daemon")
+async def test_the_daemon_rescues_a_position_once_although_the_answer_is_lost(server, tmp_path):
+    one = server.sample
+    server.set_mark(one.symbol, one.entry)
+    async with wire_world(tmp_path, server, limits=AMPLE) as here, daemon(here) as guarded:
+        if "entries" in server.lacks:  # No history of margin: it only watches until its owner arms it.
+            assert await call(here, "arm") == (0, ANY)
+        await watching(guarded)  # Without a position: the journal's past is whole from here on.
+        server.hold_sample()
+        await cycles(guarded, 2)
+        assert server.writes == []
+        server.fate_of_next_write = Fate.LOST_AFTER
+        server.set_mark(one.symbol, one.mark)
+        await until("it is settled", lambda: [i for i in here.intents() if not i.state.is_open], of=guarded)
+        await cycles(guarded, 2)
+        (intent,) = here.intents()
+        assert intent.state.value == "applied"
+        assert len(server.writes) == 1
+        assert server.margin_of(one.symbol, Side.LONG) == one.margin + intent.amount
+        (row,) = guarded.service.watches["main"].decision.positions
+        assert row.figures.distance >= TARGET
+        assert row.figures.distance - TARGET < Decimal("0.0001")
+        assert here.told("unknown_outcome")

@@ -1,0 +1,107 @@
+"""Orders that wait for a price, and how positions ended, at every exchange."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from wire_faults import OF_READS
+
+from guard.errors import VenueUnavailable
+from guard.snapshot import EndKind, PositionKey, Side
+
+column = pytest.mark.column
+KINDS = {"closed": EndKind.CLOSED, "liquidated": EndKind.LIQUIDATED, "adl": EndKind.DELEVERAGED}
+
+
+def behind(one, side):
+    """Return a price at which a stop would close a position at a loss."""
+    return one.mark * (1 - side * Decimal("0.02"))
+
+
+@column("stop")
+@pytest.mark.parametrize("side", list(Side))
+async def test_a_stop_is_told_with_the_position_that_it_closes(server, venue, side):
+    server.hold_sample(side)
+    server.hold_sample(side, server.other)
+    price = behind(server.sample, side)
+    server.add_stop(server.sample.symbol, side, price)
+    await venue.snapshot()
+    (stop,) = await venue.stops(frozenset({server.sample.symbol, server.other.symbol}))
+    assert (stop.key, stop.trigger_price) == (PositionKey(server.sample.symbol, side), price)
+
+
+@column("stop")
+async def test_a_position_without_a_stop_has_none(server, venue):
+    server.hold_sample()
+    await venue.snapshot()
+    assert await venue.stops(frozenset({server.sample.symbol})) == ()
+
+
+@column("stop", "hedge")
+async def test_the_stops_of_a_hedge_belong_to_their_legs(server, venue):
+    prices = {side: behind(server.sample, side) for side in Side}
+    for side, price in prices.items():
+        server.hold_sample(side, hedged=True)
+        server.add_stop(server.sample.symbol, side, price)
+    await venue.snapshot()
+    stops = await venue.stops(frozenset({server.sample.symbol}))
+    assert {stop.key.side: stop.trigger_price for stop in stops} == prices
+
+
+@column("stop")
+@pytest.mark.parametrize("how", OF_READS)
+async def test_stops_that_cannot_be_read_are_not_missing(server, venue, how):
+    server.hold_sample()
+    await venue.snapshot()
+    server.break_reads("stops", how)
+    with pytest.raises(VenueUnavailable):
+        await venue.stops(frozenset({server.sample.symbol}))
+
+
+@column("ending")
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("how", list(KINDS))
+async def test_how_a_position_ended_is_told_from_the_exchanges_records(server, venue, how, side):
+    if how in server.lacks:
+        pytest.skip(server.lacks[how])
+    server.hold_sample(side)
+    server.hold_sample(side, server.other)
+    await venue.snapshot()
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    server.end_position(server.sample.symbol, side, how)
+    ending = await venue.ending(PositionKey(server.sample.symbol, side), since)
+    assert ending.kind is KINDS[how], ending.evidence
+    assert ending.evidence
+    if ending.price is not None:
+        assert ending.price == server.sample.mark
+
+
+@column("ending")
+async def test_a_position_of_which_nothing_is_recorded_ended_nobody_knows_how(server, venue):
+    server.hold_sample()
+    await venue.snapshot()
+    server.drop(server.sample.symbol, Side.LONG)
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    ending = await venue.ending(PositionKey(server.sample.symbol, Side.LONG), since)
+    assert ending.kind is EndKind.UNKNOWN
+
+
+@column("ending", "hedge")
+async def test_the_end_of_the_other_leg_is_not_this_ones(server, venue):
+    for side in Side:
+        server.hold_sample(side, hedged=True)
+    await venue.snapshot()
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    server.end_position(server.sample.symbol, Side.SHORT, "liquidated")
+    ending = await venue.ending(PositionKey(server.sample.symbol, Side.LONG), since)
+    assert ending.kind is EndKind.UNKNOWN
+
+
+@column("ending")
+@pytest.mark.parametrize("how", OF_READS)
+async def test_fills_that_cannot_be_read_end_nothing(server, venue, how):
+    server.hold_sample()
+    await venue.snapshot()
+    server.break_reads("fills", how)
+    with pytest.raises(VenueUnavailable):
+        await venue.ending(PositionKey(server.sample.symbol, Side.LONG), datetime.now(UTC) - timedelta(minutes=1))

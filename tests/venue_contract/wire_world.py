@@ -1,0 +1,86 @@
+"""The real daemon on an exchange of the contract suite: its config, a receiver of its alerts, and its journal."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon_kit import QUICK
+from wire_server import WireServer
+
+from guard.demo.receiver import SECRET, receive_webhooks
+from guard.journal import Intent, Journal
+
+RULES = """
+[[rules]]
+name = "shield"
+match = { margin_mode = "isolated" }
+[rules.top_up]
+trigger = "8%"
+target = "12%"
+birth_cap = false
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class WireWorld:
+    server: WireServer
+    config: Path
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def journal_path(self) -> Path:
+        return self.config.with_name("journal.db")
+
+    def intents(self) -> list[Intent]:
+        """Return what the journal holds, oldest first."""
+        if not self.journal_path.exists():
+            return []
+        with Journal.open_to_read(self.journal_path) as journal:
+            return list(reversed(journal.intents()))
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [one for one in self.messages if one["kind"] == kind]
+
+
+@asynccontextmanager
+async def wire_world(folder: Path, server: WireServer, *, limits: Mapping[str, str]) -> AsyncIterator[WireWorld]:
+    """Serve the receiver while the block runs. `limits` are those of the one rule, as the config writes them."""
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs.
+    world = WireWorld(server=server, config=folder / "config.toml")
+    async with receive_webhooks(world.messages.append) as hook:
+        world.config.touch(mode=0o600)
+        world.config.write_text(f"""\
+mode = "act"
+[accounts.main]
+exchange = "{server.exchange}"
+{_lines(server.credentials())}
+poll_interval = {{ calm = "1s", near = "1s" }}
+[accounts.main.ccxt]
+rateLimit = 1
+timeout = 1000
+{_lines(server.urls(), "urls")}
+{QUICK}
+{RULES}
+{_lines(limits)}
+[notify.webhook.test]
+url = "{hook}"
+secret = "{SECRET}"
+from_level = "watch"
+[notify.console]
+enabled = false
+[journal]
+path = "journal.db"
+""")
+        yield world
+
+
+def _lines(table: Mapping[str, object], prefix: str = "") -> str:
+    """Return a nested table of strings in TOML, one dotted key a line."""
+    lines = []
+    for name, value in table.items():
+        key = f"{prefix}.{json.dumps(name)}" if prefix else name
+        lines.append(_lines(value, key) if isinstance(value, Mapping) else f"{key} = {json.dumps(value)}")
+    return "\n".join(lines)
