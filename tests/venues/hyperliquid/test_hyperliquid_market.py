@@ -238,6 +238,22 @@ async def test_a_size_that_changed_stays_unknown(server, venue):
         assert (await settled(venue, request, sent_at)).outcome is Outcome.UNKNOWN
 
 
+async def test_a_row_that_cannot_be_read_is_no_position_that_is_gone(server, venue):
+    server.hold_sample()
+    request, sent_at = await lost(server, venue, Fate.LOST_AFTER)
+
+    def alter(state):
+        state["assetPositions"][0]["position"]["entryPx"] = None
+        return state
+
+    server.mangle("positions", alter)
+    with (
+        time_machine.travel(datetime.now(UTC) + timedelta(minutes=1)),
+        pytest.raises(VenueUnavailable, match="entryPx"),
+    ):
+        await settled(venue, request, sent_at)
+
+
 async def test_a_full_page_of_funding_proves_nothing(server, venue):
     server.hold_sample()
     request, sent_at = await lost(server, venue, Fate.LOST_AFTER)
