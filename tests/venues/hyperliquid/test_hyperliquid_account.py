@@ -11,7 +11,9 @@ from wire_faults import Fate
 from guard.errors import KeysRefused, VenueRefused, VenueUnavailable
 from guard.snapshot import AssetMode, Gap, Liquidation, LiquidationKind, MarginRequest, PositionKey, Side
 from guard.venues.hyperliquid import Hyperliquid
+from guard.venues.hyperliquid_modes import WORDS
 from guard.venues.protocol import KeyVerdict
+from guard.venues.transport import parse
 
 MASTER = "0x1111111111111111111111111111111111111111"
 
@@ -393,3 +395,9 @@ async def test_twenty_positions_cost_one_request_of_weight_two(server, venue):
     snapshot = await venue.snapshot()
     assert (len(snapshot.positions), snapshot.gaps) == (20, ())
     assert [params["type"] for _, _, params in server.requests] == ["clearinghouseState"]  # Documented weight: 2.
+
+
+def test_a_bare_word_is_an_answer_only_where_it_is_listed():
+    assert parse(b'"disabled"', WORDS) == "disabled"
+    assert parse(b'"maintenance"', WORDS) is None
+    assert parse(b'"disabled"') is None
