@@ -33,6 +33,10 @@ SKEW_WARN = timedelta(milliseconds=500)
 MODEL_GAP_FINE = Decimal("0.001")  # Of the mark.
 SAME = Decimal("0.000001")  # Of the mark.
 STREAM_WITHIN_S = 10.0
+NO_HISTORY = (
+    "the exchange keeps none: a lost answer is settled by what the position holds, and after a lost journal "
+    "`guard arm` with its name is needed"
+)
 
 
 class Verdict(StrEnum):
@@ -120,6 +124,9 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
     )
     if venue.watch_only is not None and account.terms.mode > Mode.OBSERVE:
         yield Finding(subject=name, verdict=Verdict.WARNING, text=f"no margin is added here: {venue.watch_only}")
+    if not venue.write_terms.history_kept:
+        yield Finding(subject=f"{name} margin history", verdict=Verdict.WARNING, text=NO_HISTORY)
+        return
     yield await _ask(
         name,
         "margin history",

@@ -17,6 +17,7 @@ SERVERS: Mapping[str, tuple[str, str, str]] = {
     "binancecoinm": ("binance", "coinm_wire", "BinanceCoinmServer"),
     "bybit": ("bybit", "bybit_wire", "BybitServer"),
     "okx": ("okx", "okx_wire", "OkxServer"),
+    "hyperliquid": ("hyperliquid", "hyperliquid_wire", "HyperliquidServer"),
 }
 
 
