@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from guard.venues.binance import BinanceUsdm
     from guard.venues.binance_coinm import BinanceCoinm
+    from guard.venues.bitget import Bitget
     from guard.venues.bybit import Bybit
     from guard.venues.generic import GenericVenue
     from guard.venues.hyperliquid import Hyperliquid
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     # They are imported by name, where no type checker looks: here it holds each against the protocol.
     def _are_venues(
-        one: BinanceUsdm | BinanceCoinm | Bybit | Okx | Hyperliquid | GenericVenue,
+        one: BinanceUsdm | BinanceCoinm | Bitget | Bybit | Okx | Hyperliquid | GenericVenue,
     ) -> Venue:
         return one
 
