@@ -61,6 +61,7 @@ KNOWN_LIMITS = (
     "whether funding is paid by the wallet or by the position is not told, so it makes a lost answer harder to settle",
 )
 HISTORY_KEPT = timedelta(days=89)  # Bills of 90 days.
+TRADED_WITHIN = timedelta(hours=25)  # A rolling day, and what clocks may be apart.
 STEP = Decimal("0.01")
 HEADER = "paptrading"
 
@@ -134,41 +135,48 @@ class Bitget(BitgetReads):
             raise
 
     async def traded_lately(self) -> frozenset[str] | None:
-        """Bills are asked for by product, so those of closed positions come with the others."""
-        return frozenset()
+        if self._unified:
+            return None
+        start = self.exchange_now() - TRADED_WITHIN
+        closed = await bitget_orders.read_closed(self._client, (USDT, USDC), start)
+        if closed is None:
+            return None
+        return frozenset(self._markets[one].contract.symbol for one in closed if one in self._markets)
 
     async def margin_changes(
-        self,
-        key: PositionKey | None,
-        since: datetime,
-        *,
-        also: Collection[str] = (),  # noqa: ARG002  # They come along.
+        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
     ) -> tuple[MarginChange, ...]:
         """Read the bills of margin. Where they do not name the leg, every open one counts them."""
         end = self.exchange_now() + timedelta(minutes=1)
         start = max(since, end - HISTORY_KEPT)
-        held = await self._isolated()
-        products = (USDT, USDC) if key is None else ((await self._market(key.symbol)).product,)
+        held, keys = await self._open_isolated()
+        wanted = {*(one.symbol for one in keys), *also} if key is None else {key.symbol}
+        products = {(await self._market(symbol)).product for symbol in wanted}
         changes: list[MarginChange] = []
-        for product in products:
+        for product in sorted(products):
             for kind in bitget_bills.MOVES:
                 for bill in await bitget_bills.read_bills(self._client, product, kind, start=start, end=end):
                     market = self._markets.get(bill.symbol.upper())
-                    symbol = None if market is None else market.contract.symbol
-                    if symbol is not None and (key is None or key.symbol == symbol):
-                        legs = tuple(one.key for one in held if one.key.symbol == symbol)
+                    symbol = "" if market is None else market.contract.symbol
+                    if symbol in wanted:
+                        legs = tuple(one for one in keys if one.symbol == symbol)
                         changes += bitget_bills.changes_of(bill, symbol, legs)
         mine = [change for change in changes if key is None or key in change.may_be_of()]
         opened = self._openings(held, mine, start) if key is None else []
         return tuple(sorted((*mine, *opened), key=lambda change: change.at))
 
-    async def _isolated(self) -> tuple[Position, ...]:
-        """Return the isolated positions. Raises VenueUnavailable when a row cannot be read."""
+    async def _open_isolated(self) -> tuple[tuple[Position, ...], tuple[PositionKey, ...]]:
+        """Return the isolated positions, and their keys with those of rows that cannot be read.
+
+        Raises VenueUnavailable when a row hides of which position it is.
+        """
         snapshot = await self.snapshot()
-        hidden = next((gap for gap in snapshot.gaps if gap.key or gap.may_be_cross), None)
+        hidden = next((gap for gap in snapshot.gaps if gap.may_be_cross and gap.key is None), None)
         if hidden is not None:
             raise VenueUnavailable(f"open positions: {hidden.subject}: {hidden.reason}")
-        return tuple(one for one in snapshot.positions if one.margin_mode is MarginMode.ISOLATED)
+        held = tuple(one for one in snapshot.positions if one.margin_mode is MarginMode.ISOLATED)
+        unread = (gap.key for gap in snapshot.gaps if gap.key is not None)
+        return held, tuple(dict.fromkeys((*(one.key for one in held), *unread)))
 
     def _openings(self, held: tuple[Position, ...], changes: list[MarginChange], start: datetime) -> list[MarginChange]:
         """Return what each position was opened with, which bills of trades do not tell: its margin less what was added.

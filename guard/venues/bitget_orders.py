@@ -180,6 +180,33 @@ async def _closed(client: Any, market: Market, key: PositionKey, start: datetime
     return PositionEnding(kind=EndKind.CLOSED, evidence=text, at=at, price=row.close_avg_price)
 
 
+class _Closed(Row):
+    symbol: Word
+
+
+async def read_closed(client: Any, products: tuple[str, ...], start: datetime) -> frozenset[str] | None:
+    """Return the symbols of the positions that were closed since. None: too many to tell. Raises VenueUnavailable."""
+    symbols: set[str] = set()
+    for product in products:
+        question = {"productType": product, "startTime": str(ms(start)), "limit": str(PAGE_ROWS)}
+        for _ in range(PAGES_MAX):
+            answer = await ask(client, "privateMixGetV2MixPositionHistoryPosition", question)
+            page = list_of(answer, "positions history", "list")
+            try:
+                symbols |= {read_row(_Closed, raw).symbol.upper() for raw in page}
+            except RowError as error:
+                raise VenueUnavailable(f"positions history: {error}") from None
+            if len(page) < PAGE_ROWS:
+                break
+            last = str(data_of(answer, "positions history").get("endId") or "")
+            if not last or last == question.get("idLessThan"):
+                return None
+            question["idLessThan"] = last
+        else:
+            return None
+    return frozenset(symbols)
+
+
 def _ended_at(raw: Mapping[str, Any]) -> datetime:
     """Return `uTime`, which the documents' example writes `utime`. Raises RowError."""
     return read_row(_Stamp, {"at": raw.get("uTime", raw.get("utime"))}).at

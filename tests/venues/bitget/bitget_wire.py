@@ -299,7 +299,8 @@ class BitgetServer(BitgetMarket):
                 "closeFee": "0.01", "posMode": "one_way_mode", "ctime": str(ms(end.holding.since)), "utime": str(ms(end.at)),
             }
             for end in self.ends
-            if LISTED[end.holding.symbol].market == query["symbol"]
+            if LISTED[end.holding.symbol].product == query["productType"]
+            and query.get("symbol") in {None, LISTED[end.holding.symbol].market}
         ]  # fmt: skip
         return {"list": rows, "endId": "1"}
 

@@ -222,7 +222,7 @@ async def test_the_history_tells_what_was_moved_by_whom_and_what_was_opened(serv
         server.bill(KEY.symbol, "contract_settle_fee", Decimal(-5), at(1)),
         server.bill("ETH/USDT:USDT", "append_margin", Decimal(7), at(2)),  # Closed since.
     ]
-    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1))
+    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1), also={"ETH/USDT:USDT"})
     told = [(one.key.symbol, one.amount, one.by_user, one.side_known) for one in changes]
     eth = ("ETH/USDT:USDT", Decimal(7), True, False)
     assert told[0] == (KEY.symbol, Decimal(500), False, True)  # Opened with 600 less what was added since.
@@ -235,7 +235,8 @@ async def test_the_history_tells_what_was_moved_by_whom_and_what_was_opened(serv
             eth,
         ]
     )
-    assert await venue.traded_lately() == frozenset()  # Those of closed ones come along.
+    open_only = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1))
+    assert {one.key.symbol for one in open_only} == {KEY.symbol}
 
 
 async def test_an_opening_before_the_history_is_not_told(server, venue):
@@ -260,7 +261,7 @@ async def test_three_months_are_read_in_spans_that_the_exchange_takes(server, ve
     server.extra_bills = [
         server.bill(KEY.symbol, "append_margin", Decimal(days), at(24 * days)) for days in (1, 40, 80)
     ]
-    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=200))
+    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=200), also={KEY.symbol})
     assert [one.amount for one in changes] == [80, 40, 1]
 
 
@@ -268,7 +269,7 @@ async def test_all_pages_of_bills_are_read(server, venue):
     server.extra_bills = [
         server.bill(KEY.symbol, "append_margin", Decimal(number + 1), at(20) + number) for number in range(250)
     ]
-    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1))
+    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1), also={KEY.symbol})
     assert [one.amount for one in changes] == list(range(1, 251))
 
 
@@ -282,4 +283,26 @@ async def test_bills_of_a_kind_that_was_not_asked_for_are_not_taken_for_it(serve
 
     server.mangle("history", change)
     with pytest.raises(VenueUnavailable, match="open_long"):
-        await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1))
+        await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1), also={KEY.symbol})
+
+
+async def test_closed_positions_of_all_products_are_told_for_a_day(server, venue):
+    for one in (server.sample, server.usdc):
+        server.hold_sample(of=one)
+        await venue.snapshot()
+        server.end_position(one.symbol, Side.LONG, "closed")
+    assert await venue.traded_lately() == {KEY.symbol, USDC.symbol}
+    assert {one["productType"] for one in server.asked("history-position")} == {"USDT-FUTURES", "USDC-FUTURES"}
+
+
+async def test_more_closed_positions_than_pages_tell_are_not_known(server, venue):
+    server.hold_sample()
+    await venue.snapshot()
+    server.end_position(KEY.symbol, KEY.side, "closed")
+
+    def change(answer):
+        answer["data"]["list"] *= 100
+        return answer
+
+    server.mangle("fills", change)
+    assert await venue.traded_lately() is None
