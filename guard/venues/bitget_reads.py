@@ -24,7 +24,6 @@ from guard.venues.protocol import VenueAccount
 from guard.venues.rows import RowError, read_row
 from guard.venues.transport import Answered
 
-MODE_KEPT = timedelta(minutes=10)  # How long classic or unified is believed unasked.
 SWEEP = timedelta(minutes=10)  # How often a product without positions is looked through.
 
 
@@ -36,7 +35,6 @@ class BitgetReads(VenueBase):
         self._client.options["uta"] = False  # Over the user's too: it is for ccxt's own methods, which we do not use.
         self._markets: Mapping[str, Market] = {}  # By Bitget's symbol.
         self._unified: bool | None = None  # None: not known yet, or not any more.
-        self._mode_read_at: datetime | None = None
         self._is_union = False
         self._looked_at: dict[str, datetime] = {}  # By product.
         self._in_use: set[str] = set()  # Products with positions, as last looked at.
@@ -75,14 +73,13 @@ class BitgetReads(VenueBase):
 
     async def _read_mode(self) -> None:
         """Learn whether the account is classic or unified. What does not say it leaves it unknown."""
-        started_at = self._now()
         self._unified = None
         try:
             answer = await self._read("privateUtaGetV3AccountSettings", {})
         except Answered as error:
             if error.code != CLASSIC_ONLY:
                 raise
-            self._unified, self._mode_read_at = False, started_at
+            self._unified = False
             return
         try:
             mode = read_row(bitget_uta.Settings, data_of(answer, "account settings")).account_mode
@@ -92,12 +89,14 @@ class BitgetReads(VenueBase):
             raise VenueUnavailable(
                 f"account settings: the account's mode is {mode}, which is neither one nor the other"
             )
-        self._unified, self._mode_read_at = True, started_at
+        self._unified = True
 
     async def snapshot(self) -> AccountSnapshot:
-        """Read positions and wallets: two requests, two more for each further product in use."""
-        aged = self._mode_read_at is None or abs(self._now() - self._mode_read_at) > MODE_KEPT
-        if not self._markets or self._unified is None or aged:
+        """Read positions and wallets: two requests, two more for each further product in use.
+
+        Every one of them says so if the account is of the other kind, so that is not asked again.
+        """
+        if not self._markets or self._unified is None:
             await self.open()
         try:
             return await self._snapshot()
@@ -123,7 +122,9 @@ class BitgetReads(VenueBase):
                 )
                 told = list_of(await self._read("privateMixGetV2MixAccountAccounts", of_product(product)), "accounts")
             except VenueUnavailable as error:
-                if product == USDT or (isinstance(error, Answered) and error.code == UNIFIED_ONLY):
+                # What is known to be there does not become a product that was not looked through.
+                known = product == USDT or product in self._in_use
+                if known or (isinstance(error, Answered) and error.code == UNIFIED_ONLY):
                     raise
                 gaps.append(Gap(subject=f"{product} positions", reason=f"not read: {error}", may_be_cross=True))
                 continue
