@@ -20,6 +20,7 @@ Quirks, with source and date seen:
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -55,9 +56,9 @@ from guard.venues.binance_account import (
     open_legs,
     read_brackets,
     read_positions,
-    read_scopes,
     read_wallets,
 )
+from guard.venues.binance_keys import read_scopes
 from guard.venues.binance_market import read_candles, read_mark, stream_marks
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, read_row, rows_of
@@ -66,6 +67,7 @@ from guard.venues.transport import Answered, Wire, ask, is_loopback, open_client
 TEST_HOSTS = frozenset({"testnet.binancefuture.com", "demo-fapi.binance.com", "fstream.binancefuture.com"})
 CHOICES_KEPT = timedelta(minutes=10)  # How long margin modes, leverages and asset mode are believed unasked.
 HISTORY_KEPT = timedelta(days=30)
+CLOCK_TOLERANCE = timedelta(minutes=1)  # A clock that is off by more has its requests refused, and is measured then.
 CLOCK_IS_OFF = "-1021"
 
 # A write waits at most half a second for its turn, is valid for recvWindow, and the backend may take 10 s more (spot
@@ -111,6 +113,9 @@ class BinanceUsdm:
     def contracts(self) -> Mapping[str, Contract]:
         return {contract.symbol: contract for contract in self._terms.contracts.values()}
 
+    def _exchange_now(self) -> datetime:
+        return self._now() + (self._skew or timedelta(0))
+
     async def open(self) -> None:
         await self._load_markets(reload=False)
         await self._read_choices()
@@ -124,7 +129,9 @@ class BinanceUsdm:
         wallets_read_at = self._now()
         totals = account_totals(await self._read("fapiPrivateV3GetAccount", {}))
         trouble = await self._refresh(rows)
-        positions, gaps = read_positions(rows, totals.positions, self._terms)
+        # A row from the future would make every true one after it look old.
+        terms = replace(self._terms, changed_by=self._exchange_now() + CLOCK_TOLERANCE)
+        positions, gaps = read_positions(rows, totals.positions, terms)
         wallets, wallet_gaps = read_wallets(totals, positions)
         ratio, ratio_gaps = self._account_ratio(totals)
         return AccountSnapshot(
@@ -239,7 +246,7 @@ class BinanceUsdm:
         return read_mark(answer, market_id, symbol)
 
     def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
-        return stream_marks(self._client, symbols, now=lambda: self._now() + (self._skew or timedelta(0)))
+        return stream_marks(self._client, symbols, now=self._exchange_now)
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         parameters = {"symbol": await self._market_id(symbol), "interval": INTERVALS[minutes], "limit": count}
@@ -262,7 +269,7 @@ class BinanceUsdm:
             raise
 
     async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:
-        end = self._now() + (self._skew or timedelta(0)) + timedelta(minutes=1)
+        end = self._exchange_now() + timedelta(minutes=1)
         start = max(since, end - HISTORY_KEPT + timedelta(hours=1))
         changes: list[MarginChange] = []
         for one in await self._open_keys() if key is None else (key,):
@@ -350,9 +357,10 @@ def _apis_in_use(api: Mapping[str, Any]) -> dict[str, str]:
 def _error_of(answer: object) -> tuple[str, str] | None:
     """Return code and text of {"code": -4051, "msg": "..."}; None when the answer is no error."""
     code = answer.get("code") if isinstance(answer, dict) else None
-    if not isinstance(answer, dict) or not str(code).startswith("-"):
+    if not isinstance(answer, dict) or not isinstance(code, str | int) or not str(code).startswith("-"):
         return None
-    return str(code)[:16], str(answer.get("msg", ""))
+    text = answer.get("msg")
+    return str(code)[:16], text if isinstance(text, str) else ""
 
 
 WIRE = Wire(

@@ -5,9 +5,11 @@ unrealized PnL, `liquidationPrice` "0" means that no positive price liquidates, 
 positions with the same sizes and isolated margins.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -26,8 +28,7 @@ from guard.snapshot import (
     Side,
     Wallet,
 )
-from guard.venues.protocol import KeyScopes, KeyVerdict
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
 
 WALLET_TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
 NOTIONAL_TOLERANCE = Decimal("0.01")  # Of the notional: more than rounding, less than any wrong field.
@@ -114,6 +115,7 @@ class Terms:
 
     contracts: Mapping[str, Contract]
     configs: Mapping[str, SymbolConfig]
+    changed_by: datetime | None = None  # The exchange's clock and some more: no row has changed later. None: not asked.
 
 
 def account_totals(answer: object) -> AccountTotals:
@@ -187,6 +189,8 @@ def _position(row: _PositionRisk, terms: Terms) -> Position:
     if config is None:
         raise RowError("its margin mode is not known (no symbolConfig)")
     side = Side.LONG if row.position_amt > 0 else Side.SHORT
+    if terms.changed_by is not None and row.update_time > terms.changed_by:
+        raise RowError(f"updateTime is {row.update_time:%Y-%m-%d %H:%M:%S}, which is yet to come")
     isolated = config.margin_type == "ISOLATED"
     _check(row, side, contract, isolated=isolated)
     return Position(
@@ -238,14 +242,14 @@ def _gap(raw: object, reason: str, terms: Terms) -> Gap:
     contract = terms.contracts.get(str(fields.get("symbol")))
     side = _side(fields)
     if contract is None or side is None:
-        return Gap(subject=f"position row {str(fields.get('symbol', '?'))[:32]}", reason=reason, may_be_cross=True)
+        return Gap(subject=f"position row {shown(fields.get('symbol'))}", reason=reason, may_be_cross=True)
     key, config = PositionKey(contract.symbol, side), terms.configs.get(str(fields.get("symbol")))
     may_be_cross = config is None or config.margin_type == "CROSSED"
     return Gap(subject=str(key), reason=reason, key=key, may_be_cross=may_be_cross)
 
 
 def _side(fields: Mapping[str, object]) -> Side | None:
-    if fields.get("positionSide") in {"LONG", "SHORT"}:
+    if fields.get("positionSide") in ("LONG", "SHORT"):
         return Side[str(fields["positionSide"])]
     for name in ("positionAmt", "notional"):
         try:
@@ -273,17 +277,29 @@ def _disagreements(rows: list[object], account_rows: list[object], bad: set[Leg]
     """
     ours, theirs = open_legs(rows), open_legs(account_rows)
     our_wallets, their_wallets = _isolated_wallets(rows), _isolated_wallets(account_rows)
+    times_listed = Counter(map(_leg, account_rows))
     gaps = []
     for leg in sorted((ours.keys() | theirs.keys()) - bad):
         one, other = ours.get(leg), theirs.get(leg)
-        reason = None if one == other else f"positionRisk says {_size(one)}, account says {_size(other)}"
-        held, told = our_wallets.get(leg), their_wallets.get(leg)
-        if reason is None and held is not None and told is not None and _differ(held, told):
-            reason = f"positionRisk says {held:f} of isolated margin, account says {told:f}"
-        if reason is not None:
+        if one != other:
+            reason = f"positionRisk says {_size(one)}, account says {_size(other)}"
+        elif times_listed[leg] > 1:
+            reason = "account lists it twice"
+        else:
+            reason = _of_two_wallets(our_wallets.get(leg), their_wallets.get(leg))
+        if reason:
             raw = {"symbol": leg[0], "positionSide": leg[1], "positionAmt": str(one or other)}
             gaps.append(_gap(raw, reason, terms))
     return gaps
+
+
+def _of_two_wallets(held: Decimal | None, told: Decimal | None) -> str:
+    """Return why the account's word for an isolated margin does not bear out ours; empty when it does."""
+    if held is None:
+        return ""  # The row itself is a Gap.
+    if told is None:
+        return f"positionRisk says {held:f} of isolated margin, account nothing that can be read"
+    return f"positionRisk says {held:f} of isolated margin, account says {told:f}" if _differ(held, told) else ""
 
 
 def _isolated_wallets(rows: list[object]) -> dict[Leg, Decimal]:
@@ -312,7 +328,7 @@ def read_wallets(totals: AccountTotals, positions: tuple[Position, ...]) -> tupl
         try:
             row = read_row(_Asset, raw)
         except RowError as error:
-            name = str(raw.get("asset", "?"))[:16] if isinstance(raw, dict) else "?"
+            name = shown(raw.get("asset"), 16) if isinstance(raw, dict) else "?"
             gaps.append(Gap(subject=f"wallet {name}", reason=str(error)))
             continue
         if row.wallet_balance or row.cross_wallet_balance or row.asset in settles:
@@ -324,6 +340,9 @@ def read_wallets(totals: AccountTotals, positions: tuple[Position, ...]) -> tupl
                     available=row.available_balance,
                 )
             )
+    twice = {currency for currency, times in Counter(wallet.currency for wallet in wallets).items() if times > 1}
+    wallets = [wallet for wallet in wallets if wallet.currency not in twice]  # Which of both holds, nobody knows.
+    gaps += [Gap(subject=f"wallet {currency}", reason="listed twice") for currency in sorted(twice)]
     known = {wallet.currency for wallet in wallets} | {gap.subject.removeprefix("wallet ") for gap in gaps}
     gaps += [Gap(subject=f"wallet {settle}", reason="not listed") for settle in sorted(settles - known)]
     return tuple(wallets), tuple(gaps)
@@ -357,30 +376,3 @@ def read_brackets(raw: object) -> tuple[RiskTier, ...]:
     if rates != sorted(rates):
         raise RowError("a higher bracket asks for less margin than a lower one")
     return tiers
-
-
-class _Restrictions(Row):
-    """GET /sapi/v1/account/apiRestrictions."""
-
-    ip_restrict: bool
-    enable_withdrawals: bool
-    enable_internal_transfer: bool
-    permits_universal_transfer: bool
-    enable_futures: bool
-
-
-def read_scopes(answer: object) -> KeyScopes:
-    """Return what the key may do. Raises VenueUnavailable when a flag that matters is missing."""
-    try:
-        row = read_row(_Restrictions, answer)
-    except RowError as error:
-        raise VenueUnavailable(f"apiRestrictions: {error}") from None
-    fields = answer if isinstance(answer, dict) else {}
-    scopes = tuple(name for name, value in fields.items() if value is True and name != "ipRestrict")
-    if row.enable_withdrawals or row.enable_internal_transfer or row.permits_universal_transfer:
-        verdict, text = KeyVerdict.TOO_POWERFUL, "the key may withdraw or transfer money: make one that may not"
-    elif not row.enable_futures:
-        verdict, text = KeyVerdict.READ_ONLY, "the key may look but not add margin: that needs futures trading"
-    else:
-        verdict, text = KeyVerdict.SAFE, "the key may trade futures and can neither withdraw nor transfer"
-    return KeyScopes(verdict=verdict, scopes=scopes, ip_restricted=row.ip_restrict, text=text)

@@ -9,13 +9,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from guard.errors import OutcomeUnknown, VenueError, VenueRefused, VenueUnavailable
 from guard.snapshot import MarginChange, MarginRequest, Outcome, PositionKey, Settlement, Side
 from guard.venues.binance_account import PositionSide
 from guard.venues.protocol import WriteTerms
-from guard.venues.rows import Moment, Number, Positive, Row, RowError, Word, read_row, rows_of
+from guard.venues.rows import Moment, NotATruth, Number, Positive, Row, RowError, Word, read_row, rows_of, shown
 from guard.venues.transport import Answered, NotSent, WriteRule, ask
 
 ADD_MARGIN = WriteRule(method="POST", path_end="/fapi/v1/positionMargin", fields={"type": "1"})
@@ -52,16 +52,16 @@ CLEAR_NOES: Mapping[str, str] = {
 class _Confirmation(Row):
     """The answer to POST /fapi/v1/positionMargin that proves that the money moved."""
 
-    code: Literal[200]
+    code: Annotated[Literal[200], NotATruth]
     amount: Positive
-    type: Literal[1]
+    type: Annotated[Literal[1], NotATruth]
 
 
 class _Change(Row):
     """One row of GET /fapi/v1/positionMargin/history."""
 
     symbol: Word
-    type: Literal[1, 2]  # 1 adds, 2 takes away.
+    type: Annotated[Literal[1, 2], NotATruth]  # 1 adds, 2 takes away.
     delta_type: Word  # USER_ADJUST is a person or an API key; TRADE and others are not.
     amount: Number
     asset: Word
@@ -128,6 +128,11 @@ async def read_changes(
         changes = [read_row(_Change, row) for row in rows]
     except RowError as error:
         raise VenueUnavailable(f"margin history of {key.symbol}: {error}") from None
+    stray = next((row for row in changes if row.symbol != market_id or not start <= row.time <= end), None)
+    if stray is not None:  # It was not asked for; taken for ours it would settle what it does not prove.
+        raise VenueUnavailable(
+            f"margin history of {key.symbol}: {shown(stray.symbol)} at {stray.time} was not asked for"
+        )
     seen: Counter[str] = Counter()
     return tuple(_change(row, key, seen) for row in sorted(changes, key=lambda row: row.time))
 

@@ -81,7 +81,7 @@ async def stream_marks(
     try:
         while True:
             await _wait_for_news(client, symbols, fresh_by)
-            for mark in _news(client, symbols, told):
+            for mark in _news(client, symbols, told, now()):
                 if now() - mark.at <= silence_max:
                     fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
                     yield mark
@@ -103,15 +103,18 @@ async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float)
     raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
 
 
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> list[Mark]:
-    """Return the marks that are newer than the ones told before, and note them as told."""
+def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime], now: datetime) -> list[Mark]:
+    """Return the marks that are newer than the ones told before, and note them as told.
+
+    One that is dated far ahead would keep every true one after it from being told: it is passed over.
+    """
     marks = []
     for symbol in symbols:
         try:
             row = read_row(_MarkUpdate, (client.tickers.get(symbol) or {}).get("info"))
         except RowError:
             continue  # No price yet, or a broken message: the silence limit judges how long that may last.
-        if symbol not in told or told[symbol] < row.at:
+        if row.at - now <= SILENCE_MAX and (symbol not in told or told[symbol] < row.at):
             told[symbol] = row.at
             marks.append(Mark(symbol=symbol, price=row.price, at=row.at))
     return marks

@@ -40,6 +40,7 @@ ANSWER_BYTES_MAX = 8 * 2**20
 RETRY_AFTER_MAX_S = 3 * 86400.0  # The longest ban that Binance documents.
 RETRY_AFTER_UNSAID_S = {429: 60.0, 418: 120.0}  # One minute of weight; the shortest ban that Binance documents.
 TEXT_MAX = 160
+DECIMALS_MAX = 100  # Of a price or an amount: no market has more.
 
 # Would log secrets, resend writes, weaken TLS, send elsewhere, or replace what this file decides.
 REFUSED_OPTIONS = frozenset(
@@ -296,6 +297,12 @@ class StrictClient:
             raise KeysRefused(message)
         raise Answered(message, status=status, code=code, retry_after=retry_after)
 
+    def parse_precision(self, precision: str | None = None) -> Any:
+        """Return ccxt's step for so many decimals. Raises ValueError: it writes out every zero, of a billion too."""
+        if precision is not None and abs(int(precision)) > DECIMALS_MAX:
+            raise ValueError(f"{precision:.20} decimals")
+        return super().parse_precision(precision)  # type: ignore[misc]  # ccxt's class comes after this one.
+
     def client(self, url: str) -> Any:
         """Return ccxt's stream client, for known hosts only."""
         self.gate.check_host(url, f"{self.id} stream")
@@ -314,10 +321,18 @@ async def _read_at_most(response: aiohttp.ClientResponse, bytes_max: int) -> byt
 def parse(raw: bytes) -> Any:
     """Return a JSON object or list, with non-integers as text so that no digit is lost; None for anything else."""
     try:
-        answer = json.loads(raw, parse_float=str, parse_constant=_not_a_number)
+        answer = json.loads(raw, parse_float=str, parse_constant=_not_a_number, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict | list) else None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object without the keys that stand in it twice and differ: which of both is meant, nobody knows."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    return {key: value for key, value in found.items() if all(other == value for name, other in pairs if name == key)}
 
 
 def _not_a_number(word: str) -> None:
