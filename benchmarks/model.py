@@ -15,6 +15,7 @@ from guard.margin import (
     Leg,
     MarginPool,
     MarginRule,
+    RuleBook,
     TierTable,
     assess,
     cross_figures,
@@ -203,14 +204,14 @@ def tick(count: int, mode: MarginMode) -> None:
     """Every symbol has a new mark: reprice the account and judge all of it anew."""
     read = snapshot(count, mode)
     tiers = {position.contract.symbol: TIERS for position in read.positions}
-    before = assess(read, tiers, MarginRule(), NOW)
+    before = assess(read, tiers, RuleBook.uniform(MarginRule()), NOW)
     marks = {
         p.contract.symbol: Mark(symbol=p.contract.symbol, price=p.mark_price * Decimal("1.0001"), at=NOW)
         for p in read.positions
     }
     compare(
         f"one tick over {count} {mode.value} positions, all figures",
-        lambda: assess(reprice(read, marks), tiers, MarginRule(), NOW, before=before),
+        lambda: assess(reprice(read, marks), tiers, RuleBook.uniform(MarginRule()), NOW, before=before),
         textbook_for(read.positions),
         max(1, 100 // count),
     )

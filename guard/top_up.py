@@ -1,6 +1,7 @@
 """One top-up: the intent on disk, one request, its outcome. What stays open is settled by reading only."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,11 +9,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from guard.errors import JournalError, OutcomeUnknown, VenueRefused, VenueUnavailable
-from guard.journal import Intent, IntentState, Journal
+from guard.journal import DATA_AGES, Intent, IntentState, Journal
 from guard.margin.figures import PositionFigures
 from guard.policy.decision import TopUp
 from guard.policy.terms import Mode
-from guard.snapshot import Liquidation, LiquidationKind, MarginRequest, Outcome, Settlement, Side
+from guard.snapshot import Liquidation, LiquidationKind, MarginBefore, MarginRequest, Outcome, Settlement, Side
 from guard.venues.protocol import Venue
 
 # One funding payment at a usual cap of the rate may leave the margin between the two reads that are compared.
@@ -144,13 +145,31 @@ async def _ask(journal: Journal, venue: Venue, intent: Intent, now: datetime) ->
     known = journal.proving_entries(intent.account)
     settlement = await venue.settle(
         # A planned intent may have been sent in the instant before a crash: its plan is the earliest it can have been.
-        request_of(intent),
+        replace(request_of(intent), before=_before(intent, journal.added_since(intent))),
         sent_at=intent.sent_at or intent.planned_at,
         now=now,
         known_entries=known,
     )
     assert settlement.entry_id not in known, "an entry proves one intent"
     return settlement
+
+
+def _before(intent: Intent, added_since: Decimal | None) -> MarginBefore | None:
+    """Return the position as it was read before an intent; None when that was not written down."""
+    facts = json.loads(intent.facts_before)
+    names = ("isolated_wallet", "quantity", "entry_price", "mark_price")
+    margin, quantity, entry_price, mark_price = (facts.get(name) for name in names)
+    age_s = facts.get(DATA_AGES, {}).get("positions")
+    if margin is None or quantity is None or entry_price is None or mark_price is None or age_s is None:
+        return None
+    return MarginBefore(
+        margin=Decimal(margin),
+        quantity=Decimal(quantity),
+        entry_price=Decimal(entry_price),
+        mark_price=Decimal(mark_price),
+        read_at=intent.planned_at - timedelta(seconds=age_s),
+        added_since=added_since,
+    )
 
 
 def _waited(journal: Journal, intent: Intent) -> timedelta:

@@ -19,6 +19,7 @@ from guard.config.problems import printable
 from guard.config.settings import Settings
 from guard.daemon.look import Looker
 from guard.margin.books import Book, Market, Order, Outcome, RefusalKind, market_of, what_if
+from guard.snapshot import MarginMode
 
 
 def run_whatif(words: str, file: Path | None, config: Path | None, *, account: str | None, as_json: bool) -> None:
@@ -76,7 +77,9 @@ async def _ask(settings: Settings, order: Order, currency: str | None) -> tuple[
         if contract is None:
             near = nearest_symbol(order.symbol, looker.venue(live.account).contracts)
             refuse_usage(f"whatif: {live.exchange} has no market {order.symbol!r}{near}")
-        market = market_of(live.book, order.symbol) or await looker.market(live.account, contract)
+        market = market_of(live.book, order.symbol) or await looker.market(
+            live.account, contract, order.margin_mode or MarginMode.ISOLATED
+        )
     return live, _outcome(live.book, order, currency, market, live.available)
 
 

@@ -5,7 +5,7 @@ from asyncio import gather, timeout
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
@@ -15,18 +15,20 @@ from guard.config.settings import AccountSettings, Settings
 from guard.daemon.channels import open_channels
 from guard.daemon.clock import SteadyClock
 from guard.daemon.look import Look, Looker
+from guard.daemon.reaction import reaction
 from guard.daemon.tell import new_id
 from guard.errors import DeliveryFailed, KeysRefused, VenueUnavailable
 from guard.notify import wording
-from guard.notify.texts import drill_message
+from guard.notify.guard_texts import drill_message
 from guard.policy.decision import PositionVerdict
 from guard.policy.terms import Mode
 from guard.snapshot import Liquidation, LiquidationKind, Mark
 from guard.venues import open_venue
-from guard.venues.protocol import KeyScopes, KeyVerdict, Venue
+from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, Venue
 
 Answer = TypeVar("Answer")
 
+KEY_ENDS_SOON = timedelta(days=7)
 SKEW_WARN = timedelta(milliseconds=500)
 MODEL_GAP_FINE = Decimal("0.001")  # Of the mark.
 SAME = Decimal("0.000001")  # Of the mark.
@@ -70,9 +72,11 @@ async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
             yield finding
     async with Looker(settings, assume_unspent=True) as looker:
         looks = (await looker.look()).values()
-        marks = await gather(*(_inspect_marks(look, looker.venue(look.settings.name)) for look in looks))
-        for look, of_marks in zip(looks, marks, strict=True):
-            for finding in chain(_judge(look), of_marks):
+        venues = [looker.venue(look.settings.name) for look in looks]
+        marks = await gather(*(_inspect_marks(look, venue) for look, venue in zip(looks, venues, strict=True)))
+        times = await gather(*(_inspect_reaction(look, venue) for look, venue in zip(looks, venues, strict=True)))
+        for look, of_marks, of_times in zip(looks, marks, times, strict=True):
+            for finding in chain(_judge(look), of_times, of_marks):
                 yield finding
 
 
@@ -109,14 +113,24 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
     yield await _ask(name, "API key", venue.key_scopes, lambda scopes: _judge_key(scopes, account.terms.mode))
     yield await _ask(name, "markets and modes", venue.open, lambda _: (Verdict.FINE, "read"))
     yield await _ask(
-        name, "tier tables", venue.tiers, lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols")
+        name,
+        "tier tables",
+        lambda: _tiers_in_use(venue),
+        lambda tables: (Verdict.FINE, f"{len(tables.by_symbol)} symbols"),
     )
+    if venue.watch_only is not None and account.terms.mode > Mode.OBSERVE:
+        yield Finding(subject=name, verdict=Verdict.WARNING, text=f"no margin is added here: {venue.watch_only}")
     yield await _ask(
         name,
         "margin history",
         lambda: venue.margin_changes(None, since),
         lambda changes: (Verdict.FINE, f"{len(changes)} entries in 24 h"),
     )
+
+
+async def _tiers_in_use(venue: Venue) -> TierTables:
+    snapshot = await venue.snapshot()
+    return await venue.tiers(frozenset(position.contract.symbol for position in snapshot.positions))
 
 
 async def _inspect_marks(look: Look, venue: Venue) -> Sequence[Finding]:
@@ -133,6 +147,24 @@ async def _inspect_marks(look: Look, venue: Venue) -> Sequence[Finding]:
     if streamed.verdict is Verdict.UNREACHABLE:
         streamed = replace(streamed, verdict=Verdict.WARNING, text=f"{streamed.text}; guard would only poll")
     return polled, streamed
+
+
+async def _inspect_reaction(look: Look, venue: Venue) -> Sequence[Finding]:
+    """Hold each trigger against how far its price moves while guard reacts."""
+    findings: list[Finding] = []
+    for verdict in look.decision.positions if look.failure is None else ():
+        subject = f"{look.settings.name} {verdict.key}"
+        try:
+            found = await reaction(look.settings, venue, verdict)
+        except (KeysRefused, VenueUnavailable) as error:
+            text = f"the time to react is not known: {error}"
+            findings.append(Finding(subject=subject, verdict=Verdict.WARNING, text=text))
+            continue
+        if found is not None:
+            is_enough, text = found
+            verdict_of_it = Verdict.FINE if is_enough else Verdict.WARNING
+            findings.append(Finding(subject=subject, verdict=verdict_of_it, text=text))
+    return findings
 
 
 async def _first_streamed(venue: Venue, symbol: str) -> Mark:
@@ -169,7 +201,17 @@ def _judge_key(scopes: KeyScopes, mode: Mode) -> tuple[Verdict, str]:
         case KeyVerdict.UNVERIFIABLE:
             return Verdict.WARNING, scopes.text
         case _:
-            return Verdict.FINE, scopes.text
+            return _judge_ends(scopes)
+
+
+def _judge_ends(scopes: KeyScopes) -> tuple[Verdict, str]:
+    """Judge a key that may do just what it should by when it ends and where it may be used."""
+    ends = "" if scopes.expires_at is None else f"; it ends at {scopes.expires_at:%Y-%m-%d %H:%M} UTC"
+    if scopes.expires_at is not None and scopes.expires_at - datetime.now(UTC) < KEY_ENDS_SOON:
+        return Verdict.WARNING, f"{scopes.text}{ends}: make a new one before that"
+    if scopes.ip_restricted is False:
+        return Verdict.WARNING, f"{scopes.text}{ends}; any address may use it: bind it to this machine's"
+    return Verdict.FINE, f"{scopes.text}{ends}"
 
 
 def _judge(look: Look) -> Iterator[Finding]:

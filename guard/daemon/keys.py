@@ -7,13 +7,14 @@ import structlog
 
 from guard.daemon.tell import Teller, new_id
 from guard.errors import KeysRefused, VenueUnavailable
-from guard.notify.texts import keys_message
+from guard.notify.guard_texts import key_expiry_message, keys_message
 from guard.venues.protocol import KeyScopes, KeyVerdict, Venue
 
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY = timedelta(hours=6)
 CHECK_AGAIN = timedelta(minutes=1)
+EXPIRY_DAYS = (1, 3, 7)  # So many days before a key runs out it is told.
 
 
 class KeyGuard:
@@ -25,6 +26,7 @@ class KeyGuard:
         self._teller = teller
         self._now = now
         self._told: KeyVerdict | None = None
+        self._days_told: int | None = None  # Of the end of the key. None: no end was told.
 
     async def check(self) -> timedelta:
         """Ask once; return the wait until the next time. What was known stays while the exchange does not answer."""
@@ -38,7 +40,18 @@ class KeyGuard:
         if scopes.verdict is KeyVerdict.TOO_POWERFUL and self._told is not scopes.verdict:
             self._teller.tell(keys_message(self._venue.account, scopes.text, now=self._now(), new_id=new_id))
         self._told = scopes.verdict
+        self._tell_expiry(scopes)
         return await self._measure_clock()
+
+    def _tell_expiry(self, scopes: KeyScopes) -> None:
+        """Tell that the key runs out, once for each step: a guard without a key sees nothing."""
+        left = None if scopes.expires_at is None else scopes.expires_at - self._now()
+        step = None if left is None else next((days for days in EXPIRY_DAYS if left <= timedelta(days=days)), None)
+        if scopes.expires_at is not None and step is not None and (self._days_told is None or step < self._days_told):
+            self._teller.tell(
+                key_expiry_message(self._venue.account, scopes.expires_at, now=self._now(), new_id=new_id)
+            )
+        self._days_told = step
 
     async def _measure_clock(self) -> timedelta:
         """Know how far the clocks are apart before anything is sent: a write bears less of it than a read."""

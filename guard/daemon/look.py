@@ -13,6 +13,7 @@ from guard.daemon.held import held_to_test_hosts
 from guard.daemon.judging import judge_despite_bugs
 from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
+from guard.daemon.stop_orders import StopOrders
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal import Journal
 from guard.margin.books import Market
@@ -21,7 +22,7 @@ from guard.policy.decide import decide
 from guard.policy.decision import Decision
 from guard.policy.memory import Memory
 from guard.policy.subjects import remembered_positions
-from guard.snapshot import AccountSnapshot, Contract, Gap, PositionKey
+from guard.snapshot import AccountSnapshot, Contract, Gap, MarginMode, PositionKey
 from guard.venues import open_venue
 from guard.venues.protocol import Venue
 
@@ -50,13 +51,15 @@ class Looker:
         self._clock = SteadyClock()
         self._accounts: dict[str, AccountSettings] = {}  # As they are in force.
         self._readers: dict[str, AccountReader] = {}
+        self._stops: dict[str, StopOrders] = {}
         self._ended: dict[str, frozenset[PositionKey]] = {}  # Seen to be gone, whatever the journal still remembers.
 
     async def __aenter__(self) -> Self:
         for account in self.settings.accounts.values():
             venue = open_venue(account.venue, now=self._clock)
             self._accounts[account.name] = held_to_test_hosts(account, venue)
-            self._readers[account.name] = AccountReader(venue, self._clock)
+            reader = self._readers[account.name] = AccountReader(venue, self._clock)
+            self._stops[account.name] = StopOrders(reader)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,17 +69,16 @@ class Looker:
         """Return the open venue of an account, for questions beside a look."""
         return self._readers[account].venue
 
-    async def market(self, account: str, contract: Contract) -> Market:
+    async def market(self, account: str, contract: Contract, margin_mode: MarginMode) -> Market:
         """Return what a contract costs now and its terms, for questions about a position that is not open yet.
 
         Raises VenueUnavailable or KeysRefused. Asked after a look.
         """
         reader = self._readers[account]
-        tiers = reader.tiers_of(contract.symbol)
-        if tiers is None:
-            raise VenueUnavailable(f"{account}: the leverage brackets of {contract.symbol} could not be read")
+        tiers = await reader.tiers_of(contract.symbol)
         mark = await reader.venue.mark(contract.symbol)
-        return Market(contract=contract, tiers=tiers, rule=reader.venue.rule, mark_price=mark.price)
+        rule = reader.venue.rules.of(contract.symbol, margin_mode)
+        return Market(contract=contract, tiers=tiers, rule=rule, mark_price=mark.price)
 
     async def look(self) -> Mapping[str, Look]:
         """Look at every account at once; one that is dead delays the others by its own time limit at most."""
@@ -99,6 +101,7 @@ class Looker:
             async with asyncio.timeout(LOOK_WITHIN_S):
                 ended = self._ended.get(account.name, frozenset()) | await _read(reader)
                 self._ended[account.name] = ended - reader.sightings.keys()
+                await self._stops[account.name].read_if_due()
         except TimeoutError:
             failure = VenueUnavailable(f"no answer within {LOOK_WITHIN_S:.0f} s")
         except (VenueUnavailable, KeysRefused) as error:
@@ -124,6 +127,7 @@ class Looker:
                 ended=self._ended.get(account.name, frozenset()),
                 fresh_read=is_fresh,
                 now=self._clock(),
+                stops=self._stops[account.name].known,
             )
 
         return judge_despite_bugs(reader.snapshot, judge)[0]

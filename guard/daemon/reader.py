@@ -42,6 +42,7 @@ class AccountReader:
         self._now = now
         self._opened = False
         self._tiers: TierTables | None = None
+        self._tiers_for: frozenset[str] = frozenset()  # The symbols that they were read for.
         self._tiers_due_s = 0.0  # Loop time: the wall clock may step.
         self.sightings: Mapping[PositionKey, Sighting] = {}
         self.snapshot: AccountSnapshot | None = None
@@ -60,13 +61,13 @@ class AccountReader:
         if not self._opened:
             await self.venue.open()
             self._opened = True
-        await self._refresh_tiers_if_due()
         continuity = follow(self.sightings, await self.venue.snapshot(), counts=counts)
         self.sightings = continuity.sightings
         self.snapshot = continuity.snapshot
         self.is_suspect = continuity.is_suspect
         self.ended = {**self.ended, **continuity.ended}
         self._read_again = False
+        await self._refresh_tiers_if_due()
         return continuity
 
     async def read_again_if_needed(self) -> None:
@@ -102,9 +103,13 @@ class AccountReader:
         if known is None or known[0].at <= mark.at:
             self._marks[mark.symbol] = (mark, self._now())
 
-    def tiers_of(self, symbol: str) -> TierTable | None:
-        """Return a symbol's leverage brackets as last read; None: not known."""
-        return None if self._tiers is None else self._tiers.by_symbol.get(symbol)
+    async def tiers_of(self, symbol: str) -> TierTable:
+        """Return the leverage brackets of a symbol, read now if need be. Raises VenueUnavailable or KeysRefused."""
+        table = None if self._tiers is None else self._tiers.by_symbol.get(symbol)
+        table = table or (await self.venue.tiers(frozenset({symbol}))).by_symbol.get(symbol)
+        if table is None:
+            raise VenueUnavailable(f"{self.venue.account}: the leverage brackets of {symbol} could not be read")
+        return table
 
     def mark_since(self, symbol: str, since: datetime) -> Mark | None:
         """Return the newest mark that came in after a moment of our clock. None: none did."""
@@ -130,23 +135,38 @@ class AccountReader:
         """Return the model's view of a read at the newest marks; None when nothing was ever read."""
         if snapshot is None:
             return None
+        last = self._assessed
+        is_same = last is not None and last.snapshot is snapshot and last.tiers is self._tiers
+        assessment = assess(
+            self._at_newest_marks(snapshot),
+            self._tiers.by_symbol if self._tiers else {},
+            self.venue.rules,
+            self._now(),
+            before=last.assessment if last is not None and is_same else None,
+        )
+        self._assessed = _Assessed(snapshot, self._tiers, assessment)
+        return assessment
+
+    def _at_newest_marks(self, snapshot: AccountSnapshot) -> AccountSnapshot:
         read_at = snapshot.positions_read_at
         newer = {
             symbol: mark
             for symbol, (mark, got_at) in self._marks.items()
             if got_at > read_at or min(got_at, mark.at) > read_at - DATED_MARK_HOLDS
         }
-        last = self._assessed
-        is_same = last is not None and last.snapshot is snapshot and last.tiers is self._tiers
-        assessment = assess(
-            reprice(snapshot, newer),
-            self._tiers.by_symbol if self._tiers else {},
-            self.venue.rule,
-            self._now(),
-            before=last.assessment if last is not None and is_same else None,
-        )
-        self._assessed = _Assessed(snapshot, self._tiers, assessment)
-        return assessment
+        return reprice(snapshot, newer)
+
+    @property
+    def tables(self) -> TierTables | None:
+        """The leverage brackets as last read. None: they never were."""
+        return self._tiers
+
+    def assess_by(self, snapshot: AccountSnapshot | None, tables: Mapping[str, TierTable]) -> AccountAssessment | None:
+        """Return the model's view with other tables of some symbols: what a change of them does."""
+        if snapshot is None:
+            return None
+        known = self._tiers.by_symbol if self._tiers else {}
+        return assess(self._at_newest_marks(snapshot), {**known, **tables}, self.venue.rules, self._now())
 
     def tiers_are_due(self) -> None:
         """Read the tier tables again with the next cycle."""
@@ -155,13 +175,16 @@ class AccountReader:
     async def _refresh_tiers_if_due(self) -> None:
         """Keep the old tables when new ones cannot be read: an old table is nearer to the truth than none."""
         now_s = asyncio.get_running_loop().time()
-        if now_s < self._tiers_due_s:
+        symbols = frozenset(self.symbols())
+        if now_s < self._tiers_due_s and symbols <= self._tiers_for:
             return
         try:
-            self._tiers = await self.venue.tiers()
+            self._tiers = await self.venue.tiers(symbols)
+            self._tiers_for = symbols | self._tiers.by_symbol.keys()
             self._tiers_due_s = math.inf
         except (VenueUnavailable, KeysRefused) as error:
             wait = TIER_RETRY if self._tiers is not None else TIER_RETRY_WITHOUT
+            self._tiers_for |= symbols  # Asked for again when the wait is over.
             self._tiers_due_s = now_s + wait.total_seconds()
             log.warning(
                 "tiers.not_read", account=self.venue.account, reason=str(error), kept_old=self._tiers is not None

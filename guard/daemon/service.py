@@ -152,6 +152,13 @@ class Service:
                 first_after=TIERS_EVERY,
             )
             schedule.add(
+                f"{watch.name} stops",
+                watch.stop_orders.read,
+                deadline=timedelta(seconds=30),
+                retry_after=timedelta(minutes=1),
+                first_after=timedelta(seconds=5),
+            )
+            schedule.add(
                 f"{watch.name} keys",
                 watch.keys.check,
                 deadline=timedelta(seconds=30),

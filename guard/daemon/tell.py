@@ -12,7 +12,8 @@ from guard.errors import DeliveryFailed, JournalError
 from guard.journal import Journal
 from guard.notify.channel import Channel
 from guard.notify.delivery import ChannelNews
-from guard.notify.texts import bug_message, channel_message, journal_message, message_for
+from guard.notify.guard_texts import bug_message, channel_message, journal_message
+from guard.notify.texts import message_for
 from guard.policy.decision import Decision
 from guard.policy.message import Message
 from guard.policy.terms import Level

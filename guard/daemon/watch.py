@@ -10,12 +10,15 @@ import structlog
 
 from guard.config.settings import AccountSettings
 from guard.daemon.acting import Actor
+from guard.daemon.brackets import BracketKeeper
+from guard.daemon.endings import Endings
 from guard.daemon.held import held_to_test_hosts
 from guard.daemon.judging import Fault, judge_despite_bugs
 from guard.daemon.keys import KeyGuard
 from guard.daemon.looks import LookKeeper
 from guard.daemon.past import rebuild_if_needed
 from guard.daemon.reader import AccountReader
+from guard.daemon.stop_orders import StopOrders
 from guard.daemon.tell import Teller
 from guard.daemon.tripwire import Lines, is_reached, lines_of
 from guard.daemon.witness import Witness
@@ -65,6 +68,9 @@ class AccountWatch:
         self._actor = Actor(self, teller, now)
         self._looks = LookKeeper(self._journal, settings.name)
         self._witness = Witness(reader, self._journal)
+        self._brackets = BracketKeeper(reader, teller)
+        self._endings = Endings(reader.venue, teller, now)
+        self.stop_orders = StopOrders(reader)
         self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
         self._fault: Fault | None = None  # Of the last decision.
@@ -129,6 +135,8 @@ class AccountWatch:
             await self._actor.act(self.decision)
             with self._despite_the_journal():  # After what may save the others: this only tells of what is gone.
                 await self._witness.write_down(ended, self._now())
+                await self._endings.tell(ended, self.decision)
+                self._brackets.look(self._now())
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
         self._finish(started, failure)
         return self._interval
@@ -160,6 +168,7 @@ class AccountWatch:
                 ended=frozenset(ended or ()),
                 fresh_read=fresh,
                 now=now,
+                stops=self.stop_orders.known,
             )
 
         decision, self._fault = judge_despite_bugs(self.reader.snapshot, judge)
@@ -226,7 +235,7 @@ class AccountWatch:
                 log.critical("journal.failed", account=self.name, reason=unread)
         if unread is not None:  # What is remembered here may lack what was spent since.
             return replace(self._known, armed=False, disarmed_because=unread, spending_known=False)
-        block = self.keys.block or self._clock_block()
+        block = self.keys.block or self._clock_block() or self.reader.venue.watch_only
         if self._known.armed and block is not None:
             return replace(self._known, armed=False, disarmed_because=block)
         return self._known

@@ -16,6 +16,15 @@ class History(Store):
         with self._write(at) as connection:
             add_event(connection, at, account, kind, subject, text, data)
 
+    def last_event(self, account: str, kind: str, subject: str) -> HistoryRow | None:
+        """Return the newest event of a kind about a subject. None: there is none."""
+        rows = self._rows(
+            "SELECT at, account, kind, subject, text, data FROM events WHERE account = ? AND kind = ? AND subject = ? "
+            "ORDER BY event_id DESC LIMIT 1",
+            (account, kind, subject),
+        )
+        return _row(rows[0]) if rows else None
+
     def history(
         self, account: str | None = None, since: datetime | None = None, limit: int = 200
     ) -> tuple[HistoryRow, ...]:
@@ -25,17 +34,18 @@ class History(Store):
             "AND at >= :since ORDER BY at DESC LIMIT :limit",
             {"account": account, "since": "" if since is None else time_text(since), "limit": limit},
         )
-        return tuple(
-            HistoryRow(
-                at=moment(row["at"]),
-                account=row["account"],
-                kind=row["kind"],
-                subject=row["subject"],
-                text=row["text"],
-                data=row["data"],
-            )
-            for row in reversed(rows)
-        )
+        return tuple(map(_row, reversed(rows)))
+
+
+def _row(row: sqlite3.Row) -> HistoryRow:
+    return HistoryRow(
+        at=moment(row["at"]),
+        account=row["account"],
+        kind=row["kind"],
+        subject=row["subject"],
+        text=row["text"],
+        data=row["data"],
+    )
 
 
 def add_event(  # noqa: PLR0917 - one row, in the order of its columns.

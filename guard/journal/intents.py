@@ -162,6 +162,16 @@ class Intents(Store):
             (account, key.symbol, key.side.word, time_text(since)),
         )
 
+    def added_since(self, intent: Intent) -> Decimal | None:
+        """Return what later acts are proven to have added to an intent's position. None: one of them is in doubt."""
+        later = self._intents(
+            "account = ? AND symbol = ? AND side = ? AND planned_at > ? AND " + COUNTS_AS_SPENT,
+            (intent.account, intent.key.symbol, intent.key.side.word, time_text(intent.planned_at)),
+        )
+        if any(other.state.is_open for other in later):
+            return None
+        return sum((other.amount for other in later), Decimal(0))
+
     def proving_entries(self, account: str) -> frozenset[str]:
         """Return history entries that cannot prove another intent: they prove one, or are older than the journal."""
         rows = self._rows(

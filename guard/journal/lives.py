@@ -11,7 +11,7 @@ from decimal import Decimal
 from guard.journal.columns import key_of, moment, money_or_none, money_text_or_none, time_text
 from guard.journal.history import add_event
 from guard.journal.intents import COUNTS_AS_SPENT, IS_OPEN, Intents
-from guard.journal.records import IntentState
+from guard.journal.records import HOW_IT_ENDED, IntentState
 from guard.policy.memory import Legacy, Life
 from guard.snapshot import PositionKey
 
@@ -37,6 +37,16 @@ class Spending:
 
 
 class Lives(Intents):
+    def unexplained_ends(self, account: str, since: datetime) -> tuple[tuple[PositionKey, datetime], ...]:
+        """Return the positions that ended lately and the times, where nothing says yet how they ended."""
+        rows = self._rows(
+            "SELECT symbol, side, ended_at FROM lives WHERE account = :account AND ended_at >= :since "
+            "AND NOT EXISTS (SELECT 1 FROM events WHERE events.account = lives.account AND kind = :kind "
+            "AND subject = lives.symbol || ' ' || lives.side AND events.at >= lives.ended_at) ORDER BY ended_at",
+            {"account": account, "since": time_text(since), "kind": HOW_IT_ENDED},
+        )
+        return tuple((key_of(row["symbol"], row["side"]), moment(row["ended_at"])) for row in rows)
+
     def end_life(self, account: str, key: PositionKey, at: datetime, reason: str) -> None:
         """Write that a position is proven gone. Its open intents stay open; a re-entry within 24 h inherits."""
         with self._write(at) as connection:

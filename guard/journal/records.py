@@ -10,6 +10,10 @@ from guard.snapshot import PositionKey
 DATA_AGES = "data_ages_s"  # Beside the row in an intent's facts_before: how old what money moved on was.
 LAST_SEEN = "position.last_seen"  # The event that holds what was seen last of a position that is gone.
 
+HOW_IT_ENDED = "position.how_it_ended"  # The event that says how: closed, liquidated, deleveraged, unknown.
+
+BRACKETS = "brackets"  # The event that keeps the leverage brackets of a symbol as they were read.
+
 
 class IntentState(StrEnum):
     """PLANNED, SENT and UNKNOWN are open and count as spent, APPLIED does too; the others give budget back."""

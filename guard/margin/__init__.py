@@ -34,7 +34,7 @@ from guard.margin.requirement import (
     pool_requirement,
 )
 from guard.margin.rows import decimal_text, pool_fields, position_fields
-from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, ShownPrice, TierBasis
+from guard.margin.rule import HedgeNetting, MaintenanceBasis, MarginRule, RuleBook, ShownPrice, TierBasis
 from guard.margin.tier_table import TierTable
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "PositionFigures",
     "PresentLeg",
     "PresentPool",
+    "RuleBook",
     "ShownPrice",
     "TierBasis",
     "TierTable",

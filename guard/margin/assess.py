@@ -8,11 +8,11 @@ from decimal import Decimal
 from guard.margin.arithmetic import ONE, ZERO, exact
 from guard.margin.cross import modelled_pool, pool_name, unmodelled_pool
 from guard.margin.figures import AccountAssessment, PoolFigures, PositionFigures
-from guard.margin.pool import MarginPool
+from guard.margin.pool import Leg, MarginPool
 from guard.margin.position import cross_position, isolated_position, of_pool, unmodelled_position
 from guard.margin.present import PresentPool
 from guard.margin.requirement import isolated_pool, leg_of
-from guard.margin.rule import MarginRule
+from guard.margin.rule import RuleBook
 from guard.margin.tier_table import TierTable
 from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, Wallet
 
@@ -24,7 +24,7 @@ NAMES_MAX = 8  # In one sentence.
 def assess(
     snapshot: AccountSnapshot,
     tiers: Tiers,
-    rule: MarginRule,
+    rules: RuleBook,
     now: datetime,
     *,
     before: AccountAssessment | None = None,
@@ -35,7 +35,7 @@ def assess(
     whose own numbers make no sense has a Gap and no row. `before`: an assessment of the same reading by the same tables
     at other marks; what no mark moves is taken from it.
     """
-    desk = _Desk(snapshot=snapshot, tiers=tiers, rule=rule)
+    desk = _Desk(snapshot=snapshot, tiers=tiers, rules=rules)
     known = _aligned(snapshot, before)
     unfit = {index: reason for index, position in enumerate(snapshot.positions) if (reason := _unfit(position))}
     rows: dict[int, PositionFigures] = {}  # By place in the snapshot.
@@ -73,7 +73,11 @@ class _Desk:
 
     snapshot: AccountSnapshot
     tiers: Tiers
-    rule: MarginRule
+    rules: RuleBook
+
+    def leg(self, position: Position) -> Leg:
+        symbol = position.contract.symbol
+        return leg_of(position, self.tiers[symbol], self.rules.of(symbol, position.margin_mode))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,7 @@ def _isolated(desk: _Desk, position: Position, known: PositionFigures | None, ga
     if reason is not None or position.isolated_wallet is None:
         gaps.append(_not_modelled(position, reason or "the exchange does not state the margin in it"))
         return unmodelled_position(position, None)
-    leg = leg_of(position, desk.tiers[position.contract.symbol], desk.rule)
+    leg = desk.leg(position)
     return isolated_position(position, leg, isolated_pool(leg, position.isolated_wallet), known)
 
 
@@ -118,7 +122,7 @@ def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequen
             pool=unmodelled_pool(currency, rows, wallet, desk.snapshot.exchange_margin_ratio if multi else None),
             gaps=gaps,
         )
-    legs = tuple(leg_of(position, desk.tiers[position.contract.symbol], desk.rule) for position in members)
+    legs = tuple(desk.leg(position) for position in members)
     balance = Collateral(asset=currency, wallet_balance=wallet.cross_wallet_balance, price=ONE, haircut=ZERO)
     pool = MarginPool(currency=currency, margin_mode=MarginMode.CROSS, collateral=(balance,), legs=legs)
     rows, figures = cross_figures(pool, members, wallet)

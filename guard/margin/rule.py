@@ -1,11 +1,12 @@
 """How an exchange computes what it holds a balance against, as data: an exchange is a value, not a branch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 
-from guard.snapshot import Side
+from guard.snapshot import MarginMode, Side
 
 
 class MaintenanceBasis(StrEnum):
@@ -62,6 +63,24 @@ class MarginRule:
         return (self.valid_from is None or self.valid_from <= day) and (
             self.valid_until is None or day < self.valid_until
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleBook:
+    """The rules that one account's positions are held to: by margin mode, and by symbol where a symbol has its own."""
+
+    isolated: MarginRule
+    cross: MarginRule
+    by_symbol: Mapping[str, tuple[MarginRule, MarginRule]] = field(default_factory=dict)  # Isolated, cross.
+
+    @classmethod
+    def uniform(cls, rule: MarginRule) -> "RuleBook":
+        """Return the book of an exchange with one rule for everything."""
+        return cls(isolated=rule, cross=rule)
+
+    def of(self, symbol: str, margin_mode: MarginMode) -> MarginRule:
+        isolated, cross = self.by_symbol.get(symbol) or (self.isolated, self.cross)
+        return isolated if margin_mode is MarginMode.ISOLATED else cross
 
 
 def shown_price(price: Decimal, side: Side, rule: MarginRule, tick: Decimal) -> Decimal:

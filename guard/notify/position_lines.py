@@ -55,6 +55,18 @@ def how_far(verdict: PositionVerdict) -> Iterator[str]:
     yield f"Mark {wording.price(mark)}, {where(verdict)}."
     yield _both_say(ours, theirs, mark, is_theirs_nearer=figures.distance_basis == "exchange")
     yield from _how_fast(verdict)
+    if verdict.stop is not None:
+        at = wording.price(verdict.stop.trigger_price)
+        by = f" by the {verdict.stop.trigger_by} price" if verdict.stop.trigger_by else ""
+        note = "it lies behind liquidation" if verdict.stop_trouble else "it comes before liquidation"
+        yield f"Your stop is at {at}{by}: {note}."
+
+
+def liquidation_price_text(verdict: PositionVerdict) -> str:
+    """Return the price that the distance goes by, for people."""
+    price = liquidation_in_force(verdict)
+    mark = verdict.figures.position.mark_price
+    return "its liquidation price" if price is None else wording.liquidation_price(price, mark=mark)
 
 
 def _both_say(ours: Liquidation, theirs: Liquidation, mark: Decimal, *, is_theirs_nearer: bool) -> str:

@@ -3,11 +3,10 @@
 Each kind of alert has its own title and lines; figures are worded by guard.notify.wording, against ourselves.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from guard.notify import position_lines, wording
-from guard.notify.delivery import ChannelNews
 from guard.policy.decision import Alert, AlertEvent, AlertKind, DataState, Decision, PoolVerdict, PositionVerdict
 from guard.policy.message import Message
 from guard.policy.phrases import short_name
@@ -55,7 +54,7 @@ def message_for(alert: Alert, *, decision: Decision, now: datetime, new_id: Call
         symbol=alert.key.symbol if alert.key is not None else None,
         side=alert.key.side.word if alert.key is not None else None,
         margin_mode=alert.margin_mode.value if alert.margin_mode is not None else None,
-        title=_title(_headline(alert), alert.account),
+        title=titled(_headline(alert), alert.account),
         text="\n".join(line for line in _lines(alert, decision, now) if line),
         facts=_facts(alert, decision, now),
     )
@@ -67,7 +66,7 @@ def one_line(title: str, length_max: int = _TITLE_MAX) -> str:
     return line if len(line) <= length_max else f"{line[: length_max - 1]}…"
 
 
-def _title(headline: str, account: str) -> str:
+def titled(headline: str, account: str) -> str:
     """Return a title whose end is always the account, however long a reason stands before it."""
     tail = f" — {account}"
     return one_line(f"{one_line(headline, max(1, _TITLE_MAX - len(tail)))}{tail}")
@@ -77,7 +76,9 @@ def _headline(alert: Alert) -> str:
     if alert.kind is AlertKind.VANISHED:  # Whether or not its danger was told before: gone is no good news.
         return f"GONE: {alert.reason}" if alert.key is None else f"GONE {_subject(alert)}"
     word = alert.level.word.upper() if alert.kind is AlertKind.ALERT else _KIND_WORDS[alert.kind]
-    begin = _EVENT_WORDS[alert.event].format(word=word)
+    begin = _EVENT_WORDS[alert.event].format(word=alert.headline or word)
+    if alert.headline is not None:
+        return f"{begin} {_subject(alert)}: {alert.reason}"
     if alert.kind is AlertKind.MODEL_GAP and alert.position is not None:
         return f"{begin} {_subject(alert)}: {_both_prices(alert.position)}"
     where = _where(alert)
@@ -138,6 +139,10 @@ def _of_position(alert: Alert, verdict: PositionVerdict, decision: Decision) -> 
     yield from position_lines.how_far(verdict)
     if alert.event is AlertEvent.RESOLVED:
         yield "Nothing to do."
+    elif alert.headline is not None:
+        yield "guard touches no order."
+        yield f"To do: move the stop to the mark's side of {position_lines.liquidation_price_text(verdict)}."
+        yield position_lines.what_guard_does(verdict)
     elif alert.kind is AlertKind.MODEL_GAP:
         yield "guard goes by the nearer of the two."
         yield "To do: nothing at once. `guard check` shows the model against the exchange."
@@ -168,7 +173,7 @@ def _of_account(alert: Alert, decision: Decision) -> Iterator[str]:
         yield "To do: look at the positions at the exchange; then at network, keys and the exchange's status."
     yield from _gap_lines(decision.gaps)
     if alert.kind in {AlertKind.STALE, AlertKind.BLIND}:
-        yield from _last_seen(decision)
+        yield from last_seen(decision)
         yield "No money is spent on old data, and no alert ends by it."
 
 
@@ -179,7 +184,8 @@ def _gap_lines(gaps: tuple[Gap, ...]) -> Iterator[str]:
         yield f"Not seen: {len(gaps) - _LISTED_MAX} more."
 
 
-def _last_seen(decision: Decision) -> Iterator[str]:
+def last_seen(decision: Decision) -> Iterator[str]:
+    """Yield the positions as they were seen last, nearest to liquidation first."""
     known = [row for row in decision.positions if row.figures.distance is not None]
     nearest = sorted(known, key=lambda row: row.figures.distance or 0)
     for row in nearest[:_LISTED_MAX]:
@@ -212,171 +218,3 @@ def account_facts(decision: Decision, now: datetime) -> dict[str, object]:
         "data_age_s": age,
         "gaps": [{"subject": gap.subject, "reason": gap.reason} for gap in decision.gaps],
     }
-
-
-def heartbeat_message(decisions: Mapping[str, Decision], *, now: datetime, new_id: Callable[[], str]) -> Message:
-    """Return the daily proof of life: every account by name, how many positions, and which is nearest."""
-    fresh = sum(decision.state is DataState.FRESH for decision in decisions.values())
-    positions = sum(len(decision.positions) for decision in decisions.values())
-    seen = f"accounts seen: {fresh} of {len(decisions)}, positions: {positions}"
-    lines = [f"guard runs; {seen}."]
-    for name, decision in sorted(decisions.items()):
-        count = len(decision.positions)
-        lines.append(f"{name}: {decision.state.value}, level {decision.level.word}, positions: {count}.")
-        lines.extend(_last_seen(decision))
-    return _of_guard(
-        AlertKind.HEARTBEAT,
-        alert="heartbeat",
-        title=f"ALIVE: {seen}",
-        lines=lines,
-        level=max((decision.level for decision in decisions.values()), default=Level.OK),
-        happened_at=now,
-        facts={name: account_facts(decision, now) for name, decision in decisions.items()},
-        new_id=new_id,
-    )
-
-
-def drill_message(channels: tuple[str, ...], *, now: datetime, new_id: Callable[[], str]) -> Message:
-    """Return a rehearsal: it travels the whole way of a critical alert and asks for one thing only."""
-    lines = [
-        "This is a drill. No position is in danger, no money moved.",
-        f"It was sent to: {', '.join(channels)}.",
-        "To do: check that it came on each of them, and that it woke you.",
-    ]
-    return _of_guard(
-        AlertKind.DRILL,
-        alert="drill",
-        title="DRILL: this is how a critical alert arrives",
-        lines=lines,
-        level=Level.CRITICAL,
-        happened_at=now,
-        facts={"channels": list(channels)},
-        new_id=new_id,
-    )
-
-
-def channel_message(news: ChannelNews, *, new_id: Callable[[], str]) -> Message:
-    """Return what the other channels are told when one died, or works again."""
-    lines = [news.reason]
-    if news.undelivered is not None:
-        lines.append(f"Not told there: {news.undelivered.title}")
-    if news.alive:
-        title, to_do = f"Channel {news.channel} works again", "Nothing to do."
-    else:
-        title = f"CHANNEL DEAD: {news.channel} takes no messages"
-        to_do = "To do: repair it. Until then guard speaks on the other channels only."
-    return _of_guard(
-        AlertKind.ALERT,
-        alert=f"channel {news.channel}",
-        title=title,
-        lines=[*lines, to_do],
-        level=Level.DANGER,
-        happened_at=news.at,
-        facts={"channel": news.channel, "reason": news.reason},
-        new_id=new_id,
-        event=AlertEvent.RESOLVED if news.alive else AlertEvent.FIRED,
-    )
-
-
-def keys_message(account: str, scopes: str, *, now: datetime, new_id: Callable[[], str]) -> Message:
-    """Return that an account's key can do more than guard may hold. `scopes` is the venue's sentence about it."""
-    lines = [
-        scopes,
-        "guard goes on watching this account and adds no margin to it.",
-        "To do: make a key for reading and futures trading only, without withdrawal and transfer; delete this one.",
-    ]
-    return _of_guard(
-        AlertKind.ALERT,
-        alert=f"keys {account}",
-        title=f"KEY TOO POWERFUL: guard is disarmed — {account}",
-        lines=lines,
-        level=Level.CRITICAL,
-        happened_at=now,
-        facts={"scopes": scopes},
-        new_id=new_id,
-        account=account,
-    )
-
-
-def journal_message(reason: str, *, works: bool, now: datetime, new_id: Callable[[], str]) -> Message:
-    """Return that the journal cannot be written, so that nothing is spent; or that it can again."""
-    if works:
-        title, to_do = "The journal works again: guard may spend", "Nothing to do."
-    else:
-        title = "JOURNAL FAILED: guard watches on and spends nothing"
-        to_do = "To do: look at the disk (full? read-only?). guard tries again every cycle and says when it works."
-    return _of_guard(
-        AlertKind.ALERT,
-        alert="journal",
-        title=title,
-        lines=[reason, to_do],
-        level=Level.CRITICAL,
-        happened_at=now,
-        facts={"reason": reason},
-        new_id=new_id,
-        event=AlertEvent.RESOLVED if works else AlertEvent.FIRED,
-    )
-
-
-def bug_message(
-    account: str, bug: str, positions: Sequence[str], *, over: bool, now: datetime, new_id: Callable[[], str]
-) -> Message:
-    """Return that a fault of our own keeps positions, or the whole account (none), from being judged, or its end."""
-    if over:
-        title, lines = f"Watched again: guard judges the account — {account}", [f"The fault ({bug}) is over."]
-    elif positions:
-        title = f"GUARD FAILED: {', '.join(positions)} not watched — {account}"
-        lines = [
-            f"A fault of guard's own ({bug}) keeps it from judging {', '.join(positions)}.",
-            "No level of it is known and no margin is added. The others stay watched.",
-            "To do: look at the exchange yourself; send the log of guard (`judging.failed`) to its makers.",
-        ]
-    else:
-        title = f"GUARD FAILED: this account is not watched — {account}"
-        lines = [
-            f"A fault of guard's own ({bug}) stops its cycles: no level is known and no margin is added.",
-            "To do: look at the exchange yourself; send the log of guard (`job.failed`) to its makers.",
-        ]
-    return _of_guard(
-        AlertKind.BLIND,
-        alert=f"bug {account}",
-        title=title,
-        lines=lines,
-        level=Level.CRITICAL,
-        happened_at=now,
-        facts={"reason": bug},
-        new_id=new_id,
-        event=AlertEvent.RESOLVED if over else AlertEvent.FIRED,
-        account=account,
-    )
-
-
-def _of_guard(
-    kind: AlertKind,
-    *,
-    alert: str,
-    title: str,
-    lines: list[str],
-    level: Level,
-    happened_at: datetime,
-    facts: dict[str, object],
-    new_id: Callable[[], str],
-    event: AlertEvent = AlertEvent.FIRED,
-    account: str = "",
-) -> Message:
-    """Return a message about guard itself; no position, and no account when it concerns all of them."""
-    return Message(
-        id=new_id(),
-        alert=alert,
-        happened_at=happened_at,
-        kind=kind.value,
-        event=event.value,
-        level=level,
-        account=account,
-        symbol=None,
-        side=None,
-        margin_mode=None,
-        title=one_line(title),
-        text="\n".join(lines),
-        facts=facts,
-    )

@@ -15,6 +15,7 @@ from guard.policy.freshness import data_state
 from guard.policy.ladder import repeat_interval
 from guard.policy.memory import AlertState, Life, Memory
 from guard.policy.prices import dollar_prices
+from guard.policy.stops import Stops
 from guard.policy.terms import Level, Terms
 from guard.policy.verdicts import PositionView, Sight, plan, pool_sight, pool_verdict, position_verdict, view
 from guard.snapshot import Gap, MarginMode, PositionKey
@@ -30,12 +31,13 @@ def decide(
     ended: frozenset[PositionKey],
     fresh_read: bool,
     now: datetime,
+    stops: Stops | None = None,
 ) -> Decision:
     """Return what to say and what may be spent now.
 
     `assessment` is of the last good read, however old; None: there was none. `fresh_read`: it was read for this call.
     `ended`: positions that are proven gone; one that is merely absent stays as it is. `step`: by currency, the smallest
-    margin that can be added.
+    margin that can be added. `stops`: the user's own stop orders; None: not read.
     """
     age = None if assessment is None else assessment.snapshot.age(now)
     state = data_state(age, terms.data_age)
@@ -49,12 +51,13 @@ def decide(
             state=state,
             now=now,
         )
-        judged = _judge(desk, outlooks, step)
+        judged = _judge(desk, outlooks, step, stops or {})
     cycle = _Cycle(
         clerk=Clerk(memory=memory, terms=terms, now=now),
         judged=judged,
         ended=ended,
         is_fresh=fresh_read and state is DataState.FRESH,
+        are_stops_known=stops is not None,
         gaps=() if assessment is None else assessment.gaps,
     )
     told = _follow_all(cycle)
@@ -75,6 +78,7 @@ def decide(
         alert_states=tuple(one.state for one in everything if one.state is not None),
         new_lives=judged.new_lives,
         contenders=judged.contenders,
+        are_stops_known=stops is not None,
     )
 
 
@@ -100,6 +104,7 @@ class _Cycle:
     judged: _Judged
     ended: frozenset[PositionKey]
     is_fresh: bool
+    are_stops_known: bool
     gaps: tuple[Gap, ...]
 
     @property
@@ -107,7 +112,9 @@ class _Cycle:
         return self.clerk.memory
 
 
-def _judge(desk: Desk, outlooks: Mapping[PositionKey, Outlook], step: Callable[[str], Decimal]) -> _Judged:
+def _judge(
+    desk: Desk, outlooks: Mapping[PositionKey, Outlook], step: Callable[[str], Decimal], stops: Stops
+) -> _Judged:
     pools = desk.assessment.pools
     sights = {pool.name: pool_sight(pool, desk) for pool in pools}
     views = tuple(
@@ -117,7 +124,10 @@ def _judge(desk: Desk, outlooks: Mapping[PositionKey, Outlook], step: Callable[[
     planned = plan(views, desk)
     return _Judged(
         views=views,
-        positions=tuple(position_verdict(one, desk, planned.answers.get(one.figures.key)) for one in views),
+        positions=tuple(
+            position_verdict(one, desk, planned.answers.get(one.figures.key), stops.get(one.figures.key, ()))
+            for one in views
+        ),
         pools=tuple(pool_verdict(pool, sights[pool.name], desk) for pool in pools),
         pool_sights=tuple(sights[pool.name] for pool in pools),
         top_ups=planned.top_ups,
@@ -147,7 +157,14 @@ def _seen(cycle: _Cycle) -> Iterable[Subject]:
         state = memory.alerts.get(subjects.pool(pool.figures.name))
         yield from worries.pool_subjects(pool, sight, is_fresh=cycle.is_fresh, state=state, ladder=terms.ladder)
     for row, one in zip(cycle.judged.positions, cycle.judged.views, strict=True):
-        yield from worries.position_subjects(row, one, is_fresh=cycle.is_fresh, memory=memory, terms=terms)
+        yield from worries.position_subjects(
+            row,
+            one,
+            is_fresh=cycle.is_fresh,
+            are_stops_known=cycle.are_stops_known,
+            memory=memory,
+            terms=terms,
+        )
 
 
 def _cross_positions(cycle: _Cycle, followed: Mapping[str, Told]) -> dict[str, Told]:

@@ -10,7 +10,7 @@ from guard.margin.figures import AccountAssessment, PoolFigures, PositionFigures
 from guard.outlook import Outlook
 from guard.policy.memory import AlertState, Life
 from guard.policy.terms import Level, Mode, Rule
-from guard.snapshot import Gap, MarginMode, PositionKey
+from guard.snapshot import Gap, MarginMode, PositionKey, StopOrder
 
 
 class WithheldReason(StrEnum):
@@ -83,6 +83,8 @@ class PositionVerdict:
     guarded_liquidation_price: Decimal | None  # After everything its backed budget may add. None: cross or none.
     top_up: TopUp | None
     withheld: Withheld | None
+    stop: StopOrder | None = None  # The user's own stop that it meets first. None: there is none, or it is not known.
+    stop_trouble: str | None = None  # Why that stop will not help. None: it comes before liquidation.
 
     @property
     def key(self) -> PositionKey:
@@ -165,6 +167,7 @@ class Alert:
     reason: str
     position: PositionVerdict | None = None
     pool: PoolVerdict | None = None
+    headline: str | None = None  # What it is called, as in STOP TOO LATE. None: after its kind and level.
 
 
 class DataState(StrEnum):
@@ -190,3 +193,4 @@ class Decision:
     alert_states: tuple[AlertState, ...]  # The next memory of the ladder, whole.
     new_lives: tuple[Life, ...]  # Positions seen for the first time.
     contenders: tuple[Contender, ...] = ()  # Best placed first. Empty: there is money for everybody who may have some.
+    are_stops_known: bool = False  # The user's own stop orders were read.

@@ -27,6 +27,7 @@ class Subject:
     key: PositionKey | None = None
     position: PositionVerdict | None = None
     pool: PoolVerdict | None = None
+    headline: str | None = None  # What the message is called. None: after its kind and level.
 
     @property
     def margin_mode(self) -> MarginMode | None:
@@ -105,6 +106,7 @@ class Clerk:
             reason=subject.reason,
             position=subject.position,
             pool=subject.pool,
+            headline=subject.headline,
         )
 
 

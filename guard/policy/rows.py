@@ -7,6 +7,7 @@ from guard.policy.decision import Contender, Decision, PoolVerdict, PositionVerd
 from guard.policy.terms import Mode
 from guard.snapshot import Gap
 
+_STOPS_GAP = Gap(subject="stop_price", reason="the standing orders were not read")
 _OUTLOOK_GAP = Gap(subject="sigmas, touch_probability", reason="not measured yet")
 
 
@@ -16,6 +17,8 @@ def account_row(decision: Decision, *, account: str, exchange: str, mode: Mode, 
     gaps = list(decision.gaps)
     if any(row.outlook.gap is not None for row in decision.positions):
         gaps.append(_OUTLOOK_GAP)  # Once, not once per position: the same is missing everywhere.
+    if decision.positions and not decision.are_stops_known:
+        gaps.append(_STOPS_GAP)
     return {
         "account": account,
         "exchange": exchange,
@@ -42,6 +45,7 @@ def position_row(verdict: PositionVerdict) -> dict[str, object]:
         "touch_probability": None
         if chances is None
         else {horizon: repr(chance) for horizon, chance in chances.items()},
+        "stop_price": None if verdict.stop is None else decimal_text(verdict.stop.trigger_price),
         "trigger": decimal_text(verdict.trigger),
         "money_to_target": decimal_text(verdict.money_to_target),
         "budget_left": decimal_text(verdict.budget_left),

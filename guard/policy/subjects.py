@@ -14,6 +14,7 @@ _POOL = "pool "  # The ladder of a cross pool.
 _UNSEEN = "unseen "  # A position or pool whose liquidation could not be seen.
 _MODEL = "model "  # Our liquidation price and the exchange's lie apart.
 _MONEY = "money "  # The trigger is breached and no money comes.
+_STOP = "stop "  # The user's own stop lies behind the liquidation price.
 
 
 def position(key: PositionKey) -> str:
@@ -36,9 +37,13 @@ def money(key: PositionKey) -> str:
     return f"{_MONEY}{key}"
 
 
+def stop(key: PositionKey) -> str:
+    return f"{_STOP}{key}"
+
+
 def of_position(key: PositionKey) -> tuple[str, ...]:
     """Return every subject that ends with a position, its ladder first."""
-    return position(key), unseen(position(key)), model(key), money(key)
+    return position(key), unseen(position(key)), model(key), money(key), stop(key)
 
 
 def of_pool(name: str) -> tuple[str, ...]:

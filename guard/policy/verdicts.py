@@ -1,6 +1,6 @@
 """The row of each position and pool: its level of this moment and why, and where it stands against its rule."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -16,9 +16,10 @@ from guard.policy.lives import new_life, trigger_in_force
 from guard.policy.memory import NO_LEGACY, Life
 from guard.policy.rescue import as_near_as_said, guarded_price, margin_beyond, margin_needed
 from guard.policy.rules import matching_rule, mode_in_force
+from guard.policy.stops import behind_liquidation, nearest_stop
 from guard.policy.terms import Ladder, Level, Mode, Rule
 from guard.policy.triage import triage
-from guard.snapshot import LiquidationKind, MarginMode
+from guard.snapshot import LiquidationKind, MarginMode, StopOrder
 
 # Accounts that no model covers are watched by the exchange's own ratio (1 is liquidation). Exchanges' apps warn in
 # these steps: 80 % is Binance's second warning, 90 % its last.
@@ -143,8 +144,11 @@ def plan(views: tuple[PositionView, ...], desk: Desk) -> Triage:
     return triage((one.case for one in views if one.case is not None and one.case.is_breached), desk)
 
 
-def position_verdict(one: PositionView, desk: Desk, answer: TopUp | Withheld | None) -> PositionVerdict:
+def position_verdict(
+    one: PositionView, desk: Desk, answer: TopUp | Withheld | None, stops: Sequence[StopOrder] = ()
+) -> PositionVerdict:
     """Return a position's row. `answer` is given where its trigger is breached."""
+    stop = nearest_stop(one.figures, stops)
     case = one.case
     level, reason = _level_with_memory(one.sight, desk, _ladder_subject(one.figures))
     if answer is None and case is None:
@@ -164,6 +168,8 @@ def position_verdict(one: PositionView, desk: Desk, answer: TopUp | Withheld | N
         guarded_liquidation_price=None,
         top_up=answer if isinstance(answer, TopUp) else None,
         withheld=answer if isinstance(answer, Withheld) else None,
+        stop=stop,
+        stop_trouble=None if stop is None else behind_liquidation(stop, one.figures),
     )
     if case is None:
         own = one.figures.liquidation.price if one.figures.position.margin_mode is MarginMode.ISOLATED else None

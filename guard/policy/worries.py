@@ -1,4 +1,4 @@
-"""What can be told about an account: its data, its pools and positions, and three worries about each position."""
+"""What can be told about an account: its data, its pools and positions, and what may be wrong about each."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -76,7 +76,13 @@ def pool_subjects(
 
 
 def position_subjects(
-    verdict: PositionVerdict, one: PositionView, *, is_fresh: bool, memory: Memory, terms: Terms
+    verdict: PositionVerdict,
+    one: PositionView,
+    *,
+    is_fresh: bool,
+    are_stops_known: bool,
+    memory: Memory,
+    terms: Terms,
 ) -> Iterator[Subject]:
     """Yield a position's subjects, its ladder first. For a cross one its pool tells, also where it is not seen."""
     key, state = verdict.key, memory.alerts.get(subjects.position(verdict.key))
@@ -101,6 +107,7 @@ def position_subjects(
     )
     yield _model_subject(verdict, one, is_fresh=is_fresh, terms=terms)
     yield _money_subject(verdict, one, is_fresh=is_fresh)
+    yield _stop_subject(verdict, one, is_known=is_fresh and are_stops_known)
 
 
 def missing_position(name: str, reason: str, *, is_fresh: bool, ladder: Ladder) -> Subject:
@@ -153,6 +160,23 @@ def _money_subject(verdict: PositionVerdict, one: PositionView, *, is_fresh: boo
         told_at_least_as=verdict.level,
         key=verdict.key,
         position=verdict,
+    )
+
+
+def _stop_subject(verdict: PositionVerdict, one: PositionView, *, is_known: bool) -> Subject:
+    """Return the worry that the user's own stop lies behind the liquidation price."""
+    is_behind = verdict.stop_trouble is not None
+    return Subject(
+        name=subjects.stop(verdict.key),
+        kind=AlertKind.ALERT,
+        reason=verdict.stop_trouble or "the stop comes before liquidation, or there is none any more",
+        said=(_signal(Level.WARN, reached=is_behind, cleared=not is_behind, clear_for=SETTLED_FOR),)
+        if is_known
+        else None,
+        repeat_interval=repeat_interval(one.ladder, Level.WARN),
+        key=verdict.key,
+        position=verdict,
+        headline="STOP TOO LATE",
     )
 
 

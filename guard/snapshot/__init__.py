@@ -11,9 +11,10 @@ from guard.snapshot.account import (
     PositionKey,
     Wallet,
 )
-from guard.snapshot.adjustment import MarginChange, MarginRequest, Outcome, Settlement
+from guard.snapshot.adjustment import MarginBefore, MarginChange, MarginRequest, Outcome, Settlement
 from guard.snapshot.contract import Contract, ContractKind, Liquidation, LiquidationKind, MarginMode, RiskTier, Side
 from guard.snapshot.money import DOLLAR_STABLECOINS, Money
+from guard.snapshot.order import EndKind, PositionEnding, StopOrder
 
 __all__ = [
     "DOLLAR_STABLECOINS",
@@ -22,10 +23,12 @@ __all__ = [
     "Collateral",
     "Contract",
     "ContractKind",
+    "EndKind",
     "Gap",
     "HaircutTier",
     "Liquidation",
     "LiquidationKind",
+    "MarginBefore",
     "MarginChange",
     "MarginMode",
     "MarginRequest",
@@ -33,9 +36,11 @@ __all__ = [
     "Money",
     "Outcome",
     "Position",
+    "PositionEnding",
     "PositionKey",
     "RiskTier",
     "Settlement",
     "Side",
+    "StopOrder",
     "Wallet",
 ]

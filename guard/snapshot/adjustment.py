@@ -15,6 +15,18 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarginBefore:
+    """A position as it was read just before a request: the evidence where an exchange keeps no history of margin."""
+
+    margin: Decimal  # Settle currency, without unrealized PnL.
+    quantity: Decimal  # Contracts.
+    entry_price: Decimal
+    mark_price: Decimal
+    read_at: datetime
+    added_since: Decimal | None = Decimal(0)  # By other requests, proven. None: another one is in doubt as well.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarginRequest:
     """Exactly what is to be sent: nothing rounds it on the way."""
 
@@ -22,6 +34,7 @@ class MarginRequest:
     hedged: bool
     amount: Decimal  # Settle currency, a multiple of the venue's step.
     currency: str
+    before: MarginBefore | None = None  # Never sent. None: not known, so only a history can settle it.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

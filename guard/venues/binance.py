@@ -28,7 +28,7 @@ from typing import Any
 import yarl
 
 from guard.errors import ConfigError, VenueRefused, VenueUnavailable
-from guard.margin import TierTable
+from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
     DOLLAR_STABLECOINS,
@@ -44,6 +44,7 @@ from guard.snapshot import (
     Settlement,
 )
 from guard.venues import binance_margin
+from guard.venues.base import VenueBase
 from guard.venues.binance_account import (
     AccountConfig,
     AccountTotals,
@@ -60,9 +61,10 @@ from guard.venues.binance_account import (
 )
 from guard.venues.binance_keys import read_scopes
 from guard.venues.binance_market import read_candles, read_mark, stream_marks
+from guard.venues.gate import is_loopback
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, read_row, rows_of
-from guard.venues.transport import Answered, Wire, ask, is_loopback, open_client
+from guard.venues.transport import Wire
 
 TEST_HOSTS = frozenset({"testnet.binancefuture.com", "demo-fapi.binance.com", "fstream.binancefuture.com"})
 CHOICES_KEPT = timedelta(minutes=10)  # How long margin modes, leverages and asset mode are believed unasked.
@@ -80,15 +82,13 @@ LOOPBACK_FENCE = timedelta(seconds=2)  # Half a second for its turn, recvWindow,
 INTERVALS = {1: "1m", 3: "3m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 120: "2h", 240: "4h", 480: "8h", 1440: "1d"}
 
 
-class BinanceUsdm:
+class BinanceUsdm(VenueBase):
     """One Binance USD-M account. See guard.venues.protocol.Venue."""
 
     def __init__(self, account: VenueAccount, *, now: Callable[[], datetime], fence: timedelta | None = None) -> None:
-        self.account = account.account
-        self.exchange = account.exchange
-        self.rule = KNOWN_RULES["binance usd-m"].rule
-        self._now = now
-        self._client = open_client(account, WIRE)
+        super().__init__(account, WIRE, now=now)
+        self.rules = RuleBook.uniform(KNOWN_RULES["binance usd-m"].rule)
+        self.watch_only: str | None = None  # In multi-assets mode nothing is isolated, so there is nothing to add to.
         gate = self._client.gate
         self._recv_window = LOOPBACK_RECV_WINDOW if gate.is_loopback else RECV_WINDOW
         self.write_terms = WriteTerms(
@@ -102,19 +102,10 @@ class BinanceUsdm:
         self._choices_read_at: datetime | None = None
         self._open_legs: frozenset[Leg] | None = None  # As of the last snapshot. None: there was none yet.
         self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
-        self._skew: timedelta | None = None  # The exchange's clock minus ours, as last measured.
-        self._is_clock_off = False  # A write was refused for it since.
-
-    @property
-    def skew(self) -> timedelta | None:
-        return self._skew
 
     @property
     def contracts(self) -> Mapping[str, Contract]:
         return {contract.symbol: contract for contract in self._terms.contracts.values()}
-
-    def _exchange_now(self) -> datetime:
-        return self._now() + (self._skew or timedelta(0))
 
     async def open(self) -> None:
         await self._load_markets(reload=False)
@@ -130,7 +121,7 @@ class BinanceUsdm:
         totals = account_totals(await self._read("fapiPrivateV3GetAccount", {}))
         trouble = await self._refresh(rows)
         # A row from the future would make every true one after it look old.
-        terms = replace(self._terms, changed_by=self._exchange_now() + CLOCK_TOLERANCE)
+        terms = replace(self._terms, changed_by=self.exchange_now() + CLOCK_TOLERANCE)
         positions, gaps = read_positions(rows, totals.positions, terms)
         wallets, wallet_gaps = read_wallets(totals, positions)
         ratio, ratio_gaps = self._account_ratio(totals)
@@ -211,19 +202,7 @@ class BinanceUsdm:
         self._terms = Terms(contracts=self._terms.contracts, configs=configs)
         self._choices_read_at = started_at
 
-    async def _read(self, endpoint: str, *arguments: object) -> Any:
-        """Ask once; once more, stamped by the exchange's clock, when it says that ours is off."""
-        if self._is_clock_off:
-            await self.clock_skew()
-        try:
-            return await ask(self._client, endpoint, *arguments)
-        except Answered as error:
-            if error.code != CLOCK_IS_OFF:
-                raise
-        await self.clock_skew()
-        return await ask(self._client, endpoint, *arguments)
-
-    async def tiers(self) -> TierTables:
+    async def tiers(self, symbols: frozenset[str]) -> TierTables:  # noqa: ARG002  # One request tells of all.
         read_at = self._now()
         rows = rows_of(await self._read("fapiPrivateGetLeverageBracket", {}), "leverageBracket")
         if not rows:
@@ -246,7 +225,7 @@ class BinanceUsdm:
         return read_mark(answer, market_id, symbol)
 
     def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
-        return stream_marks(self._client, symbols, now=self._exchange_now)
+        return stream_marks(self._client, symbols, now=self.exchange_now)
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         parameters = {"symbol": await self._market_id(symbol), "interval": INTERVALS[minutes], "limit": count}
@@ -269,7 +248,7 @@ class BinanceUsdm:
             raise
 
     async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:
-        end = self._exchange_now() + timedelta(minutes=1)
+        end = self.exchange_now() + timedelta(minutes=1)
         start = max(since, end - HISTORY_KEPT + timedelta(hours=1))
         changes: list[MarginChange] = []
         for one in await self._open_keys() if key is None else (key,):
@@ -288,7 +267,7 @@ class BinanceUsdm:
     async def settle(
         self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]
     ) -> Settlement:
-        skew = self._skew if self._skew is not None else await self.clock_skew()
+        skew = await self._known_skew()
         return await binance_margin.settle(
             self._client,
             request,
@@ -300,34 +279,14 @@ class BinanceUsdm:
             known_entries=known_entries,
         )
 
-    async def key_scopes(self) -> KeyScopes:
+    async def _ask_key_scopes(self) -> KeyScopes:
         if "sapi" not in _apis_in_use(self._client.urls["api"]):
             text = "this host cannot say what the key may do"
             return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
-        try:
-            return read_scopes(await self._read("sapiGetAccountApiRestrictions", {}))
-        except VenueUnavailable as error:
-            text = f"the exchange did not say what the key may do: {error}"
-            return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
+        return read_scopes(await self._read("sapiGetAccountApiRestrictions", {}))
 
-    async def clock_skew(self) -> timedelta:
-        """Measure it, half a round trip allowed for, and stamp later requests by the exchange's clock."""
-        asked_at, stamped_ms = self._now(), self._client.milliseconds()
-        theirs = await binance_margin.server_time(self._client)
-        self._is_clock_off = False
-        halfway = (self._now() - asked_at) / 2
-        self._skew = theirs - (asked_at + halfway)
-        # ccxt stamps by the wall clock, which may have stepped away from ours by less than anybody notices.
-        their_ms = round(theirs.timestamp() * 1000)
-        self._client.options["timeDifference"] = stamped_ms + round(halfway / timedelta(milliseconds=1)) - their_ms
-        return self._skew
-
-    def hosts(self) -> tuple[str, ...]:
-        hosts: tuple[str, ...] = self._client.gate.hosts
-        return hosts
-
-    async def close(self) -> None:
-        await self._client.close()
+    async def _server_time(self) -> datetime:
+        return await binance_margin.server_time(self._client)
 
     async def _market_id(self, symbol: str) -> str:
         if not self._market_ids:
@@ -374,4 +333,5 @@ WIRE = Wire(
     writes=(binance_margin.ADD_MARGIN,),
     error=_error_of,
     keys_refused=frozenset({"-2015", "-2014", "-1022"}),
+    clock_is_off=frozenset({CLOCK_IS_OFF}),
 )

@@ -5,20 +5,21 @@ USD-M futures (seen 2026-07), the reliability study of 2026-07. There is no clie
 settled by the history of adjustments, and not before the fence.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from guard.errors import OutcomeUnknown, VenueError, VenueRefused, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.snapshot import MarginChange, MarginRequest, Outcome, PositionKey, Settlement, Side
 from guard.venues.binance_account import PositionSide
+from guard.venues.gate import PostRule
 from guard.venues.protocol import WriteTerms
 from guard.venues.rows import Moment, NotATruth, Number, Positive, Row, RowError, Word, read_row, rows_of, shown
-from guard.venues.transport import Answered, NotSent, WriteRule, ask
+from guard.venues.transport import ask
+from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
-ADD_MARGIN = WriteRule(method="POST", path_end="/fapi/v1/positionMargin", fields={"type": "1"})
+ADD_MARGIN = PostRule(method="POST", path_end="/fapi/v1/positionMargin", fields={"type": "1"})
 HISTORY_ROWS_MAX = 500
 HISTORY_MARGIN = timedelta(days=1)  # The end of what is kept is not a sharp line.
 CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time the exchange books it under.
@@ -26,35 +27,54 @@ CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time
 # much as the exchange bears, and may have been set since. Earlier entries of the guard's own are known by then.
 BOOKED_EARLIER_MAX = timedelta(seconds=30)
 
-# What Binance answers when it did nothing. By its code, never by ccxt's class: ccxt has the same class for yes and no.
-CLEAR_NOES: Mapping[str, str] = {
-    "-1003": "too many requests",
-    "-1008": "the exchange is overloaded",
-    "-1021": "our clock is off",
-    "-1022": "the signature is not valid",
-    "-1102": "a parameter is missing",
-    "-1111": "too many decimals",
-    "-1121": "no such symbol",
-    "-2014": "the key is malformed",
-    "-2015": "the key, its address or its permissions are refused",
-    "-2018": "the balance is not sufficient",
-    "-2019": "the margin is not sufficient",
-    "-4049": "the position is not isolated",
-    "-4050": "the cross balance is not sufficient",
-    "-4051": "the isolated balance is not sufficient",
-    "-4054": "there is no position",
-    "-4055": "the amount is not positive",
-    "-4061": "the position side does not fit the account's position mode",
-    "-4168": "isolated margin is off in multi-assets mode",
-}
 
-
-class _Confirmation(Row):
+class _Confirmation(Confirmation):
     """The answer to POST /fapi/v1/positionMargin that proves that the money moved."""
 
     code: Annotated[Literal[200], NotATruth]
     amount: Positive
     type: Annotated[Literal[1], NotATruth]
+
+    @property
+    def amount_said(self) -> Decimal:
+        return self.amount
+
+    @property
+    def text(self) -> str:
+        return f"code {self.code}, type {self.type}, amount {self.amount:f}"
+
+
+_NO_MONEY = "move money into the futures wallet, or free some of it"
+
+ANSWERS = WriteAnswers(
+    confirmation=_Confirmation,
+    refusing_statuses=frozenset({418, 429}),
+    refusals={
+        "-1003": Refusal(meaning="too many requests"),
+        "-1008": Refusal(meaning="the exchange is overloaded", even_as_5xx=True),
+        "-1021": Refusal(meaning="our clock is off", remedy="set this machine's clock (NTP)"),
+        "-1022": Refusal(meaning="the signature is not valid", remedy="check the secret in the config"),
+        "-1102": Refusal(meaning="a parameter is missing"),
+        "-1111": Refusal(meaning="too many decimals"),
+        "-1121": Refusal(meaning="no such symbol"),
+        "-2014": Refusal(meaning="the key is malformed", remedy="check the API key in the config"),
+        "-2015": Refusal(
+            meaning="the key, its address or its permissions are refused",
+            remedy="check the key's futures permission and its address list at the exchange",
+        ),
+        "-2018": Refusal(meaning="the balance is not sufficient", remedy=_NO_MONEY),
+        "-2019": Refusal(meaning="the margin is not sufficient", remedy=_NO_MONEY),
+        "-4049": Refusal(meaning="the position is not isolated", remedy="nothing is added to a cross position"),
+        "-4050": Refusal(meaning="the cross balance is not sufficient", remedy=_NO_MONEY),
+        "-4051": Refusal(meaning="the isolated balance is not sufficient", remedy=_NO_MONEY),
+        "-4054": Refusal(meaning="there is no position"),
+        "-4055": Refusal(meaning="the amount is not positive"),
+        "-4061": Refusal(meaning="the position side does not fit the account's position mode"),
+        "-4168": Refusal(
+            meaning="isolated margin is off in multi-assets mode", remedy="switch the account to single-asset mode"
+        ),
+    },
+)
 
 
 class _Change(Row):
@@ -70,8 +90,7 @@ class _Change(Row):
 
 
 async def add_margin(client: Any, request: MarginRequest, market_id: str, recv_window: timedelta) -> str:
-    """Send the POST, once, and return the exchange's confirmation."""
-    what = f"{request.amount:f} {request.currency} to {request.key}"
+    """Send the POST, once, and return the exchange's confirmation. Raises as `judge_write` does."""
     parameters = {
         "symbol": market_id,
         "amount": f"{request.amount:f}",
@@ -80,43 +99,7 @@ async def add_margin(client: Any, request: MarginRequest, market_id: str, recv_w
     }
     if request.hedged:
         parameters["positionSide"] = request.key.side.word.upper()
-    failure: VenueError
-    try:
-        return _confirmed(await client.fapiPrivatePostPositionMargin(parameters), request, what)
-    except asyncio.CancelledError:
-        raise  # The intent stays sent: unknown until settled.
-    except NotSent as error:
-        failure = VenueRefused(f"{what}: {error}", code="not_sent", retry_after=error.retry_after)
-    except Answered as error:
-        failure = _judge(error, what)
-    except Exception as error:  # noqa: BLE001  # Whatever broke: without a clear no the money may have moved.
-        detail = str(error) if isinstance(error, VenueError) else type(error).__name__
-        failure = OutcomeUnknown(f"{what}: {detail}")
-    raise failure  # Out here, so that no foreign error hangs on it.
-
-
-def _confirmed(answer: object, request: MarginRequest, what: str) -> str:
-    """Return the confirmation when the answer is positive evidence. Raises OutcomeUnknown otherwise."""
-    try:
-        confirmation = read_row(_Confirmation, answer)
-    except RowError as error:
-        raise OutcomeUnknown(f"{what}: answered without a confirmation ({error})") from None
-    if confirmation.amount != request.amount:
-        raise OutcomeUnknown(f"{what}: the answer speaks of {confirmation.amount:f}")
-    return f"code 200, type 1, amount {confirmation.amount:f}"
-
-
-def _judge(error: Answered, what: str) -> VenueRefused | OutcomeUnknown:
-    """Return the clear no that an error answer is, or OutcomeUnknown.
-
-    A 5xx stays unknown whatever it says, except the documented overload refusal.
-    """
-    if error.status in {418, 429}:
-        return VenueRefused(f"{what}: {error}", code=error.code or str(error.status), retry_after=error.retry_after)
-    meaning = CLEAR_NOES.get(error.code or "")
-    if meaning and error.code and (error.status < 500 or error.code == "-1008"):
-        return VenueRefused(f"{what}: {meaning} ({error})", code=error.code, retry_after=error.retry_after)
-    return OutcomeUnknown(f"{what}: {error}")
+    return await judge_write(lambda: client.fapiPrivatePostPositionMargin(parameters), request, ANSWERS)
 
 
 async def read_changes(
@@ -128,7 +111,9 @@ async def read_changes(
         changes = [read_row(_Change, row) for row in rows]
     except RowError as error:
         raise VenueUnavailable(f"margin history of {key.symbol}: {error}") from None
-    stray = next((row for row in changes if row.symbol != market_id or not start <= row.time <= end), None)
+    stray = next(
+        (row for row in changes if row.symbol != market_id or not _ms(start) <= _ms(row.time) <= _ms(end)), None
+    )
     if stray is not None:  # It was not asked for; taken for ours it would settle what it does not prove.
         raise VenueUnavailable(
             f"margin history of {key.symbol}: {shown(stray.symbol)} at {stray.time} was not asked for"

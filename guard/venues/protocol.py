@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from guard.margin import MarginRule, TierTable
+from guard.margin import RuleBook, TierTable
 from guard.snapshot import (
     AccountSnapshot,
     Contract,
@@ -15,8 +15,10 @@ from guard.snapshot import (
     MarginChange,
     MarginRequest,
     Mark,
+    PositionEnding,
     PositionKey,
     Settlement,
+    StopOrder,
 )
 
 
@@ -39,7 +41,7 @@ class WriteTerms:
     """Figures of a venue that bound a margin write."""
 
     fence: timedelta  # After the request started: later than this it can no longer be executed.
-    history_kept: timedelta  # How far back the exchange's adjustment history goes.
+    history_kept: timedelta  # How far back the exchange's adjustment history goes. Zero: there is none.
     test_host: bool  # All hosts in use are loopback, testnet or demo hosts.
 
 
@@ -56,11 +58,15 @@ class KeyScopes:
     scopes: tuple[str, ...]  # The exchange's own words.
     ip_restricted: bool | None
     text: str  # One sentence for people.
+    expires_at: datetime | None = None  # None: never, or the exchange does not say.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierTables:
-    """All leverage brackets of the symbols asked for. What could not be read is a gap, never an empty table."""
+    """The leverage brackets of the symbols asked for, and of others where they come along for nothing.
+
+    What could not be read is a gap, never an empty table.
+    """
 
     by_symbol: Mapping[str, TierTable]
     read_at: datetime
@@ -82,8 +88,17 @@ class Venue(Protocol):
 
     account: str
     exchange: str
-    rule: MarginRule
     write_terms: WriteTerms
+
+    @property
+    def rules(self) -> RuleBook:
+        """The rules that positions are held to, as far as read. `tiers` may have made them more exact."""
+        ...
+
+    @property
+    def watch_only(self) -> str | None:
+        """Why no margin is added at this account, whatever is armed, for people. None: it can be. As of `snapshot`."""
+        ...
 
     @property
     def skew(self) -> timedelta | None:
@@ -103,8 +118,8 @@ class Venue(Protocol):
         """Read positions and wallets. A bad row is a Gap with its key; the others stay."""
         ...
 
-    async def tiers(self) -> TierTables:
-        """Read the leverage brackets of every symbol."""
+    async def tiers(self, symbols: frozenset[str]) -> TierTables:
+        """Read the leverage brackets of these symbols."""
         ...
 
     async def mark(self, symbol: str) -> Mark:
@@ -131,7 +146,10 @@ class Venue(Protocol):
         ...
 
     async def margin_changes(self, key: PositionKey | None, since: datetime) -> tuple[MarginChange, ...]:
-        """Read the adjustment history, oldest first. None: of all symbols with an open position."""
+        """Read the adjustment history, oldest first. None: of all symbols with an open position.
+
+        Raises VenueUnavailable also where the exchange keeps none.
+        """
         ...
 
     async def settle(
@@ -141,6 +159,14 @@ class Venue(Protocol):
 
         `known_entries` are history entries that already prove other requests.
         """
+        ...
+
+    async def stops(self, symbols: frozenset[str]) -> tuple[StopOrder, ...]:
+        """Read the orders that would close positions of these symbols at a price."""
+        ...
+
+    async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
+        """Read from the fills how a position that is gone ended."""
         ...
 
     async def key_scopes(self) -> KeyScopes: ...

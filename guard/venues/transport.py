@@ -10,32 +10,27 @@ sends is replaced:
 - only a 2xx with a JSON object or list, at most 8 MB, is an answer. Everything else is an error in our own words.
 """
 
-import asyncio
 import json
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from importlib.util import find_spec
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qsl
 
 import aiohttp
 import certifi
 import yarl
 
 from guard.errors import ConfigError, KeysRefused, VenueError, VenueUnavailable
+from guard.venues.gate import Gate, PostRule
 from guard.venues.lazy_ccxt import exchange_class
 from guard.venues.protocol import VenueAccount
 
 DEADLINE_S = 8.0
-WRITE_WAIT_S = 0.5  # What is written rests on facts that grow old.
-BURST_S = 1.0  # So much of the pace may be saved up: a re-read and the write after it do not wait.
 ANSWER_BYTES_MAX = 8 * 2**20
 RETRY_AFTER_MAX_S = 3 * 86400.0  # The longest ban that Binance documents.
 RETRY_AFTER_UNSAID_S = {429: 60.0, 418: 120.0}  # One minute of weight; the shortest ban that Binance documents.
@@ -56,10 +51,6 @@ REFUSED_OPTIONS = frozenset(
 )
 
 
-class NotSent(VenueUnavailable):
-    """The request never left this process, so it changed nothing."""
-
-
 class Answered(VenueUnavailable):
     """Something answered, but not what was asked for. `code` is the exchange's own; None when it gave none."""
 
@@ -70,23 +61,17 @@ class Answered(VenueUnavailable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WriteRule:
-    """A request other than GET that may leave: its path must end so, and these body fields must have these values."""
-
-    method: str
-    path_end: str
-    fields: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
     """What transport must know of an exchange."""
 
     options: Mapping[str, object]  # ccxt options for a lean start; the user's own come over them.
     urls: Callable[[Mapping[str, Any]], tuple[str, ...]]  # Picks the addresses in use out of ccxt's urls["api"].
-    writes: tuple[WriteRule, ...]
+    writes: tuple[PostRule, ...]
     error: Callable[[object], tuple[str, str] | None]  # Code and text, when a parsed answer is an error.
     keys_refused: frozenset[str]  # Codes by which a read says that the keys are not accepted.
+    clock_is_off: frozenset[str] = frozenset()  # Codes by which it says that a request was stamped too early or late.
+    reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
+    headers: Mapping[str, str] = field(default_factory=dict)  # Sent with every request, over ccxt's.
 
 
 def open_client(account: VenueAccount, wire: Wire) -> Any:
@@ -116,7 +101,7 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     client.deadline_s = min(DEADLINE_S, client.timeout / 1000)
     client.ssl_context = _tls()
     client.wire = wire
-    client.gate = Gate(account, wire.urls(client.urls["api"]), wire.writes)
+    client.gate = Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads))
     if client.gate.is_loopback:
         client.timeout_on_exit = 0  # ms. ccxt waits for TLS connections to close; there are none.
     return client
@@ -142,86 +127,6 @@ def _refused(table: Mapping[str, object], prefix: str = "") -> Iterator[str]:
             yield from _refused(value, f"{prefix}{key}.")
 
 
-class Gate:
-    """Decides whether a request may leave now. Origins and writes are fixed when it is made."""
-
-    def __init__(self, account: VenueAccount, urls: tuple[str, ...], writes: tuple[WriteRule, ...]) -> None:
-        origins = {yarl.URL(url).origin() for url in urls}
-        plain = [o for o in origins if o.scheme not in {"https", "wss"} and not is_loopback(o.host or "")]
-        if plain:
-            raise ConfigError(*(f"accounts.{account.account}: {o}: plain http is for loopback only" for o in plain))
-        self.origins = frozenset(origins)
-        self.secrets = tuple(value for value in (account.api_key, account.secret, account.password) if value)
-        self.is_loopback = all(is_loopback(origin.host or "") for origin in origins)
-        self.write_wait_s = WRITE_WAIT_S  # A write that waits longer is not sent: a venue's fence counts on it.
-        self._writes = writes
-        self._one_at_a_time = asyncio.Lock()
-        self._quiet_until = 0.0  # Event loop time.
-        self._free_at = 0.0  # Event loop time at which the pace allows the next request.
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        named = ((origin.host or "", origin.explicit_port) for origin in self.origins)
-        return tuple(sorted({f"{host}:{port}" if port else host for host, port in named}))
-
-    @asynccontextmanager
-    async def turn(self, what: str, *, wait_s: float, pace_s: float) -> AsyncIterator[None]:
-        """Hold the line for one request. Raises NotSent when its turn, by line and pace, does not come in `wait_s`."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + wait_s
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._one_at_a_time.acquire()
-        except TimeoutError:
-            raise NotSent(f"{what}: not sent, an earlier request held the line for {wait_s:g} s") from None
-        try:
-            self._free_at = max(self._free_at, loop.time() - BURST_S)
-            if self._free_at > until:
-                raise NotSent(f"{what}: not sent, the pace of requests allows it only in more than {wait_s:g} s")
-            await asyncio.sleep(max(0.0, self._free_at - loop.time()))
-            self._free_at += pace_s
-            yield
-        finally:
-            self._one_at_a_time.release()
-
-    def check_host(self, url: str, what: str) -> None:
-        """Raise NotSent for a host that was not fixed at start."""
-        origin = yarl.URL(url).origin()
-        if origin not in self.origins:
-            raise NotSent(f"{what}: not sent, {origin} is not a host of this account")
-
-    def check(self, method: str, url: str, body: str | None, what: str) -> None:
-        """Raise NotSent unless this request may leave now."""
-        self.check_host(url, what)
-        if method != "GET" and not any(_allows(rule, method, url, body) for rule in self._writes):
-            raise NotSent(f"{what}: not sent, this write is not on the list")
-        left = self._quiet_until - asyncio.get_running_loop().time()
-        if left > 0:
-            raise NotSent(
-                f"{what}: not sent, the exchange asked for quiet for another {left:.0f} s",
-                retry_after=timedelta(seconds=left),
-            )
-
-    def be_quiet(self, seconds: float) -> None:
-        self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)
-
-
-def _allows(rule: WriteRule, method: str, url: str, body: str | None) -> bool:
-    fields = parse_qsl(body or "", keep_blank_values=True)
-    return (
-        method == rule.method
-        and yarl.URL(url).path.endswith(rule.path_end)
-        and all([value for key, value in fields if key == name] == [wanted] for name, wanted in rule.fields.items())
-    )
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class StrictClient:
     """Comes before a ccxt class and replaces what sends. Raises VenueUnavailable, NotSent, Answered or KeysRefused."""
 
@@ -241,11 +146,17 @@ class StrictClient:
         """Send one request when its turn comes. The name and the arguments are ccxt's."""
         ccxt: Any = self
         params, config = dict(params or {}), dict(config or {})
-        wait_s = DEADLINE_S if method == "GET" else self.gate.write_wait_s
+        wait_s = DEADLINE_S if self._reads(method, path) else self.gate.write_wait_s
         pace_s = ccxt.calculate_rate_limiter_cost(api, method, path, params, config) * ccxt.rateLimit / 1000
         async with self.gate.turn(f"{self.id} {method} {path}", wait_s=wait_s, pace_s=pace_s):
             request = ccxt.sign(path, api, method, params)  # Here, so that no stamp grows old in the queue.
             return await self.fetch(request["url"], request["method"], request["headers"], request["body"])
+
+    def _reads(self, method: str, path: str) -> bool:
+        """Say whether a request only reads, as far as that can be told before it is signed: a write waits less long."""
+        return method == "GET" or any(
+            method == rule.method and f"/{path}".endswith(rule.path_end) for rule in self.wire.reads
+        )
 
     async def fetch(
         self, url: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: str | None = None
@@ -258,7 +169,7 @@ class StrictClient:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = f"{what}: {_reason(error, self.deadline_s)}"
         else:
-            return self._judge(what, method, status, answer_headers, raw)
+            return self._judge(what, status, answer_headers, raw, reads=self._reads(method, yarl.URL(url).path[1:]))
         raise VenueUnavailable(failure)  # Out here, for aiohttp's errors carry the signed address.
 
     async def _send(
@@ -271,14 +182,14 @@ class StrictClient:
             method,
             yarl.URL(url, encoded=True),
             data=body.encode() if body else None,
-            headers=ccxt.prepare_request_headers(dict(headers or {})),
+            headers={**ccxt.prepare_request_headers(dict(headers or {})), **self.wire.headers},
             timeout=aiohttp.ClientTimeout(total=self.deadline_s),
             allow_redirects=False,
             proxy=ccxt.httpsProxy or ccxt.httpProxy,
         ) as response:
             return response.status, response.headers, await _read_at_most(response, ANSWER_BYTES_MAX)
 
-    def _judge(self, what: str, method: str, status: int, headers: Mapping[str, str], raw: bytes) -> Any:
+    def _judge(self, what: str, status: int, headers: Mapping[str, str], raw: bytes, *, reads: bool) -> Any:
         """Return the parsed answer, or raise what it is instead."""
         retry_after = None
         if status in RETRY_AFTER_UNSAID_S:
@@ -293,7 +204,7 @@ class StrictClient:
         message = f"{what}: " + ", ".join(
             part for part in (f"HTTP {status}", f"code {code}" if code else "", clean(text, self.gate.secrets)) if part
         )
-        if method == "GET" and code in self.wire.keys_refused:
+        if reads and code in self.wire.keys_refused:
             raise KeysRefused(message)
         raise Answered(message, status=status, code=code, retry_after=retry_after)
 

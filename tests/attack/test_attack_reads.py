@@ -112,7 +112,7 @@ async def test_a_write_does_not_wait_for_a_slow_read_until_its_facts_are_old(tmp
 
         async def look_and_let_another_read_in(key):
             verdict = await look(key)
-            reading.append(asyncio.create_task(run.watch.reader.venue.tiers()))
+            reading.append(asyncio.create_task(run.watch.reader.venue.tiers(frozenset())))
             await asyncio.sleep(0.05)
             return verdict
 

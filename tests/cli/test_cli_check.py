@@ -174,3 +174,16 @@ async def test_a_stream_that_does_not_come_is_a_note_for_guard_would_only_poll(t
         assert answer.status == 0
         note = next(line for line in lines_of(answer, "note") if line.startswith("main mark stream"))
         assert note.endswith("guard would only poll")
+
+
+async def test_a_trigger_that_leaves_no_time_to_react_is_said_with_the_one_that_would(tmp_path):
+    async with world(tmp_path, build=one_long) as here:
+        for price in (60_000, 54_000, 62_000, 58_700):  # One bar of 14 %.
+            here.exchange.set_mark("BTCUSDT", Decimal(price))
+        here.rewrite('trigger = "8%"', 'trigger = "0.4%"')
+        answer = await here.guard("check")
+        (note,) = [line for line in lines_of(answer, "note") if "sigmas to react" in line]
+        assert re.search(r"BTC/USDT:USDT long  at 0.4 % you have [\d.]+ sigmas to react \(poll 1 s, answers", note), (
+            note
+        )
+        assert re.search(r"raise the trigger to [\d.]+% or more", note)

@@ -17,12 +17,15 @@ class Keys:
 
     def __init__(self, verdict: KeyVerdict | None, *, test_host: bool) -> None:
         self.verdict = verdict
+        self.expires_at: datetime | None = None
         self.write_terms = WriteTerms(fence=timedelta(seconds=2), history_kept=timedelta(days=30), test_host=test_host)
 
     async def key_scopes(self) -> KeyScopes:
         if self.verdict is None:
             raise VenueUnavailable("HTTP 403")
-        return KeyScopes(verdict=self.verdict, scopes=(), ip_restricted=None, text="as the test says")
+        return KeyScopes(
+            verdict=self.verdict, scopes=(), ip_restricted=None, text="as the test says", expires_at=self.expires_at
+        )
 
     async def clock_skew(self) -> timedelta:
         return timedelta(0)
@@ -62,3 +65,23 @@ async def test_before_the_first_answer_nothing_is_spent_and_without_one_the_last
     venue.verdict = None
     assert await keys.check() == CHECK_AGAIN
     assert keys.block is None
+
+
+async def test_a_key_that_runs_out_is_told_a_week_three_days_and_a_day_before():
+    venue = Keys(KeyVerdict.SAFE, test_host=False)
+    now, told = datetime(2026, 3, 1, 12, tzinfo=UTC), []
+    keys = KeyGuard(venue, SimpleNamespace(tell=told.append), lambda: now)
+    venue.expires_at = now + timedelta(days=10)
+    days_told = []
+    for _ in range(11 * 4):
+        before = len(told)
+        await keys.check()
+        if len(told) > before:
+            days_told.append((venue.expires_at - now) / timedelta(days=1))
+        now += timedelta(hours=6)
+    assert days_told == [7, 3, 1]
+    assert told[0].title == "KEY ENDS in 7 d — main"
+    assert [message.level.word for message in told] == ["warn", "warn", "critical"]
+    venue.expires_at = None
+    await keys.check()
+    assert len(told) == 3

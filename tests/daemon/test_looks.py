@@ -7,7 +7,7 @@ import pytest
 
 from guard.daemon.looks import KEPT_EVERY, LookKeeper
 from guard.journal import Journal
-from guard.margin import MarginRule, TierTable, assess
+from guard.margin import MarginRule, RuleBook, TierTable, assess
 from guard.snapshot import (
     AccountSnapshot,
     AssetMode,
@@ -71,7 +71,7 @@ def assessed(*wallets: str, mark: str = "100"):
         wallets_read_at=NOON,
         exchange_margin_ratio=None,
     )
-    return assess(snapshot, {one.contract.symbol: TIERS for one in positions}, MarginRule(), NOON)
+    return assess(snapshot, {one.contract.symbol: TIERS for one in positions}, RuleBook.uniform(MarginRule()), NOON)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from decimal import Decimal
 import margin_worlds as worlds
 import pytest
 
-from guard.margin import MarginRule, assess, reprice
+from guard.margin import MarginRule, RuleBook, assess, reprice
 from guard.snapshot import (
     AccountSnapshot,
     AssetMode,
@@ -75,7 +75,7 @@ def wallet(currency="USDT", balance="50", pnl="0", available="20"):
 
 
 def judge(account, tiers=TIERS):
-    return assess(account, tiers, MarginRule(), NOW)
+    return assess(account, tiers, RuleBook.uniform(MarginRule()), NOW)
 
 
 def test_an_isolated_position_is_modelled_with_its_own_margin_alone():

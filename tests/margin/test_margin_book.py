@@ -9,7 +9,7 @@ from made_pools import source_of
 from margin_worlds import contract, cross_pool, leg, table
 from test_assessment import NOW, judge, position, snapshot, wallet
 
-from guard.margin import PresentPool, assess, isolated_pool, obstacle_of
+from guard.margin import PresentPool, RuleBook, assess, isolated_pool, obstacle_of
 from guard.margin.books import Holding, book_of, cross_book_pool, isolated_book_pool
 from guard.snapshot import MarginMode
 
@@ -53,7 +53,7 @@ def test_money_that_nothing_leans_on_is_a_pool_of_the_book_for_it_is_at_stake():
 @pytest.mark.parametrize("seed", range(3000, 3005))
 def test_the_pools_of_a_book_are_those_that_the_account_was_assessed_by(seed):
     account, tables, rule = any_account(source_of(seed))
-    result = assess(account, tables, rule, NOW)
+    result = assess(account, tables, RuleBook.uniform(rule), NOW)
     held = {one.key: pool for pool in book_of(result).pools for one in pool.holdings}
     assert held.keys() == {row.key for row in result.positions}
     assert all(held[row.key].pool is row.pool for row in result.positions)

@@ -9,7 +9,16 @@ from made_pools import source_of
 from margin_worlds import contract, leg, table
 from test_assessment import TIERS, judge, position, snapshot
 
-from guard.margin import Crossings, MaintenanceBasis, MarginRule, assess, isolated_pool, isolated_position, reprice
+from guard.margin import (
+    Crossings,
+    MaintenanceBasis,
+    MarginRule,
+    RuleBook,
+    assess,
+    isolated_pool,
+    isolated_position,
+    reprice,
+)
 from guard.snapshot import LiquidationKind, Mark, Side
 
 TINY = Decimal("1e-40")
@@ -38,11 +47,11 @@ def _assert_alike(name, one, other):
 def test_an_account_re_judged_tick_by_tick_has_the_figures_of_one_judged_from_nothing(seed):
     source = source_of(seed)
     account, tables, rule = any_account(source)
-    known = assess(account, tables, rule, NOW)
+    known = assess(account, tables, RuleBook.uniform(rule), NOW)
     for _ in range(4):
         account = reprice(account, any_marks(source, account))
-        known = assess(account, tables, rule, NOW, before=known)
-        assert_alike(known, assess(account, tables, rule, NOW))
+        known = assess(account, tables, RuleBook.uniform(rule), NOW, before=known)
+        assert_alike(known, assess(account, tables, RuleBook.uniform(rule), NOW))
 
 
 JUMPS = table(("0", "0.005"), ("100000", "0.5"), jumping=True)
@@ -80,9 +89,12 @@ def test_an_assessment_takes_what_no_mark_moves_from_the_one_before_and_nothing_
     planted = [replace(row, bankruptcy_price=Decimal(1)) for row in before.positions]
     known = replace(before, positions=tuple(planted))
     moved = reprice(account, {"BTC/USDT:USDT": Mark(symbol="BTC/USDT:USDT", price=Decimal(99), at=NOW)})
-    assert [row.bankruptcy_price for row in assess(moved, TIERS, MarginRule(), NOW, before=known).positions] == [1, 1]
+    assert [
+        row.bankruptcy_price
+        for row in assess(moved, TIERS, RuleBook.uniform(MarginRule()), NOW, before=known).positions
+    ] == [1, 1]
     fewer = replace(known, positions=known.positions[:1])
-    fresh = assess(account, TIERS, MarginRule(), NOW, before=fewer)
+    fresh = assess(account, TIERS, RuleBook.uniform(MarginRule()), NOW, before=fewer)
     assert [row.bankruptcy_price for row in fresh.positions] == [70, 70]
 
 

@@ -20,7 +20,8 @@ from told_support import (
 
 from guard.margin.figures import Crossings
 from guard.notify.delivery import ChannelNews
-from guard.notify.texts import channel_message, drill_message, heartbeat_message, keys_message, message_for, one_line
+from guard.notify.guard_texts import channel_message, drill_message, heartbeat_message, keys_message
+from guard.notify.texts import message_for, one_line
 from guard.notify.webhook import webhook_object
 from guard.outlook import Outlook
 from guard.policy.decision import AlertEvent, AlertKind, DataState, TopUp, Withheld, WithheldReason

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
-from guard.margin import MarginRule, TierTable, assess
+from guard.margin import MarginRule, RuleBook, TierTable, assess
 from guard.outlook import Outlook
 from guard.policy.decide import decide
 from guard.policy.memory import Life, Memory
@@ -184,7 +184,9 @@ def snapshot(
 
 def assessed(seen, *, tiers=TIERS):
     symbols = {position.contract.symbol for position in seen.positions}
-    return assess(seen, dict.fromkeys(symbols, tiers) if tiers else {}, MarginRule(), seen.positions_read_at)
+    return assess(
+        seen, dict.fromkeys(symbols, tiers) if tiers else {}, RuleBook.uniform(MarginRule()), seen.positions_read_at
+    )
 
 
 def life(key=KEY, **changes):
@@ -230,7 +232,7 @@ def judged(*positions, rules=None, lives=None, now=T0, fresh=True, ended=(), ste
         "alerts",
     )
     of_memory = {name: changes.pop(name) for name in names if name in changes}
-    tiers = changes.pop("tiers", TIERS)
+    tiers, stops = changes.pop("tiers", TIERS), changes.pop("stops", None)
     if "asset_mode" in changes:
         changes["mode"] = changes.pop("asset_mode")
     seen = assessed(snapshot(*positions, **{"at": now, **changes}), tiers=tiers)
@@ -249,6 +251,7 @@ def judged(*positions, rules=None, lives=None, now=T0, fresh=True, ended=(), ste
         ended=frozenset(ended),
         fresh_read=fresh,
         now=now,
+        stops=stops,
     )
 
 

@@ -70,6 +70,7 @@ def test_what_no_outlook_measured_is_one_gap_and_not_one_per_position():
     assert row["gaps"] == [
         {"subject": "BTC/USDT:USDT long", "reason": "no mark price"},
         {"subject": "sigmas, touch_probability", "reason": "not measured yet"},
+        {"subject": "stop_price", "reason": "the standing orders were not read"},
     ]
     assert row["positions"][0]["sigmas"] is None
     assert row["positions"][0]["touch_probability"] is None

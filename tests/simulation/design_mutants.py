@@ -27,9 +27,10 @@ from guard.notify.quiet import QuietChannel
 from guard.policy import budget, decide, rescue
 from guard.policy.decision import DataState, WithheldReason
 from guard.snapshot import PositionKey, Side
-from guard.venues import binance, binance_margin
+from guard.venues import binance, binance_margin, write_answers
 from guard.venues.binance import BinanceUsdm
-from guard.venues.transport import Gate, StrictClient
+from guard.venues.gate import Gate
+from guard.venues.transport import StrictClient
 
 Mutant = Callable[[], AbstractContextManager[Any]]
 NOTHING_APPLIED = "the mutant says so"
@@ -103,13 +104,13 @@ def cap_counts_confirmed_only() -> AbstractContextManager[Any]:
 def trust_status() -> AbstractContextManager[Any]:
     judge = StrictClient._judge
 
-    def trusting(self: Any, what: str, method: str, status: int, *rest: Any) -> Any:
-        return {} if method == "POST" and status == 200 else judge(self, what, method, status, *rest)
+    def trusting(self: Any, what: str, status: int, *rest: Any, reads: bool) -> Any:
+        return {} if not reads and status == 200 else judge(self, what, status, *rest, reads=reads)
 
-    def confirmed(_answer: object, _request: Any, _what: str) -> str:
+    def confirmed(_answer: object, _request: Any, _answers: Any) -> str:
         return "HTTP 200"
 
-    return _all(patch.object(StrictClient, "_judge", trusting), patch.object(binance_margin, "_confirmed", confirmed))
+    return _all(patch.object(StrictClient, "_judge", trusting), patch.object(write_answers, "_confirmed", confirmed))
 
 
 def stale_is_good_enough() -> AbstractContextManager[Any]:

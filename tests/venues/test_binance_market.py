@@ -36,7 +36,7 @@ BRACKETS = [
 async def test_tiers_keep_every_digit_and_their_maintenance_amounts(exchange, venue):
     await venue.open()
     exchange.replies["leverageBracket"] = lambda _r: [{"symbol": "BTCUSDT", "brackets": BRACKETS[::-1]}]
-    tables = await venue.tiers()
+    tables = await venue.tiers(frozenset())
     second = RiskTier(
         notional_floor=Decimal(50000),
         notional_cap=Decimal(600000),
@@ -68,7 +68,7 @@ async def test_a_table_that_makes_no_sense_is_a_gap_and_the_others_stay(exchange
         {"symbol": "BTCUSDT", "brackets": [BRACKETS[0], BRACKETS[1] | change]},
         {"symbol": "ETHUSDT", "brackets": BRACKETS},
     ]
-    tables = await venue.tiers()
+    tables = await venue.tiers(frozenset())
     assert set(tables.by_symbol) == {ETH}
     assert [gap.subject for gap in tables.gaps] == [f"{BTC} tiers"]
 
@@ -77,7 +77,7 @@ async def test_an_empty_tier_answer_is_unavailable_and_not_an_account_without_ti
     await venue.open()
     exchange.replies["leverageBracket"] = lambda _r: []
     with pytest.raises(VenueUnavailable, match="empty"):
-        await venue.tiers()
+        await venue.tiers(frozenset())
 
 
 def premium_index(price="58000.12345678", **fields):

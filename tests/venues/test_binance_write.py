@@ -165,7 +165,7 @@ async def test_no_connection_counts_as_unknown_too(exchange, opened):
 
 
 async def test_a_bug_of_ours_while_sending_counts_as_unknown(exchange, opened, monkeypatch):
-    monkeypatch.setattr(opened._client, "_judge", lambda *_: 1 / 0)
+    monkeypatch.setattr(opened._client, "_judge", lambda *_, **__: 1 / 0)
     with pytest.raises(OutcomeUnknown, match="ZeroDivisionError"):
         await opened.add_margin(request_for())
 

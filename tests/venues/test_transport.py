@@ -9,7 +9,7 @@ from aiohttp import web
 from venue_support import API_KEY, SECRET, account_at
 
 from guard.errors import ConfigError, KeysRefused, VenueError, VenueUnavailable
-from guard.venues import transport
+from guard.venues import gate, transport
 from guard.venues.binance import BinanceUsdm
 from guard.venues.protocol import VenueAccount
 
@@ -126,7 +126,7 @@ async def test_after_429_and_418_nothing_leaves_before_the_time_has_passed(excha
     assert told.value.retry_after == timedelta(seconds=asked_for)
     exchange.replies.clear()
     exchange.forget_requests()
-    for read in (venue.snapshot, venue.tiers, venue.clock_skew):
+    for read in (venue.snapshot, lambda: venue.tiers(frozenset()), venue.clock_skew):
         with pytest.raises(VenueUnavailable, match="asked for quiet") as refused:
             await read()
         assert timedelta(seconds=asked_for - 3) < refused.value.retry_after <= timedelta(seconds=asked_for)
@@ -203,7 +203,7 @@ FORBIDDEN = {
 async def test_no_write_but_adding_margin_can_leave_the_process(exchange, venue, write):
     await venue.open()
     exchange.forget_requests()
-    with pytest.raises(transport.NotSent, match="not on the list"):
+    with pytest.raises(gate.NotSent, match="not on the list"):
         await write(venue._client)
     assert not exchange.requests
 

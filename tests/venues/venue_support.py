@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -148,8 +149,8 @@ class StubExchange:
         return socket
 
 
-@pytest.fixture
-async def exchange() -> AsyncIterator[StubExchange]:
+@asynccontextmanager
+async def stub_exchange() -> AsyncIterator[StubExchange]:
     stub = StubExchange()
     app = web.Application()
     app.router.add_get("/market/ws/{n}", stub.stream)
@@ -161,6 +162,12 @@ async def exchange() -> AsyncIterator[StubExchange]:
     stub.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield stub
     await runner.cleanup()
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[StubExchange]:
+    async with stub_exchange() as stub:
+        yield stub
 
 
 def account_at(exchange: StubExchange, **ccxt: Any) -> VenueAccount:

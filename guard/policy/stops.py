@@ -1,0 +1,43 @@
+"""The user's own stops beside the liquidation price: one that lies behind it will never be reached."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from guard.margin.figures import PositionFigures
+from guard.policy.phrases import percent
+from guard.snapshot import LiquidationKind, PositionKey, Side, StopOrder
+
+Stops = Mapping[PositionKey, tuple[StopOrder, ...]]
+
+
+def nearest_stop(figures: PositionFigures, stops: Iterable[StopOrder]) -> StopOrder | None:
+    """Return the stop that a falling position meets first. None: none stands between it and its end."""
+    side, mark = figures.position.side, figures.position.mark_price
+    against = [stop for stop in stops if (mark - stop.trigger_price) * side > 0]
+    return min(against, key=lambda stop: (mark - stop.trigger_price) * side, default=None)
+
+
+def behind_liquidation(stop: StopOrder, figures: PositionFigures) -> str | None:
+    """Return why a stop will not help: it lies at or behind the nearer liquidation price. None: it comes first.
+
+    Also None where no liquidation price is known: nothing can be said then.
+    """
+    side = figures.position.side
+    end = _nearer_price(figures)
+    if end is None or (stop.trigger_price - end) * side > 0:
+        return None
+    word = "below" if side is Side.LONG else "above"
+    apart = abs(stop.trigger_price - end) / end
+    return (
+        f"the stop at {stop.trigger_price:f} lies {percent(apart)} {word} the liquidation price {end:f}: "
+        "liquidation comes first"
+        if apart
+        else f"the stop lies at the liquidation price {end:f}: liquidation may come first"
+    )
+
+
+def _nearer_price(figures: PositionFigures) -> Decimal | None:
+    side = figures.position.side
+    answers = (figures.liquidation, figures.position.exchange_liquidation)
+    prices = [one.price for one in answers if one.kind is LiquidationKind.AT and one.price is not None]
+    return max(prices, key=lambda price: price * side, default=None)

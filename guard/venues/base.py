@@ -1,0 +1,92 @@
+"""What every venue does alike: one strict client, its clock, its hosts, and reads that mend a wrong stamp once."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from guard.errors import VenueUnavailable
+from guard.snapshot import PositionEnding, PositionKey, StopOrder
+from guard.venues.protocol import KeyScopes, KeyVerdict, VenueAccount
+from guard.venues.transport import Answered, Wire, ask, open_client
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class VenueBase:
+    """One account at one exchange. A venue adds what its exchange says and how; see guard.venues.protocol.Venue."""
+
+    def __init__(self, account: VenueAccount, wire: Wire, *, now: Callable[[], datetime]) -> None:
+        self.account = account.account
+        self.exchange = account.exchange
+        self._now = now
+        self._wire = wire
+        self._client = open_client(account, wire)
+        self._skew: timedelta | None = None  # The exchange's clock minus ours, as last measured.
+        self._is_clock_off = False  # A request was refused for it since.
+
+    @property
+    def skew(self) -> timedelta | None:
+        return self._skew
+
+    def exchange_now(self) -> datetime:
+        """Return the exchange's clock as far as it was measured."""
+        return self._now() + (self._skew or timedelta(0))
+
+    def hosts(self) -> tuple[str, ...]:
+        hosts: tuple[str, ...] = self._client.gate.hosts
+        return hosts
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def clock_skew(self) -> timedelta:
+        """Measure it, half a round trip allowed for, and stamp later requests by the exchange's clock."""
+        asked_at, stamped_ms = self._now(), self._client.milliseconds()
+        theirs = await self._server_time()
+        self._is_clock_off = False
+        halfway = (self._now() - asked_at) / 2
+        self._skew = theirs - (asked_at + halfway)
+        # ccxt stamps by the wall clock, which may have stepped away from ours by less than anybody notices.
+        their_ms = round(theirs.timestamp() * 1000)
+        self._client.options["timeDifference"] = stamped_ms + round(halfway / MILLISECOND) - their_ms
+        return self._skew
+
+    async def key_scopes(self) -> KeyScopes:
+        """Ask what the key may do. An exchange that does not say it leaves the key unverifiable."""
+        try:
+            return await self._ask_key_scopes()
+        except VenueUnavailable as error:
+            text = f"the exchange did not say what the key may do: {error}"
+            return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
+
+    async def stops(self, symbols: frozenset[str]) -> tuple[StopOrder, ...]:  # noqa: ARG002
+        raise VenueUnavailable(f"{self.exchange}: standing orders are not read at this exchange")
+
+    async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:  # noqa: ARG002
+        raise VenueUnavailable(f"{self.exchange}: fills are not read at this exchange")
+
+    async def _server_time(self) -> datetime:
+        """Read the exchange's clock."""
+        raise NotImplementedError
+
+    async def _ask_key_scopes(self) -> KeyScopes:
+        raise NotImplementedError
+
+    async def _read(self, endpoint: str, *arguments: object) -> Any:
+        """Ask once; once more, stamped by the exchange's clock, when it says that ours is off.
+
+        Raises VenueUnavailable or KeysRefused.
+        """
+        if self._is_clock_off:
+            await self.clock_skew()
+        try:
+            return await ask(self._client, endpoint, *arguments)
+        except Answered as error:
+            if error.code not in self._wire.clock_is_off:
+                raise
+        await self.clock_skew()
+        return await ask(self._client, endpoint, *arguments)
+
+    async def _known_skew(self) -> timedelta:
+        """Return the skew, measured now if it never was."""
+        return self._skew if self._skew is not None else await self.clock_skew()

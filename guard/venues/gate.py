@@ -1,0 +1,148 @@
+"""What may leave for an exchange: listed requests to hosts fixed at start, one at a time, none in a ban."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import parse_qsl
+
+import yarl
+
+from guard.errors import ConfigError, VenueUnavailable
+from guard.venues.protocol import VenueAccount
+
+WRITE_WAIT_S = 0.5  # What is written rests on facts that grow old.
+BURST_S = 1.0  # So much of the pace may be saved up: a re-read and the write after it do not wait.
+
+
+class NotSent(VenueUnavailable):
+    """The request never left this process, so it changed nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostRule:
+    """A request other than GET that may leave: its path must end so, and these fields must be what is said here.
+
+    Fields are those of the query, and of a form or JSON body; one inside another is written `action.type`.
+    """
+
+    method: str
+    path_end: str
+    fields: Mapping[str, str]
+    positive: tuple[str, ...] = ()  # Fields that must be numbers above zero: with a minus they would take money away.
+
+
+class Gate:
+    """Decides whether a request may leave now. Origins and writes are fixed when it is made."""
+
+    def __init__(self, account: VenueAccount, urls: tuple[str, ...], posts: tuple[PostRule, ...]) -> None:
+        origins = {yarl.URL(url).origin() for url in urls}
+        plain = [o for o in origins if o.scheme not in {"https", "wss"} and not is_loopback(o.host or "")]
+        if plain:
+            raise ConfigError(*(f"accounts.{account.account}: {o}: plain http is for loopback only" for o in plain))
+        self.origins = frozenset(origins)
+        self.secrets = tuple(value for value in (account.api_key, account.secret, account.password) if value)
+        self.is_loopback = all(is_loopback(origin.host or "") for origin in origins)
+        self.write_wait_s = WRITE_WAIT_S  # A write that waits longer is not sent: a venue's fence counts on it.
+        self._posts = posts
+        self._one_at_a_time = asyncio.Lock()
+        self._quiet_until = 0.0  # Event loop time.
+        self._free_at = 0.0  # Event loop time at which the pace allows the next request.
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        named = ((origin.host or "", origin.explicit_port) for origin in self.origins)
+        return tuple(sorted({f"{host}:{port}" if port else host for host, port in named}))
+
+    @asynccontextmanager
+    async def turn(self, what: str, *, wait_s: float, pace_s: float) -> AsyncIterator[None]:
+        """Hold the line for one request. Raises NotSent when its turn, by line and pace, does not come in `wait_s`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._one_at_a_time.acquire()
+        except TimeoutError:
+            raise NotSent(f"{what}: not sent, an earlier request held the line for {wait_s:g} s") from None
+        try:
+            self._free_at = max(self._free_at, loop.time() - BURST_S)
+            if self._free_at > until:
+                raise NotSent(f"{what}: not sent, the pace of requests allows it only in more than {wait_s:g} s")
+            await asyncio.sleep(max(0.0, self._free_at - loop.time()))
+            self._free_at += pace_s
+            yield
+        finally:
+            self._one_at_a_time.release()
+
+    def check_host(self, url: str, what: str) -> None:
+        """Raise NotSent for a host that was not fixed at start."""
+        origin = yarl.URL(url).origin()
+        if origin not in self.origins:
+            raise NotSent(f"{what}: not sent, {origin} is not a host of this account")
+
+    def check(self, method: str, url: str, body: str | None, what: str) -> None:
+        """Raise NotSent unless this request may leave now."""
+        self.check_host(url, what)
+        if method != "GET" and not any(_allows(rule, method, url, body) for rule in self._posts):
+            raise NotSent(f"{what}: not sent, this write is not on the list")
+        left = self._quiet_until - asyncio.get_running_loop().time()
+        if left > 0:
+            raise NotSent(
+                f"{what}: not sent, the exchange asked for quiet for another {left:.0f} s",
+                retry_after=timedelta(seconds=left),
+            )
+
+    def be_quiet(self, seconds: float) -> None:
+        self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)
+
+
+def _allows(rule: PostRule, method: str, url: str, body: str | None) -> bool:
+    if method != rule.method or not yarl.URL(url).path.endswith(rule.path_end):
+        return False
+    fields = _fields(url, body)
+    said = {name: [value for key, value in fields if key == name] for name in (*rule.fields, *rule.positive)}
+    return all(said[name] == [wanted] for name, wanted in rule.fields.items()) and all(
+        len(said[name]) == 1 and _is_positive(said[name][0]) for name in rule.positive
+    )
+
+
+def _fields(url: str, body: str | None) -> list[tuple[str, str]]:
+    """Return every field of a request, twice what stands in it twice. A body that is neither form nor JSON has none."""
+    fields = parse_qsl(yarl.URL(url, encoded=True).raw_query_string, keep_blank_values=True)
+    if body and body.lstrip()[:1] in {"{", "["}:
+        with suppress(ValueError, RecursionError):
+            fields += _flat(json.loads(body, object_pairs_hook=_Pairs, parse_float=str, parse_int=str), "")
+        return fields
+    return fields + parse_qsl(body or "", keep_blank_values=True)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with all of its keys, so that one that stands in it twice is seen."""
+
+
+def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, _Pairs):
+        for key, inner in value:
+            yield from _flat(inner, f"{name}.{key}" if name else key)
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value)
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return False
+    return number.is_finite() and number > 0
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

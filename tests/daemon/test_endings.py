@@ -1,0 +1,119 @@
+"""How a position that is gone ended is asked for until it is known, and told once, over restarts too."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from guard.daemon.endings import TRY_FOR_S, Endings
+from guard.errors import VenueUnavailable
+from guard.journal import Journal
+from guard.policy.decision import AlertKind
+from guard.policy.memory import Life
+from guard.policy.terms import Level
+from guard.snapshot import EndKind, PositionEnding, PositionKey, Side
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONG = PositionKey("BTC/USDT:USDT", Side.LONG)
+SHORT = PositionKey("BTC/USDT:USDT", Side.SHORT)
+LIQUIDATED = PositionEnding(kind=EndKind.LIQUIDATED, evidence="1 fill of a liquidation", at=NOON)
+NOT_YET = PositionEnding(kind=EndKind.UNKNOWN, evidence="no fill since")
+
+
+class Fills:
+    """An exchange that is asked how a position ended, and nothing else."""
+
+    account = "main"
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    async def ending(self, key, since):
+        self.asked.append((key, since))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def seen(*keys, told_gone=()):
+    alerts = [SimpleNamespace(kind=AlertKind.VANISHED, key=key) for key in told_gone]
+    snapshot = SimpleNamespace(positions_read_at=NOON - timedelta(seconds=10))
+    return SimpleNamespace(
+        positions=[SimpleNamespace(key=key) for key in keys],
+        alerts=alerts,
+        assessment=SimpleNamespace(snapshot=snapshot),
+    )
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal.open(tmp_path / "journal.db", exclusive=True) as one:
+        yield one
+
+
+def endings_of(venue, journal, told):
+    return Endings(venue, SimpleNamespace(tell=told.append, journal=journal), lambda: NOON)
+
+
+async def test_it_is_asked_again_until_the_fills_are_there_and_told_once(journal):
+    told, venue = [], Fills(VenueUnavailable("HTTP 502"), NOT_YET, LIQUIDATED)
+    endings = endings_of(venue, journal, told)
+    await endings.tell([], seen(LONG))
+    await endings.tell([LONG], seen(told_gone=[LONG]))
+    await endings.tell([], seen())
+    assert told == []
+    await endings.tell([], seen())
+    await endings.tell([], seen())
+    (message,) = told
+    assert (message.title, message.level) == ("LIQUIDATED BTC long — main", Level.CRITICAL)
+    assert [since for _, since in venue.asked] == [NOON - timedelta(seconds=70)] * 3
+    (event,) = [row for row in journal.history("main") if row.kind == "position.how_it_ended"]
+    assert event.text == "liquidated: 1 fill of a liquidation"
+
+
+@pytest.mark.parametrize(("told_gone", "messages"), [([], 1), ([LONG], 0)])
+async def test_what_nobody_knows_is_told_after_five_minutes_unless_gone_was(journal, monkeypatch, told_gone, messages):
+    told = []
+    endings = endings_of(Fills(NOT_YET), journal, told)
+    await endings.tell([LONG], seen(told_gone=told_gone))
+    monkeypatch.setattr("guard.daemon.endings.TRY_FOR_S", TRY_FOR_S)
+    endings._gone = {
+        key: type(one)(since=one.since, until_s=0.0, is_told=one.is_told) for key, one in endings._gone.items()
+    }
+    await endings.tell([], seen())
+    await endings.tell([], seen())
+    assert len(told) == messages
+    assert all("how it ended is not known" in message.title and message.level is Level.WARN for message in told)
+    assert [row.text for row in journal.history("main") if row.kind == "position.how_it_ended"] == [
+        "unknown: no fill since"
+    ]
+
+
+async def test_a_lost_hedge_leg_is_said_with_the_leg_that_stands_alone(journal):
+    told = []
+    await endings_of(Fills(LIQUIDATED), journal, told).tell([LONG], seen(SHORT))
+    assert told[0].title == "LIQUIDATED BTC long, BTC short stands alone — main"
+    assert "It hedged BTC/USDT:USDT short, which is open and unhedged now." in told[0].text
+    closed = PositionEnding(kind=EndKind.CLOSED, evidence="2 fills", at=NOON)
+    await endings_of(Fills(closed), journal, told).tell([LONG], seen(SHORT))
+    assert told[-1].title == "CLOSED BTC long — main"
+
+
+async def test_an_end_that_a_killed_process_did_not_explain_is_explained_by_the_next(journal):
+    life = Life(
+        life_id="l1", key=LONG, first_seen_at=NOON - timedelta(hours=2), birth_distance=None, initial_margin=None,
+        spent=0, last_top_up_at=None, has_open_intent=False,
+    )  # fmt: skip
+    with journal._write(NOON) as connection:
+        connection.execute(
+            "INSERT INTO lives (life_id, account, symbol, side, budget_id, first_seen_at) "
+            "VALUES ('l1', 'main', 'BTC/USDT:USDT', 'long', 'l1', ?)",
+            (life.first_seen_at.isoformat(),),
+        )
+    journal.end_life("main", LONG, at=NOON, reason="not listed twice")
+    told = []
+    await endings_of(Fills(LIQUIDATED), journal, told).tell([], seen())
+    await endings_of(Fills(LIQUIDATED), journal, told).tell([], seen())
+    assert [message.title for message in told] == ["LIQUIDATED BTC long — main"]

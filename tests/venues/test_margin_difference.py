@@ -1,0 +1,122 @@
+"""Settling by what a position holds: the amount, nothing, or a person."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from guard.snapshot import (
+    Contract,
+    ContractKind,
+    Liquidation,
+    LiquidationKind,
+    MarginBefore,
+    MarginMode,
+    MarginRequest,
+    Outcome,
+    Position,
+    Side,
+)
+from guard.venues.margin_difference import settle_by_margin
+
+FENCE = timedelta(seconds=10)
+READ_AT = datetime(2026, 7, 1, 4, 12, 0, tzinfo=UTC)
+SENT_AT = READ_AT + timedelta(seconds=2)
+LATER = SENT_AT + timedelta(minutes=1)
+BTC = Contract(
+    symbol="BTC/USDT:USDT", kind=ContractKind.LINEAR, base="BTC", settle="USDT", contract_size=Decimal("0.001")
+)
+POSITION = Position(
+    contract=BTC,
+    side=Side.LONG,
+    margin_mode=MarginMode.ISOLATED,
+    quantity=Decimal(100),
+    entry_price=Decimal(60000),
+    mark_price=Decimal(58000),
+    isolated_wallet=Decimal(600),
+    leverage=Decimal(10),
+    hedged=False,
+    auto_add_margin=False,
+    exchange_liquidation=Liquidation(kind=LiquidationKind.UNKNOWN),
+    exchange_maintenance_margin=None,
+    updated_at=None,
+)
+BEFORE = MarginBefore(
+    margin=Decimal(600), quantity=Decimal(100), entry_price=Decimal(60000), mark_price=Decimal(58000), read_at=READ_AT
+)
+REQUEST = MarginRequest(key=POSITION.key, hedged=False, amount=Decimal(250), currency="USDT", before=BEFORE)
+
+
+async def settle(*holdings, request=REQUEST, now=LATER, **more):
+    """Settle while the position holds these amounts, one a reading; the last one stays."""
+    readings = list(holdings)
+
+    async def read():
+        held = readings.pop(0) if len(readings) > 1 else readings[0]
+        if held is None or isinstance(held, Position):
+            return held
+        return replace(POSITION, isolated_wallet=Decimal(held))
+
+    return await settle_by_margin(request, read, sent_at=SENT_AT, now=now, fence=FENCE, **more)
+
+
+@pytest.mark.parametrize(
+    ("holdings", "expected"),
+    [
+        (["850"], Outcome.APPLIED),
+        (["600"], Outcome.NOT_APPLIED),
+        (["600", "850"], Outcome.APPLIED),
+        (["600", "720"], Outcome.UNKNOWN),
+        (["720"], Outcome.UNKNOWN),
+        (["1100"], Outcome.UNKNOWN),
+        (["849.9995"], Outcome.APPLIED),
+        (["849"], Outcome.UNKNOWN),
+        ([None], Outcome.UNKNOWN),
+        ([replace(POSITION, quantity=Decimal(90), isolated_wallet=Decimal(850))], Outcome.UNKNOWN),
+        ([replace(POSITION, entry_price=Decimal(59000), isolated_wallet=Decimal(600))], Outcome.UNKNOWN),
+        ([replace(POSITION, isolated_wallet=None)], Outcome.UNKNOWN),
+    ],
+    ids=str,
+)
+async def test_only_the_amount_or_nothing_is_an_end(holdings, expected):
+    assert (await settle(*holdings)).outcome is expected
+
+
+async def test_nothing_is_not_an_end_before_the_fence_and_the_amount_is():
+    early = SENT_AT + FENCE - timedelta(milliseconds=1)
+    waiting = await settle("600", now=early)
+    assert waiting.outcome is Outcome.UNKNOWN
+    assert "it may still be executed until 04:12:12 UTC" in waiting.evidence
+    assert (await settle("850", now=early)).outcome is Outcome.APPLIED
+
+
+async def test_other_top_ups_since_are_told_apart_and_one_in_doubt_ends_all_knowing():
+    after_another = replace(REQUEST, before=replace(BEFORE, added_since=Decimal(100)))
+    assert (await settle("950", request=after_another)).outcome is Outcome.APPLIED
+    assert (await settle("700", request=after_another)).outcome is Outcome.NOT_APPLIED
+    assert (await settle("850", request=after_another)).outcome is Outcome.UNKNOWN
+    in_doubt = replace(REQUEST, before=replace(BEFORE, added_since=None))
+    assert (await settle("850", request=in_doubt)).outcome is Outcome.UNKNOWN
+    assert (await settle("850", request=replace(REQUEST, before=None))).outcome is Outcome.UNKNOWN
+
+
+async def test_a_full_hour_may_have_brought_funding_unless_its_records_say_what_it_brought():
+    next_hour = READ_AT + timedelta(hours=1)
+    for held in ("850", "600"):  # 4 % of 5,800 is nearly the amount itself: both ends would fit.
+        unclear = await settle(held, now=next_hour)
+        assert unclear.outcome is Outcome.UNKNOWN
+        assert "funding may have moved as much" in unclear.evidence
+
+    async def paid(since):
+        assert since == READ_AT
+        return Decimal("-17.4")
+
+    assert (await settle("832.6", now=next_hour, read_funding=paid)).outcome is Outcome.APPLIED
+    assert (await settle("582.6", now=next_hour, read_funding=paid)).outcome is Outcome.NOT_APPLIED
+    assert (await settle("600", now=next_hour, read_funding=paid)).outcome is Outcome.UNKNOWN
+
+
+async def test_a_reserve_for_the_fee_to_close_is_allowed_for():
+    assert (await settle("849.8")).outcome is Outcome.UNKNOWN
+    assert (await settle("849.8", reserve_rate=Decimal("0.001"))).outcome is Outcome.APPLIED
