@@ -2,8 +2,14 @@
 
 import os
 import sys
+from pathlib import Path
 
 from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from canary_scan import pytest_runtest_makereport, pytest_runtest_protocol
+
+__all__ = ["pytest_runtest_makereport", "pytest_runtest_protocol"]
 
 # Exported in many build images: then nothing compiled is kept and every process that imports ccxt takes seconds longer.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
