@@ -48,7 +48,7 @@ class Tides(Market):
         self._second += 1
         for number, (coin, start) in enumerate(COINS.items()):
             tide = math.sin(2 * math.pi * self._second / (HOUR_S * (3 + number)))
-            self._logs[coin] = 0.075 * self._towards[coin] * tide + self._dice.gauss(0, 0.0003)
+            self._logs[coin] = 0.145 * self._towards[coin] * tide + self._dice.gauss(0, 0.0003)
             self.prices[coin] = (start * Decimal(math.exp(self._logs[coin]))).quantize(TICKS[coin])
 
 
@@ -141,7 +141,7 @@ class Soak:
             guards=sum(str(type(one).__module__).startswith("guard.") for one in everything),
             tasks=len(asyncio.all_tasks(loop)),
             timers=sum(not one._cancelled for one in loop._scheduled),
-            files=len(os.listdir("/proc/self/fd")),
+            files=len(list(Path("/proc/self/fd").iterdir())),
             journal_kb=sum(path.stat().st_size for path in self._folder.glob("journal.db*")) / 1024,
             posts=sum(entry.request is not None for exchange in self._exchanges for entry in exchange.history),
             requests=sum(wire.sent for wire in self._wires.values()),
