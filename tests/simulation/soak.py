@@ -96,11 +96,13 @@ class Soak:
 
     def _exchange(self, name: str) -> Exchange:
         exchange = Exchange(name, self.world, self._market, Decimal(60_000), hedged=False)
+        self.world.time_s = -HOUR_S  # Positions are older than the run: a history that shows their opening lets it act.
         for coin in COINS:
             exchange.open(
                 coin, -self._scenario.towards[coin], notional=Decimal(4_000), entry=COINS[coin], leverage=5,
                 isolated=coin != "SOL",
             )  # fmt: skip
+        self.world.time_s = 0.0
         return exchange
 
     def _each_second(self) -> None:

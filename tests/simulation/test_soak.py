@@ -10,6 +10,7 @@ def test_over_hours_of_faults_alerts_and_top_ups_nothing_of_the_daemon_grows():
         soak.run_to(1.5 * HOUR_S)
         after = soak.measured()
     assert after.requests > before.requests + 100
+    assert after.posts > 0
     assert after.tasks <= before.tasks + 2
     assert after.timers <= before.timers + 3
     assert after.files <= before.files
