@@ -104,7 +104,7 @@ class FuzzedWorld:
         """Return an answer as the client hands it on, or raise as it does."""
         raw = self.bytes_of[name]
         method = "POST" if name == "added" else "GET"
-        return self.venue._client._judge(f"binanceusdm {method} {name}", method, self.status, {}, raw)
+        return self.venue._client._judge(f"binanceusdm {method} {name}", self.status, {}, raw, reads=method == "GET")
 
     def restore(self) -> None:
         """Go back to the truth: answers, and all that venue and reader remember."""
