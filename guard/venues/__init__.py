@@ -11,7 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from guard.venues.binance import BinanceUsdm
+    from guard.venues.binance_coinm import BinanceCoinm
+    from guard.venues.bybit import Bybit
+    from guard.venues.generic import GenericVenue
+    from guard.venues.hyperliquid import Hyperliquid
+    from guard.venues.okx import Okx
     from guard.venues.protocol import Venue, VenueAccount
+
+    # They are imported by name, where no type checker looks: here it holds each against the protocol.
+    def _are_venues(
+        one: BinanceUsdm | BinanceCoinm | Bybit | Okx | Hyperliquid | GenericVenue,
+    ) -> Venue:
+        return one
+
 
 __all__ = ["INSTEAD", "SUPPORTED", "is_watchable", "key_problems", "open_venue"]
 

@@ -27,7 +27,7 @@ Quirks, with source and date seen (docs: bybit-exchange/docs of 2026-07-24):
   main host.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -147,6 +147,8 @@ class Bybit(BybitReads):
         self,
         key: PositionKey | None,  # noqa: ARG002  # There is nothing to ask.
         since: datetime,  # noqa: ARG002
+        *,
+        also: Collection[str] = (),  # noqa: ARG002
     ) -> tuple[MarginChange, ...]:
         raise VenueUnavailable(f"{self.exchange} keeps no record of margin added to positions")
 

@@ -86,6 +86,18 @@ def _stop(row: AlgoRow, market: Market) -> StopOrder | None:
     )
 
 
+async def read_closed(client: Any, since: datetime) -> frozenset[str] | None:
+    """Return the instruments of positions that were closed or made smaller since; None: more than one page of them."""
+    answer = await ask(client, "privateGetAccountPositionsHistory", {"limit": str(PAGE_ROWS)})
+    try:
+        rows = [read_row(EndRow, raw) for raw in data_of(answer, "positions history")]
+    except RowError as error:
+        raise VenueUnavailable(f"positions history: {error}") from None
+    if len(rows) >= PAGE_ROWS and min(row.u_time for row in rows) >= since:
+        return None
+    return frozenset(row.inst_id for row in rows if row.u_time >= since)
+
+
 async def read_ending(client: Any, market: Market, key: PositionKey, since: datetime) -> PositionEnding:
     """Read how a position that is gone ended. `since` is by the exchange's clock. Raises VenueUnavailable."""
     parameters = {"instType": market.inst_type, "instId": market.inst_id, "limit": str(PAGE_ROWS)}
