@@ -1,6 +1,7 @@
 """Fuzz what the exchange answers and what people write into the config, and say what came of it.
 
 python tests/fuzz/run_fuzz.py --payloads 1000000 --seed 1       a long run
+python tests/fuzz/run_fuzz.py --payloads 1000000 --minutes 60   as much of it as fits into an hour
 python tests/fuzz/run_fuzz.py --configs 100000                  the same for config files
 python tests/fuzz/run_fuzz.py --payload 4711                    one payload again: what was sent, what came of it
 """
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--configs", type=int, default=0, help="how many config files")
     parser.add_argument("--seed", type=int, default=1, help="the run's; each has cases of its own")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--minutes", type=float, help="end after so long, and say how many were played")
     parser.add_argument("--payload", type=int, help="play one payload again and show it")
     parser.add_argument("--config", type=int, help="load one config again and show it")
     asked = parser.parse_args()
@@ -37,8 +39,9 @@ def main() -> int:
         return _again(asked.payload, asked.config)
     logging.disable(logging.CRITICAL)  # What the guard and ccxt log of broken answers would be all there is to read.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    failed = _many("payload", play_payloads, asked.payloads, asked.seed, asked.jobs)
-    failed += _many("config", play_configs, asked.configs, asked.seed, asked.jobs)
+    until_s = time.monotonic() + 60 * asked.minutes if asked.minutes else float("inf")
+    failed = _many("payload", play_payloads, asked.payloads, seed=asked.seed, jobs=asked.jobs, until_s=until_s)
+    failed += _many("config", play_configs, asked.configs, seed=asked.seed, jobs=asked.jobs, until_s=until_s)
     return 1 if failed else 0
 
 
@@ -79,7 +82,7 @@ def play_configs(seeds: Sequence[int]) -> Results:
         return fuzz.counts, wrong
 
 
-def _many(what: str, play: "object", count: int, seed: int, jobs: int) -> int:
+def _many(what: str, play: "object", count: int, *, seed: int, jobs: int, until_s: float) -> int:
     if not count:
         return 0
     first = seed * 10_000_000
@@ -92,8 +95,10 @@ def _many(what: str, play: "object", count: int, seed: int, jobs: int) -> int:
             failed += len(wrong)
             for one, text in wrong[:5]:
                 print(f"{what} {one}: {text}\n  again: python tests/fuzz/run_fuzz.py --{what} {one}", flush=True)
-            if done % (25 * CHUNK) < CHUNK:
+            if done % (5 * CHUNK) < CHUNK:
                 print(f"  {done} {what}s, {failed} wrong, {done / (time.monotonic() - started):.0f}/s", flush=True)
+            if time.monotonic() > until_s:
+                break
     took_s = time.monotonic() - started
     print(f"{what}s {done}, wrong {failed}, {done / took_s:.0f}/s in {took_s:.0f} s")
     print("\n".join(f"  {name:40} {number}" for name, number in sorted(counts.items())))
