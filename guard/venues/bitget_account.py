@@ -16,7 +16,7 @@ from pydantic import Field
 
 from guard.snapshot import Gap, Liquidation, LiquidationKind, MarginMode, Position, PositionKey, Side, Wallet
 from guard.venues.bitget_wire import COIN, Market, maybe
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
 
 TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
 PNL_TOLERANCE = Decimal("0.01")  # Of the notional.
@@ -131,7 +131,7 @@ def _held(row: PositionRow, markets: Mapping[str, Market], product: str) -> Held
 def _check(row: PositionRow, side: Side, market: Market) -> None:
     """Raise RowError when the row's own figures contradict each other or the contract."""
     if row.margin_coin != market.contract.settle:
-        raise RowError(f"marginCoin is {row.margin_coin}, the market settles in {market.contract.settle}")
+        raise RowError(f"marginCoin is {shown(row.margin_coin, 16)}, the market settles in {market.contract.settle}")
     pnl = side * row.total * (row.mark_price - row.open_price_avg)
     if abs(row.unrealized_pl - pnl) > PNL_TOLERANCE * row.total * row.mark_price:
         raise RowError(f"unrealizedPL is {row.unrealized_pl:f}, entry and mark price make {pnl:f}")
@@ -168,8 +168,8 @@ def _moment(raw: object) -> datetime | None:
 def _of_coin(raw: object) -> Gap:
     """Return what is said of a coin-margined position. It leans on its own coin's account and on no other."""
     fields = raw if isinstance(raw, dict) else {}
-    name = " ".join(str(fields.get(one, "?"))[:16] for one in ("symbol", "holdSide"))
-    price = str(fields.get("liquidationPrice") or "none")[:24]
+    name = " ".join(shown(fields.get(one), 16) for one in ("symbol", "holdSide"))
+    price = shown(fields.get("liquidationPrice"), 24)
     return Gap(subject=f"position row {name}", reason=f"{NOT_MODELLED}; its liquidation price at Bitget is {price}")
 
 
@@ -180,7 +180,7 @@ def gap_of(raw: object, reason: str, markets: Mapping[str, Market], *, side_word
     side = {"long": Side.LONG, "short": Side.SHORT}.get(str(fields.get(side_word)))
     may_be_cross = fields.get("marginMode") != "isolated"
     if market is None or side is None:
-        name = f"position row {str(fields.get('symbol', '?'))[:32]}"
+        name = f"position row {shown(fields.get('symbol'))}"
         return Gap(subject=name, reason=reason, may_be_cross=True)
     key = PositionKey(market.contract.symbol, side)
     return Gap(subject=str(key), reason=reason, key=key, may_be_cross=may_be_cross)
@@ -193,7 +193,7 @@ def read_accounts(rows: Iterable[object]) -> tuple[tuple[AccountRow, ...], tuple
         try:
             accounts.append(read_row(AccountRow, raw))
         except RowError as error:
-            name = str(raw.get("marginCoin", "?"))[:16] if isinstance(raw, dict) else "?"
+            name = shown(raw.get("marginCoin"), 16) if isinstance(raw, dict) else "?"
             gaps.append(Gap(subject=f"wallet {name}", reason=str(error)))
     return tuple(accounts), tuple(gaps)
 

@@ -11,7 +11,7 @@ from typing import Any
 from guard.errors import VenueUnavailable
 from guard.snapshot import MarginChange, PositionKey, Side
 from guard.venues.bitget_wire import list_of, ms
-from guard.venues.rows import Moment, Number, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, Number, Row, RowError, Word, read_row, shown
 from guard.venues.transport import ask
 
 PAGE_ROWS = 100
@@ -61,7 +61,7 @@ async def _pages(client: Any, question: dict[str, str]) -> list[Bill]:
             raise VenueUnavailable(f"{what}: {error}") from None
         strange = next((bill for bill in read if bill.business_type != question["businessType"]), None)
         if strange is not None:
-            raise VenueUnavailable(f"{what}: asked for {question['businessType']}, told {strange.business_type}")
+            raise VenueUnavailable(f"{what}: asked for {question['businessType']}, told {shown(strange.business_type)}")
         bills += read
         if len(page) < PAGE_ROWS:
             return bills

@@ -108,7 +108,7 @@ async def stream_marks(
             for task in done:
                 del waits[task]
                 task.result()
-            for mark in _news(client, symbols, told):
+            for mark in _news(client, symbols, told, now() + silence_max):
                 if now() - mark.at <= silence_max:
                     fresh_by = loop.time() + silence_max.total_seconds()
                     yield mark
@@ -131,8 +131,11 @@ async def _news_of(client: Any, group: tuple[str, ...]) -> None:
     raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
 
 
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark]) -> list[Mark]:
-    """Return the marks that are newer than those told before, or others of the same moment; note them as told."""
+def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark], latest: datetime) -> list[Mark]:
+    """Return the marks that are newer than those told before, or others of the same moment; note them as told.
+
+    One that is dated far ahead would keep every true one after it from being told: it is passed over.
+    """
     marks = []
     for symbol in symbols:
         info = (client.tickers.get(symbol) or {}).get("info")
@@ -142,6 +145,8 @@ def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark]) -> list[
             continue  # No price yet, or a broken message: the silence limit judges how long that may last.
         mark = Mark(symbol=symbol, price=row.mark_price, at=row.ts, index_price=_index(info))
         known = told.get(symbol)
+        if mark.at > latest:
+            continue
         if known is None or known.at < mark.at or (known.at == mark.at and known != mark):
             told[symbol] = mark
             marks.append(mark)

@@ -9,7 +9,7 @@ from guard.errors import VenueUnavailable
 from guard.snapshot import EndKind, PositionEnding, PositionKey, Side, StopOrder
 from guard.venues.bitget_wire import Market, data_of, list_of, maybe, ms
 from guard.venues.protocol import KeyScopes, KeyVerdict
-from guard.venues.rows import Moment, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, Positive, Row, RowError, Word, read_row, shown
 from guard.venues.transport import ask
 
 PAGE_ROWS = 100
@@ -121,7 +121,7 @@ def _stop(row: _Plan, market: Market, mark: Decimal | None) -> StopOrder | None:
     return StopOrder(
         key=PositionKey(market.contract.symbol, side),
         trigger_price=price,
-        trigger_by=str(row.trigger_type or "").removesuffix("_price"),
+        trigger_by="" if not row.trigger_type else shown(row.trigger_type).removesuffix("_price"),
         quantity=maybe(row.size) or None,
     )
 
@@ -147,7 +147,7 @@ async def read_ending(client: Any, market: Market, key: PositionKey, since: date
         last, kind = max(forced, key=lambda one: one[0].c_time)
         word = "liquidated" if kind is EndKind.LIQUIDATED else "auto-deleveraged"
         until = f"{last.c_time:%H:%M:%S} UTC"
-        text = f"{len(forced)} fills {last.trade_side}: {word} until {until}, the last at {last.price:f}"
+        text = f"{len(forced)} fills {shown(last.trade_side)}: {word} until {until}, the last at {last.price:f}"
         return PositionEnding(kind=kind, evidence=text, at=last.c_time, price=last.price)
     return await _closed(client, market, key, start)
 

@@ -21,7 +21,7 @@ from guard.venues.bitget_wire import (
     wire_of,
 )
 from guard.venues.protocol import VenueAccount
-from guard.venues.rows import RowError, read_row
+from guard.venues.rows import RowError, read_row, shown
 from guard.venues.transport import Answered
 
 SWEEP = timedelta(minutes=10)  # How often a product without positions is looked through.
@@ -87,7 +87,7 @@ class BitgetReads(VenueBase):
             raise VenueUnavailable(f"account settings: {error}") from None
         if mode not in {"unified", "hybrid"}:
             raise VenueUnavailable(
-                f"account settings: the account's mode is {mode}, which is neither one nor the other"
+                f"account settings: the account's mode is {shown(mode)}, which is neither one nor the other"
             )
         self._unified = True
 

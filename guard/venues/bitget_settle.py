@@ -16,6 +16,7 @@ from guard.venues.bitget_bills import ADDED, FUNDING, Bill, entry_of, read_bills
 from guard.venues.bitget_wire import ms
 from guard.venues.margin_difference import settle_by_margin
 from guard.venues.protocol import WriteTerms
+from guard.venues.rows import shown
 
 CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time the exchange books it under.
 BOOKED_EARLIER_MAX = timedelta(seconds=30)  # Our clock may have run ahead by as much as the exchange bears.
@@ -65,7 +66,9 @@ async def settle(client: Any, lost: Lost, terms: WriteTerms) -> Settlement:
 
 
 async def _proven(client: Any, lost: Lost, bill: Bill, terms: WriteTerms) -> Settlement:
-    text = f"bill {bill.bill_id}: {abs(bill.amount):f} {bill.coin} added at {bill.c_time:%H:%M:%S} UTC"
+    text = (
+        f"bill {shown(bill.bill_id)}: {abs(bill.amount):f} {lost.request.currency} added at {bill.c_time:%H:%M:%S} UTC"
+    )
     if lost.has_both_legs:
         found = await _by_margin(client, lost, terms, f"{text}, to this leg or to the other: bills do not tell; ")
         return found if found.outcome is not Outcome.APPLIED else replace(found, entry_id=entry_of(bill))

@@ -13,7 +13,7 @@ from guard.errors import VenueUnavailable
 from guard.snapshot import Gap, Liquidation, LiquidationKind, MarginMode, Position, PositionKey, Side, Wallet
 from guard.venues.bitget_account import NOT_MODELLED, PNL_TOLERANCE, gap_of
 from guard.venues.bitget_wire import COIN, Market, data_of, maybe
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
 
 WATCHED = (
     "this is a unified account: its positions and its own ratio are watched, but how it books isolated margin is not "
@@ -77,7 +77,7 @@ def read_positions(
             if read_row(_Size, raw).total == 0:
                 continue
             if product == COIN:
-                name = str(raw.get("symbol", "?"))[:32] if isinstance(raw, dict) else "?"
+                name = shown(raw.get("symbol")) if isinstance(raw, dict) else "?"
                 gaps.append(Gap(subject=f"position row {name}", reason=NOT_MODELLED))
                 continue
             position = _position(read_row(_Position, raw), markets)
@@ -91,7 +91,7 @@ def read_positions(
 def _position(row: _Position, markets: Mapping[str, Market]) -> Position:
     market = markets.get(row.symbol)
     if market is None or row.margin_coin != market.contract.settle:
-        raise RowError(f"symbol {row.symbol!r} in {row.margin_coin[:16]} is not among the markets")
+        raise RowError(f"symbol {row.symbol!r} in {shown(row.margin_coin, 16)} is not among the markets")
     side = Side.LONG if row.pos_side == "long" else Side.SHORT
     pnl = side * row.total * (row.mark_price - row.avg_price)
     if abs(row.unrealised_pnl - pnl) > PNL_TOLERANCE * row.total * row.mark_price:
@@ -142,7 +142,7 @@ def read_assets(answer: object) -> tuple[tuple[Wallet, ...], Decimal, tuple[Gap,
         try:
             row = read_row(_Asset, raw)
         except RowError as error:
-            name = str(raw.get("coin", "?"))[:16] if isinstance(raw, dict) else "?"
+            name = shown(raw.get("coin"), 16) if isinstance(raw, dict) else "?"
             gaps.append(Gap(subject=f"wallet {name}", reason=str(error)))
             continue
         balance = row.balance - row.debt

@@ -213,6 +213,15 @@ async def test_a_row_that_contradicts_itself_is_a_gap(server, venue, fields):
     assert snapshot.gaps
 
 
+@pytest.mark.parametrize("kind", ["positions", "wallets"])
+async def test_names_that_cannot_be_written_down_are_shown_as_question_marks(server, venue, kind):
+    server.hold_sample()
+    changed(server, kind, symbol="A\x1b[31m", marginCoin="B\x1b", holdSide=["long"], available=None)
+    snapshot = await venue.snapshot()
+    assert snapshot.gaps
+    assert all((gap.subject + gap.reason).isprintable() for gap in snapshot.gaps)
+
+
 async def test_an_unknown_symbol_is_searched_for_once(server, venue):
     server.hold_sample()
     changed(server, "positions", symbol="XYZUSDT")

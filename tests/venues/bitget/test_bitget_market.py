@@ -60,6 +60,20 @@ async def test_ticks_that_grew_old_are_silence(server, venue):
             await anext(stream)
 
 
+async def test_a_tick_from_the_future_does_not_keep_the_true_ones_from_being_told(server, venue):
+    await venue.open()
+    server.clock_skew = 3_600_000
+    stream = bitget_market.stream_marks(
+        venue._client, ((BTC,),), now=lambda: datetime.now(UTC), silence_max=timedelta(seconds=5)
+    )
+    async with asyncio.timeout(15), aclosing(stream):
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        server.clock_skew = 0
+        assert (await waiting).price == 58000
+
+
 async def test_more_candles_than_a_page_holds_come_whole_and_in_order(server, venue):
     await venue.open()
     candles = await venue.candles(BTC, minutes=5, count=450)
