@@ -1,6 +1,7 @@
 """Margin that is added at every exchange: once, exactly, and only called done when the exchange said so."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import time_machine
 from wire_faults import NOT_DONE, UNCLEAR, Fate
 
 from guard.errors import OutcomeUnknown, VenueError, VenueRefused, VenueUnavailable
-from guard.snapshot import MarginRequest, Outcome, PositionKey, Side
+from guard.snapshot import MarginBefore, MarginRequest, Outcome, PositionKey, Side
 
 column = pytest.mark.column
 NONE_KNOWN: frozenset[str] = frozenset()
@@ -19,16 +20,26 @@ def request_for(one, side=Side.LONG, *, hedged=False):
 
 
 async def lose(server, venue, fate, request=None):
-    """Send a top-up that meets `fate`; return when it was started."""
-    await venue.snapshot()
+    """Send a top-up that meets `fate`; return it with what its position held before, and when it was started."""
+    request = request or request_for(server.sample)
+    snapshot = await venue.snapshot()
+    (position,) = (one for one in snapshot.positions if one.key == request.key)
+    before = MarginBefore(
+        margin=position.isolated_wallet,
+        quantity=position.quantity,
+        entry_price=position.entry_price,
+        mark_price=position.mark_price,
+        read_at=snapshot.positions_read_at,
+    )
     server.fate_of_next_write = fate
     started = datetime.now(UTC)
     with pytest.raises(OutcomeUnknown):
-        await venue.add_margin(request or request_for(server.sample))
-    return started
+        await venue.add_margin(request)
+    return replace(request, before=before), started
 
 
-async def settled(venue, request, sent_at, known=NONE_KNOWN):
+async def settled(venue, lost, known=NONE_KNOWN):
+    request, sent_at = lost
     return await venue.settle(request, sent_at=sent_at, now=datetime.now(UTC), known_entries=known)
 
 
@@ -147,9 +158,9 @@ async def test_margin_in_coin_is_added_to_the_digit(server, venue):
 @pytest.mark.parametrize("fate", [fate for fate in UNCLEAR if fate is not Fate.LATE])
 async def test_a_lost_answer_is_settled_behind_the_fence_by_what_is_really_there(server, venue, fate):
     server.hold_sample()
-    sent_at = await lose(server, venue, fate)
+    lost = await lose(server, venue, fate)
     with behind_the_fence(venue):
-        settlement = await settled(venue, request_for(server.sample), sent_at)
+        settlement = await settled(venue, lost)
     wanted = Outcome.NOT_APPLIED if fate in NOT_DONE else Outcome.APPLIED
     assert settlement.outcome is wanted, settlement.evidence
     assert settlement.evidence
@@ -159,23 +170,23 @@ async def test_a_lost_answer_is_settled_behind_the_fence_by_what_is_really_there
 @column("lost answer settled")
 async def test_nothing_is_called_not_applied_before_the_fence(server, venue):
     server.hold_sample()
-    sent_at = await lose(server, venue, Fate.LATE)
-    early = await settled(venue, request_for(server.sample), sent_at)
+    lost = await lose(server, venue, Fate.LATE)
+    early = await settled(venue, lost)
     assert early.outcome is Outcome.UNKNOWN
     server.arrive()
     with behind_the_fence(venue):
-        late = await settled(venue, request_for(server.sample), sent_at)
+        late = await settled(venue, lost)
     assert late.outcome is Outcome.APPLIED
 
 
 @column("lost answer settled", "entries")
 async def test_one_entry_of_the_history_proves_one_request(server, venue):
     server.hold_sample()
-    sent_at = await lose(server, venue, Fate.LOST_AFTER)
+    lost = await lose(server, venue, Fate.LOST_AFTER)
     again = await lose(server, venue, Fate.LOST_BEFORE)
     with behind_the_fence(venue):
-        first = await settled(venue, request_for(server.sample), sent_at)
-        second = await settled(venue, request_for(server.sample), again, frozenset({first.entry_id}))
+        first = await settled(venue, lost)
+        second = await settled(venue, again, frozenset({first.entry_id}))
     assert (first.outcome, second.outcome) == (Outcome.APPLIED, Outcome.NOT_APPLIED)
 
 
@@ -185,21 +196,21 @@ async def test_the_twin_legs_entry_proves_nothing(server, venue):
         pytest.skip(server.lacks["hedge"])
     for leg in Side:
         server.hold_sample(leg, hedged=True)
-    sent_at = await lose(server, venue, Fate.LOST_BEFORE, request_for(server.sample, Side.LONG, hedged=True))
+    lost = await lose(server, venue, Fate.LOST_BEFORE, request_for(server.sample, Side.LONG, hedged=True))
     server.add_to(server.sample.symbol, Side.SHORT, server.sample.top_up)
     with behind_the_fence(venue):
-        settlement = await settled(venue, request_for(server.sample, Side.LONG, hedged=True), sent_at)
+        settlement = await settled(venue, lost)
     assert settlement.outcome is Outcome.NOT_APPLIED
 
 
 @column("lost answer settled")
 async def test_without_evidence_the_outcome_stays_unknown(server, venue):
     server.hold_sample()
-    sent_at = await lose(server, venue, Fate.LOST_AFTER)
+    lost = await lose(server, venue, Fate.LOST_AFTER)
     server.history_down = True
     with behind_the_fence(venue):
         try:
-            settlement = await settled(venue, request_for(server.sample), sent_at)
+            settlement = await settled(venue, lost)
         except VenueUnavailable:
             return
     assert settlement.outcome is Outcome.UNKNOWN
