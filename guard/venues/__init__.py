@@ -18,9 +18,13 @@ __all__ = ["INSTEAD", "SUPPORTED", "is_watchable", "open_venue"]
 VENUES: "Mapping[str, tuple[str, str]]" = {  # By ccxt id: the module and its class, read when one is opened.
     "binanceusdm": ("guard.venues.binance", "BinanceUsdm"),
     "binancecoinm": ("guard.venues.binance_coinm", "BinanceCoinm"),
+    "gate": ("guard.venues.gateio", "GateIo"),
 }
 SUPPORTED = tuple(VENUES)
-INSTEAD: "Mapping[str, str]" = {"binance": "binanceusdm"}  # Ids that stand for an exchange which has another one here.
+INSTEAD: "Mapping[str, str]" = {  # Ids that stand for an exchange which has another one here.
+    "binance": "binanceusdm",
+    "gateio": "gate",
+}
 
 
 def is_watchable(exchange: str) -> bool:

@@ -15,6 +15,7 @@ VENUES = Path(__file__).parents[1] / "venues"
 SERVERS: Mapping[str, tuple[str, str, str]] = {
     "binanceusdm": ("binance", "usdm_wire", "BinanceUsdmServer"),
     "binancecoinm": ("binance", "coinm_wire", "BinanceCoinmServer"),
+    "gate": ("gate", "gate_wire", "GateServer"),
 }
 
 
