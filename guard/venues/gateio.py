@@ -9,8 +9,9 @@ Quirks, with source and date seen (docs: v4.106.88 of 2026-05-27 and SDK 7.2.161
 - `positions` lists closed contracts with size 0 unless `holding`, 100 rows a page; ccxt reads the first page (ccxt).
 - Sizes are cut to whole contracts unless the header X-Gate-Size-Decimal is sent; then they are text (docs).
 - `leverage` 0 is cross; `pos_margin_mode` says it in words since 2026 and is held against it (docs).
-- `margin` of a row is without unrealized PnL and holds the fee to close; the liquidation price counts all of it. Checked:
-  eight recorded rows, tests/golden. `liq_price` is rounded to the tick, towards the mark; "0" is none (ccxt PR 18092).
+- `margin` of a row is without unrealized PnL and holds the fee to close; the liquidation price counts all of it: so it
+  was in every recorded row at hand (golden cases of the rule before 2025-07).
+- `liq_price` is rounded to the tick, towards the mark; "0" is none (ccxt PR 18092).
 - The trigger counts the contract's standard taker rate, 0.075 % almost everywhere, whatever the user pays (help 22160).
 - `initial_margin` and `maintenance_margin` of a row were "0" in 2024 and are filled now; a 0 is read as not stated.
 - The requirement is counted slice by slice since 2025-07-29 (`enable_tiered_mm` of the account, `deduction` of a tier).
@@ -62,7 +63,7 @@ KNOWN_LIMITS = (
     "dated (delivery) contracts and options are not read",
     "unified accounts and split positions are watched, nothing is added to them",
     "no price since the progressive tiers of 2025-07 is published with all its figures; those before fit to the tick",
-    "where the progressive tiers are off, the tier that goes with the size is taken, not the limit that its owner chose",
+    "where progressive tiers are off, the tier that goes with the size is taken, not the limit that its owner chose",
     "whether trial funds, which count as available, may go into isolated margin is not documented",
     "trailing orders, chase orders and stops that wait on an open order are not seen as stops",
     "a first position in BTC-settled contracts is noticed within ten minutes when its account was empty",
@@ -132,11 +133,23 @@ class GateIo(GateReads):
             raise VenueRefused(text, code="not_sent")
         if self.watch_only is not None:
             raise VenueRefused(f"{request.key}: not sent, {self.watch_only}", code="not_sent")
+        await self._refuse_bad_stamps(request)
         try:
             return await gateio_margin.add_margin(self._client, request, market)
         except VenueRefused as refusal:
             self._is_clock_off = refusal.code in self._wire.clock_is_off  # It is measured before the next read.
             raise
+
+    async def _refuse_bad_stamps(self, request: MarginRequest) -> None:
+        try:
+            await self._trust_stamps()
+        except VenueUnavailable as error:
+            failure = VenueRefused(
+                f"{request.key}: not sent, our clock was set and theirs not told: {error}", code="not_sent"
+            )
+        else:
+            return
+        raise failure
 
     async def margin_changes(
         self,

@@ -110,6 +110,10 @@ async def add_margin(client: Any, request: MarginRequest, market: Market) -> str
 def _grown_row(answer: object, request: MarginRequest, market: Market) -> object:
     """Return the row of the position that got the margin. Raises VenueUnavailable when none proves that it did."""
     mode = _DUAL_SIDE[request.key.side] if request.hedged else "single"
+    if isinstance(answer, list) is not request.hedged:
+        raise VenueUnavailable(
+            f"{request.key}: the answer is not of {'both legs' if request.hedged else 'one position'}"
+        )
     proven: list[object] = []
     for raw in answer if isinstance(answer, list) else [answer]:
         try:

@@ -1,6 +1,8 @@
 """Reading a Gate futures account: which settle currencies to look through, pages, modes and markets."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,8 +19,10 @@ from guard.venues.protocol import VenueAccount
 from guard.venues.transport import Answered
 
 SWEEP = timedelta(minutes=10)  # How long a settle currency without money and positions is not looked at.
+USUAL = "usdt"  # Looked at in every cycle.
 PAGE_ROWS = 100  # The exchange's own page, and the most that it documents.
 PAGES_MAX = 20
+CLOCK_SET_S = 1.0  # More than this between our wall clock and the time that passed is a clock that was set.
 RULE = KNOWN_RULES["gate"].rule
 
 
@@ -31,7 +35,8 @@ class GateReads(VenueBase):
         self._markets: Markets = {}
         self._accounts: dict[str, Account] = {}  # By settle, as of the last look. None there: never looked.
         self._looked_at: dict[str, datetime] = {}
-        self._in_use: frozenset[str] = frozenset({"usdt"})
+        self._in_use: frozenset[str] = frozenset({USUAL})
+        self._measured: tuple[float, float] | None = None  # Wall clock (ms) and loop time of the last `clock_skew`.
         self._searched: set[tuple[str, str]] = set()  # Unknown contracts for which the markets were read again.
 
     @property
@@ -47,22 +52,47 @@ class GateReads(VenueBase):
         await self._known_skew()  # The exchange bears a minute: the fence counts on stamps by its own clock.
         await self._load_markets(reload=False)
 
+    async def clock_skew(self) -> timedelta:
+        skew = await super().clock_skew()
+        self._measured = (self._client.milliseconds(), asyncio.get_running_loop().time())
+        return skew
+
+    async def _trust_stamps(self) -> None:
+        """Measure again when our wall clock, which stamps, was set since. Raises VenueUnavailable.
+
+        The exchange takes a stamp of up to a minute ahead, and then for longer than the fence lasts.
+        """
+        if self._measured is not None:
+            wall_ms, loop_s = self._measured
+            passed_s = asyncio.get_running_loop().time() - loop_s
+            if abs((self._client.milliseconds() - wall_ms) / 1000 - passed_s) <= CLOCK_SET_S:
+                return
+        await self.clock_skew()
+
     async def snapshot(self) -> AccountSnapshot:
         """Read wallets and positions: two requests for each settle currency in use, one more in a unified account."""
         if not self._markets:
             await self.open()
         scopes = tuple(settle for settle in SETTLES if settle in self._in_use or self._is_due(settle))
         wallets_read_at = self._now()
-        answers = {settle: answer for settle in scopes if (answer := await self._ask_account(settle)) is not None}
-        positions_read_at = self._now()
-        rows = {settle: open_rows(await self._position_rows(settle)) for settle in answers}
+        gaps: list[Gap] = []
+        answers: dict[str, object] = {}
         for settle in scopes:
-            self._looked_at[settle] = positions_read_at
-        self._in_use = frozenset(s for s, answer in answers.items() if rows[s] or is_in_use(answer)) | {"usdt"}
-        trouble = await self._search_unknown(rows)
+            with self._unless_unused(settle, gaps):
+                answer = await self._ask_account(settle)
+                if answer is not None:
+                    answers[settle] = answer
+        positions_read_at = self._now()
+        rows: dict[str, list[object]] = {}
+        for settle in list(answers):
+            with self._unless_unused(settle, gaps):
+                rows[settle] = open_rows(await self._position_rows(settle))
+        answers = {settle: answer for settle, answer in answers.items() if settle in rows}
+        self._looked_at |= dict.fromkeys(rows, positions_read_at)
+        self._in_use = frozenset(s for s, answer in answers.items() if rows[s] or is_in_use(answer)) | {USUAL}
+        gaps += await self._search_unknown(rows)
         unified = next((account for account in self._accounts.values() if account.is_unified), None)
         positions: dict[str, tuple[Position, ...]] = {}
-        gaps: list[Gap] = list(trouble)
         for settle, listed in rows.items():
             positions[settle], bad = read_positions(listed, self._markets, settle, shared=unified is not None)
             gaps += bad
@@ -93,6 +123,16 @@ class GateReads(VenueBase):
             gaps += found
         return tuple(wallets), None, tuple(gaps)
 
+    @contextmanager
+    def _unless_unused(self, settle: str, gaps: list[Gap]) -> Iterator[None]:
+        """Let a failure end the reading only where something is held: the rest is a Gap, and asked again at once."""
+        try:
+            yield
+        except VenueUnavailable as error:
+            if settle in self._in_use:
+                raise
+            gaps.append(Gap(subject=f"positions in {settle.upper()}", reason=str(error)))
+
     def _is_due(self, settle: str) -> bool:
         looked_at = self._looked_at.get(settle)
         return looked_at is None or abs(self._now() - looked_at) > SWEEP
@@ -105,6 +145,7 @@ class GateReads(VenueBase):
             if error.code != NO_ACCOUNT:
                 raise
             self._accounts.pop(settle, None)
+            self._looked_at[settle] = self._now()
             return None
         self._accounts[settle] = read_account(answer, settle)
         return answer

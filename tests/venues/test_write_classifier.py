@@ -13,11 +13,12 @@ import pytest
 from classified import APPLIED, NOT_APPLIED, UNKNOWN, Classified
 from classified_binance import BINANCE
 from classified_coinm import COINM
+from classified_gate import GATE
 from raw_server import End, http, raw_server
 
 from guard.errors import OutcomeUnknown, VenueRefused
 
-VENUES: tuple[Classified, ...] = (BINANCE, COINM)
+VENUES: tuple[Classified, ...] = (BINANCE, COINM, GATE)
 PAGE = b"<html><body>maintenance</body></html>"
 
 
