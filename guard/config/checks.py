@@ -10,7 +10,7 @@ from guard.config.rule_checks import check_ladders, check_rules, rule_warnings
 from guard.config.screen import screen
 from guard.config.sources import Written, credential_name, variable_name
 from guard.policy.terms import DataAgeLimits
-from guard.venues import INSTEAD, SUPPORTED, is_watchable
+from guard.venues import INSTEAD, SUPPORTED, is_watchable, key_problems
 
 STALE_MIN = timedelta(seconds=15)
 BLIND_DEFAULT = timedelta(seconds=120)
@@ -64,12 +64,21 @@ def _check_accounts(config: ConfigTable, written: Written, problems: Problems) -
             problems.add((*path, "exchange"), f"found {account.exchange!r}, expected {expected}{meant}")
         for key in ("api_key", "secret"):
             _require_secret(getattr(account, key), (*path, key), problems)
+        _check_key_forms(account, path, problems)
         poll = account.poll_interval
         if poll.near > poll.calm and not problems.touch((*path, "poll_interval")):
             problems.add((*path, "poll_interval", "near"), "is longer than calm, expected at most as long")
         _check_data_age(account, path, problems)
         for place, text in screen(account.ccxt, (*path, "ccxt")):
             problems.add(place, text)
+
+
+def _check_key_forms(account: AccountTable, path: Path, problems: Problems) -> None:
+    if account.api_key is None or account.secret is None:
+        return
+    api_key, secret = account.api_key.get_secret_value(), account.secret.get_secret_value()
+    for key, text in key_problems(account.exchange, api_key, secret):
+        problems.add((*path, key), text)
 
 
 def _check_data_age(account: AccountTable, path: Path, problems: Problems) -> None:

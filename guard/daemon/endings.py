@@ -51,7 +51,8 @@ class Endings:
             ending = await self._ask(key, one)
             if ending is None:
                 continue
-            if ending.kind is not EndKind.UNKNOWN or not one.is_told:
+            # That it is not listed any more is no news once it was told, and untrue once it is open again.
+            if ending.kind is not EndKind.UNKNOWN or not (one.is_told or key in listed):
                 other = PositionKey(key.symbol, Side(-key.side))
                 message = ending_message(
                     key,

@@ -22,7 +22,7 @@ from guard.notify import wording
 from guard.notify.guard_texts import drill_message
 from guard.policy.decision import PositionVerdict
 from guard.policy.terms import Mode
-from guard.snapshot import Liquidation, LiquidationKind, Mark
+from guard.snapshot import Liquidation, LiquidationKind, MarginChange, Mark
 from guard.venues import open_venue
 from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, Venue
 
@@ -33,6 +33,10 @@ SKEW_WARN = timedelta(milliseconds=500)
 MODEL_GAP_FINE = Decimal("0.001")  # Of the mark.
 SAME = Decimal("0.000001")  # Of the mark.
 STREAM_WITHIN_S = 10.0
+NO_HISTORY = (
+    "the exchange keeps none: a lost answer is settled by what the position holds, and after a lost journal "
+    "`guard arm` with its name is needed"
+)
 
 
 class Verdict(StrEnum):
@@ -120,12 +124,20 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
     )
     if venue.watch_only is not None and account.terms.mode > Mode.OBSERVE:
         yield Finding(subject=name, verdict=Verdict.WARNING, text=f"no margin is added here: {venue.watch_only}")
+    if not venue.write_terms.history_kept:
+        yield Finding(subject=f"{name} margin history", verdict=Verdict.WARNING, text=NO_HISTORY)
+        return
     yield await _ask(
         name,
         "margin history",
-        lambda: venue.margin_changes(None, since),
+        lambda: _margin_history(venue, since),
         lambda changes: (Verdict.FINE, f"{len(changes)} entries in 24 h"),
     )
+
+
+async def _margin_history(venue: Venue, since: datetime) -> tuple[MarginChange, ...]:
+    """Read it as a journal without a past does: of what is open, and of what was closed lately."""
+    return await venue.margin_changes(None, since, also=await venue.traded_lately() or ())
 
 
 async def _tiers_in_use(venue: Venue) -> TierTables:

@@ -145,6 +145,7 @@ class Service:
         self._clock.follow_wall()
         step = self._clock() - before
         teller.follow_clock()
+        teller.clear_anew()
         for watch in self.watches.values():
             watch.follow_clock(step)
 

@@ -63,6 +63,13 @@ class Teller:
         self._has_stepped = True
         self._let_outbox_follow()
 
+    def clear_anew(self) -> None:
+        """Let no alert end sooner because the clock stepped."""
+        try:
+            self.journal.clear_anew()
+        except JournalError as error:
+            log.error("alerts.not_cleared_anew", reason=str(error))  # In memory they are.
+
     def _let_outbox_follow(self) -> None:
         if not self._has_stepped:
             return

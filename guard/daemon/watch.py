@@ -25,6 +25,7 @@ from guard.daemon.tripwire import Lines, is_reached, lines_of
 from guard.daemon.witness import Witness
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal import Intent
+from guard.journal.alerts import without_sightings
 from guard.outlook import without_candles
 from guard.policy.decide import decide
 from guard.policy.decision import Decision
@@ -114,9 +115,10 @@ class AccountWatch:
         return asyncio.get_running_loop().time() - self._finished_s < allowance
 
     def follow_clock(self, step: timedelta) -> None:
-        """Take over that the clock we date by has stepped."""
+        """Take over that the clock we date by has stepped: for how long an alert is clear, nobody knows."""
         self._born_at += step
         self.reader.follow_clock(step)
+        self._known = replace(self._known, alerts=without_sightings(self._known.alerts))
 
     async def cycle(self) -> timedelta:
         """Run one cycle. Whatever the exchange does is a state; what it raises is a bug of ours, and told."""
@@ -139,6 +141,7 @@ class AccountWatch:
         except (VenueUnavailable, KeysRefused) as error:
             failure = error
             self._keep_quiet(error)
+        read_s = asyncio.get_running_loop().time()
         self.decision = self.decide(fresh=failure is None, ended=ended)
         self._record(self.decision)
         self._end_lives(ended)
@@ -154,7 +157,7 @@ class AccountWatch:
                 await self._endings.tell(ended, self.decision)
                 self._brackets.look(self._now())
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
-        self._finish(started, failure)
+        self._finish(started, read_s, failure)
         return self._interval
 
     async def once(self) -> None:
@@ -247,15 +250,16 @@ class AccountWatch:
             log.critical("journal.failed", account=self.name, reason=str(error))
 
     def _record(self, decision: Decision) -> None:
-        """Commit what was decided. Without a journal the ladder is remembered here, or every cycle would tell anew.
+        """Commit what was decided, and remember the ladder here: without a journal every cycle would tell it anew.
 
         What was never read is not blind before the time that a read would be: a network may come up after us.
         """
         is_young = self._now() - self._born_at <= self.settings.terms.data_age.blind_after
         if decision.assessment is None and is_young and not self._known.alerts:
             return
-        if not self._teller.record(self.name, decision):
-            self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
+        self._teller.record(self.name, decision)
+        # Also what is on disk: another account's failed write may break the journal before it is read again.
+        self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
 
     def _memory(self, now: datetime) -> Memory:
         unread = self._journal.broken
@@ -307,10 +311,11 @@ class AccountWatch:
                 self._journal.end_life(self.name, key, at=self._now(), reason=reason)
         self.reader.forget_ended(ended)
 
-    def _finish(self, started: float, failure: Failure | None) -> None:
+    def _finish(self, started: float, read_s: float, failure: Failure | None) -> None:
         assert self.decision is not None
         self._finished_s = asyncio.get_running_loop().time()
-        self._is_fresh = failure is None
+        # When the machine stood still after the read, what was read is old though the cycle ended now.
+        self._is_fresh = failure is None and self._finished_s - read_s <= READ_WITHIN_S
         self._interval = self._next_interval(self.decision, failure)
         log.info(
             "cycle.finished",

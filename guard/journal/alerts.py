@@ -33,11 +33,18 @@ class Alerts(Store):
         self._saved[account] = {row["subject"]: _state_of(row) for row in rows}
         return self._saved[account]
 
+    def clear_anew(self) -> None:
+        """Let what is clearing begin anew: after a step of the clock nobody knows for how long it was clear."""
+        for account, states in self._decided.items():
+            self._decided[account] = without_sightings(states)
+        with self._write(None) as connection:
+            connection.execute("UPDATE alert_states SET seen_at = NULL")
+
     def _remember(self, account: str, states: Mapping[str, AlertState]) -> bool:
         """Take over the latest states; return whether they say more than that their subjects were seen again."""
         self.alert_states(account)
         self._decided[account] = states
-        return _without_sighting(states) != _without_sighting(self._saved[account])
+        return without_sightings(states) != without_sightings(self._saved[account])
 
 
 def replace_states(connection: sqlite3.Connection, account: str, states: Iterable[AlertState]) -> None:
@@ -69,7 +76,8 @@ def add_alerts(connection: sqlite3.Connection, alerts: Iterable[Alert], now: dat
         add_event(connection, now, alert.account, f"alert.{alert.event.value}", subject, text)
 
 
-def _without_sighting(states: Mapping[str, AlertState]) -> dict[str, AlertState]:
+def without_sightings(states: Mapping[str, AlertState]) -> dict[str, AlertState]:
+    """Return the states as if nobody had looked since."""
     return {subject: replace(state, seen_at=None) for subject, state in states.items()}
 
 

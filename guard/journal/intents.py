@@ -18,6 +18,7 @@ from guard.snapshot import PositionKey
 
 COUNTS_AS_SPENT = "state IN ('planned', 'sent', 'unknown', 'applied')"
 IS_OPEN = "state IN ('planned', 'sent', 'unknown')"
+_UNSEALED_MAX = 1000  # Rows whose intents are kept at hand: more than a day of top-ups has.
 _SEALED = (
     "intent_id",
     "account",
@@ -47,6 +48,10 @@ class Intents(Store):
     @cached_property
     def _waits(self) -> dict[str, float]:
         return {}
+
+    @cached_property
+    def _unsealed(self) -> dict[sqlite3.Row, Intent]:
+        return {}  # By whole row, seal included: each cycle reads the same ones several times.
 
     def plan(self, intent: Intent) -> None:
         """Put a planned intent on disk. Raises JournalError if that cannot be vouched for, or another one locks.
@@ -236,7 +241,16 @@ class Intents(Store):
     def _intents(self, where: str, parameters: Sequence[object] | Mapping[str, object]) -> tuple[Intent, ...]:
         # `where` is written in this room, never made of data.
         rows = self._rows(f"SELECT * FROM intents WHERE {where}", parameters)  # noqa: S608 - see above.
-        return tuple(self._unseal(row) for row in rows)
+        return tuple([self._intent_in(row) for row in rows])
+
+    def _intent_in(self, row: sqlite3.Row) -> Intent:
+        intent = self._unsealed.get(row)
+        if intent is None:
+            intent = self._unseal(row)
+            if len(self._unsealed) >= _UNSEALED_MAX:
+                self._unsealed.clear()
+            self._unsealed[row] = intent
+        return intent
 
     def _unseal(self, row: sqlite3.Row) -> Intent:
         if row["seal"] != _seal(dict(row)):

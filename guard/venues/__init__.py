@@ -8,16 +8,33 @@ from typing import TYPE_CHECKING
 from guard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from guard.venues.binance import BinanceUsdm
+    from guard.venues.binance_coinm import BinanceCoinm
+    from guard.venues.bybit import Bybit
+    from guard.venues.gateio import GateIo
+    from guard.venues.generic import GenericVenue
+    from guard.venues.hyperliquid import Hyperliquid
+    from guard.venues.okx import Okx
     from guard.venues.protocol import Venue, VenueAccount
 
-__all__ = ["INSTEAD", "SUPPORTED", "is_watchable", "open_venue"]
+    # They are imported by name, where no type checker looks: here it holds each against the protocol.
+    def _are_venues(
+        one: BinanceUsdm | BinanceCoinm | Bybit | Okx | Hyperliquid | GateIo | GenericVenue,
+    ) -> Venue:
+        return one
+
+
+__all__ = ["INSTEAD", "SUPPORTED", "is_watchable", "key_problems", "open_venue"]
 
 VENUES: "Mapping[str, tuple[str, str]]" = {  # By ccxt id: the module and its class, read when one is opened.
     "binanceusdm": ("guard.venues.binance", "BinanceUsdm"),
     "binancecoinm": ("guard.venues.binance_coinm", "BinanceCoinm"),
+    "bybit": ("guard.venues.bybit", "Bybit"),
+    "okx": ("guard.venues.okx", "Okx"),
+    "hyperliquid": ("guard.venues.hyperliquid", "Hyperliquid"),
     "gate": ("guard.venues.gateio", "GateIo"),
 }
 SUPPORTED = tuple(VENUES)
@@ -33,6 +50,15 @@ def is_watchable(exchange: str) -> bool:
     if exchange in INSTEAD or found is None or found.origin is None:
         return False
     return Path(found.origin).with_name("pro").joinpath(f"{exchange}.py").is_file()
+
+
+def key_problems(exchange: str, api_key: str, secret: str) -> "Iterable[tuple[str, str]]":
+    """Return which key of an account cannot be one at its exchange, and what is expected. No secret is repeated."""
+    if exchange != "hyperliquid":
+        return ()  # Any text may be a key there.
+    from guard.venues import hyperliquid_identity  # noqa: PLC0415  # Read when such an account is there.
+
+    return hyperliquid_identity.key_problems(api_key, secret)
 
 
 def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Venue":

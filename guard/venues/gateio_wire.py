@@ -27,6 +27,7 @@ NO_ACCOUNT = "USER_NOT_FOUND"  # Nothing was ever moved into the futures account
 
 # 200 requests in 10 s for each address of the public endpoints and for each user of the private ones (docs, frequency
 # limit rule, 2026-05). They are counted by endpoint there and together here.
+TOO_MANY = 429
 LIMIT = RateLimit(weight_max=200, window_s=10.0, weights={}, weight_else=1)
 
 
@@ -45,6 +46,7 @@ def wire_of() -> Wire:
         ),
         clock_is_off=frozenset({CLOCK_IS_OFF}),
         limit=LIMIT,
+        quiet_s=quiet_s,
         headers={"X-Gate-Size-Decimal": "1"},  # Without it sizes are cut to whole contracts.
     )
 
@@ -58,6 +60,14 @@ def _urls_in_use(api: Mapping[str, Any]) -> tuple[str, ...]:
             raise ConfigError(f"ccxt.urls.api.{name}: expected a table of addresses")
         urls += [url for part in parts if isinstance(url := table.get(part), str)]
     return tuple(urls)
+
+
+def quiet_s(status: int, headers: Mapping[str, str], answer: object) -> float | None:  # noqa: ARG001
+    """Return for how long there is quiet after too many requests: one window.
+
+    Its reset header is in seconds or milliseconds, by whom one asks; it sends no Retry-After, but one would hold.
+    """
+    return LIMIT.window_s if status == TOO_MANY and "Retry-After" not in headers else None
 
 
 def is_test_host(host: str) -> bool:

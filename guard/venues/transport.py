@@ -27,7 +27,7 @@ import certifi
 import yarl
 
 from guard.errors import ConfigError, KeysRefused, VenueError, VenueUnavailable
-from guard.venues.gate import Gate, PostRule
+from guard.venues.gate import Gate, NotSent, PostRule
 from guard.venues.lazy_ccxt import exchange_class
 from guard.venues.protocol import VenueAccount
 from guard.venues.shared import MARKET_TABLES, RateLimit, Shared
@@ -52,6 +52,7 @@ REFUSED_OPTIONS = frozenset(
         *("maxRetriesOnFailure", "maxRetriesOnFailureDelay"),
         *("verify", "trust_env", "aiohttp_trust_env", "requests_trust_env"),
         *("session", "own_session", "asyncio_loop", "apiKey", "secret", "password"),
+        *("walletAddress", "privateKey"),
         *("proxy", "proxyUrl", "proxy_url", "proxyUrlCallback", "proxy_url_callback"),
         *("httpProxyCallback", "http_proxy_callback", "httpsProxyCallback", "https_proxy_callback"),
         *("socksProxyCallback", "socks_proxy_callback"),
@@ -68,6 +69,14 @@ class Answered(VenueUnavailable):
         self.code = code
 
 
+def _no_word(status: int, headers: Mapping[str, str], answer: object) -> float | None:  # noqa: ARG001
+    return None
+
+
+def _by_key_and_secret(account: VenueAccount) -> Mapping[str, object]:
+    return {"apiKey": account.api_key, "secret": account.secret, "password": account.password}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
     """What transport must know of an exchange."""
@@ -81,7 +90,11 @@ class Wire:
     reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
     limit: RateLimit | None = None  # None: ccxt's pace is all that is known.
     is_judged_by_ccxt: bool = False  # Error envelopes are ccxt's to know: of exchanges without a file of their own.
+    # For how many seconds an answer asks for quiet, by status, headers and body. None: as 429, 418 and Retry-After say.
+    quiet_s: Callable[[int, Mapping[str, str], object], float | None] = _no_word
     headers: Mapping[str, str] = field(default_factory=dict)  # Sent with every request, over ccxt's.
+    bare_words: frozenset[str] = frozenset()  # JSON strings that are answers, beside objects and lists.
+    credentials: Callable[[VenueAccount], Mapping[str, object]] = _by_key_and_secret  # For ccxt's constructor.
 
 
 def open_client(account: VenueAccount, wire: Wire) -> Any:
@@ -95,9 +108,7 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     client = _strict_class(account.exchange)(
         {
             **account.ccxt,
-            "apiKey": account.api_key,
-            "secret": account.secret,
-            "password": account.password,
+            **wire.credentials(account),
             "enableRateLimit": True,
             "aiohttp_trust_env": False,
             "options": {**wire.options, **user_options, "maxRetriesOnFailure": 0},
@@ -180,8 +191,11 @@ class StrictClient:
         is_read = self._reads(method, path)
         wait_s = DEADLINE_S if is_read else self.gate.write_wait_s
         pace_s = ccxt.calculate_rate_limiter_cost(api, method, path, params, config) * ccxt.rateLimit / 1000
-        what = f"{self.id} {method} {path}"
+        what, loop = f"{self.id} {method} {path}", asyncio.get_running_loop()
+        asked_s = loop.time()
         async with self.gate.turn(what, wait_s=wait_s, pace_s=pace_s, path=f"/{path}", is_write=not is_read):
+            if not is_read and loop.time() - asked_s > wait_s:  # The machine stood still, and the facts grew old.
+                raise NotSent(f"{what}: not sent, its turn came {loop.time() - asked_s:.0f} s late")
             request = ccxt.sign(path, api, method, params)  # Here, so that no stamp grows old in the queue.
             return await self.fetch(request["url"], request["method"], request["headers"], request["body"])
 
@@ -255,13 +269,15 @@ class StrictClient:
 
     def _judge(self, what: str, status: int, headers: Mapping[str, str], raw: bytes, *, reads: bool) -> Any:
         """Return the parsed answer, or raise what it is instead."""
-        retry_after = None
-        if status in RETRY_AFTER_UNSAID_S:
+        answer = parse(raw, self.wire.bare_words)
+        error = self.wire.error(answer)
+        seconds = self.wire.quiet_s(status, headers, answer)
+        if seconds is None and status in RETRY_AFTER_UNSAID_S:
             seconds = _retry_after_s(headers.get("Retry-After"), RETRY_AFTER_UNSAID_S[status])
+        retry_after = None
+        if seconds is not None:
             self.gate.be_quiet(seconds)
             retry_after = timedelta(seconds=seconds)
-        answer = parse(raw)
-        error = self.wire.error(answer)
         if error is None and 200 <= status < 300 and answer is not None:
             return answer
         code, text = error or (
@@ -305,13 +321,13 @@ async def _read_at_most(response: aiohttp.ClientResponse, bytes_max: int) -> byt
     return bytes(body)
 
 
-def parse(raw: bytes) -> Any:
-    """Return a JSON object or list, with non-integers as text so that no digit is lost; None for anything else."""
+def parse(raw: bytes, bare_words: frozenset[str] = frozenset()) -> Any:
+    """Return a JSON object, a list or a listed word, non-integers as text so that no digit is lost; None otherwise."""
     try:
         answer = json.loads(raw, parse_float=str, parse_constant=_not_a_number)
     except (ValueError, RecursionError):
         return None
-    return answer if isinstance(answer, dict | list) else None
+    return answer if isinstance(answer, dict | list) or (isinstance(answer, str) and answer in bare_words) else None
 
 
 def _not_a_number(word: str) -> None:

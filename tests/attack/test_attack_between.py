@@ -8,6 +8,7 @@ from json import dumps
 import pytest
 from attack_kit import BREACHED, RULES, world
 
+from guard.daemon import watch as watching
 from guard.demo.exchange import Fault, FaultKind
 from guard.demo.exchange.margin_change import change_position_margin
 from guard.snapshot import MarginMode, Side
@@ -80,6 +81,20 @@ async def test_an_exchange_that_says_no_is_not_asked_again_at_once_and_each_no_i
         assert len(run.told("refused")) == 3
         assert {intent.state.value for intent in run.journal.intents()} == {"refused"}
         assert here.moved() == []
+
+
+async def test_a_cycle_during_which_the_machine_stood_still_is_not_fresh(tmp_path, monkeypatch):
+    async with world(tmp_path) as here, here.run() as run:
+        monkeypatch.setattr(watching, "READ_WITHIN_S", 1.0)
+        await run.watch.cycle()
+        assert run.watch.is_fresh
+
+        async def stand_still(_decision):
+            await asyncio.sleep(1.2)
+
+        monkeypatch.setattr(run.watch._actor, "act", stand_still)
+        await run.watch.cycle()
+        assert not run.watch.is_fresh
 
 
 async def test_a_refused_key_during_a_run_ends_nothing_and_is_over_when_it_is_over(tmp_path):

@@ -8,7 +8,7 @@ from attack_kit import BREACHED, one_long, world
 
 from guard.daemon import watch as watching
 from guard.demo.exchange import Fault, FaultKind
-from guard.errors import DeliveryFailed
+from guard.errors import DeliveryFailed, JournalError
 from guard.policy import verdicts
 from guard.policy.terms import Level
 from guard.snapshot import Side
@@ -86,6 +86,27 @@ async def test_a_danger_that_began_with_a_broken_journal_and_a_dead_channel_is_t
         async with asyncio.timeout(10):
             await _emergencies(run)
         assert [one.level.word for one in run.phone.sent if one.symbol == "BTC/USDT:USDT"][-1] == "danger"
+
+
+async def test_a_journal_that_another_account_breaks_right_after_a_message_does_not_have_it_told_again(tmp_path):
+    async with world(tmp_path) as here:
+        here.rewrite('mode = "act"', 'mode = "shadow"')
+        async with here.run() as run:
+            await run.watch.cycle()
+            here.exchange.set_mark("BTCUSDT", BREACHED)
+            await run.watch.cycle()
+            dangers = _dangers(run)
+            assert dangers
+            _read_only(run.journal)
+            with pytest.raises(JournalError):
+                run.journal.event(here.clock(), "other", "daemon.started", "guard", "another account writes first")
+            await run.watch.cycle()
+            await _emergencies(run)
+            assert _dangers(run) == dangers
+
+
+def _dangers(run):
+    return [one.id for one in run.told("alert") if one.level >= Level.DANGER and one.account == "main"]
 
 
 async def _sent_and_cut_off(here, run):

@@ -1,5 +1,6 @@
 """How a position that is gone ended is asked for until it is known, and told once, over restarts too."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -89,6 +90,16 @@ async def test_what_nobody_knows_is_told_after_five_minutes_unless_gone_was(jour
     assert [row.text for row in journal.history("main") if row.kind == "position.how_it_ended"] == [
         "unknown: no fill since"
     ]
+
+
+async def test_what_is_open_again_is_not_told_to_be_gone_for_want_of_fills(journal):
+    told = []
+    endings = endings_of(Fills(NOT_YET), journal, told)
+    await endings.tell([LONG], seen())
+    endings._gone = {LONG: replace(endings._gone[LONG], until_s=0.0)}
+    await endings.tell([], seen(LONG))
+    assert told == []
+    assert [row.kind for row in journal.history("main")] == ["position.how_it_ended"]
 
 
 async def test_a_lost_hedge_leg_is_said_with_the_leg_that_stands_alone(journal):

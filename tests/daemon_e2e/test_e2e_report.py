@@ -90,7 +90,7 @@ async def of_a_lost_answer_how_it_was_settled(folder):
         await cycles(guarded, 1)
         (intent,) = here.intents()
         text, found = await report(here, intent.intent_id)
-        assert (found["state"], found["after"]) == ("applied", None)
+        assert (found["state"], Decimal(found["after"]["isolated_wallet"])) == ("applied", 6000 + NEEDED)
         assert "USER_ADJUST" in found["evidence"]
         assert found["entry_id"] is not None
         kinds = [(one["kind"], one["event"]) for one in found["told"]]

@@ -1,6 +1,8 @@
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from journal_support import BTC, ETH, NOON, intent, live, opened, spend
@@ -112,6 +114,16 @@ def test_an_altered_amount_is_noticed(journal, tmp_path):
     path.write_bytes(content.replace(b"100USDT100", b"001USDT100"))  # SQLite's own checks do not see this.
     with opened(tmp_path) as reopened, pytest.raises(JournalError, match="altered outside guard"):
         reopened.memory("main", NOON)
+
+
+@pytest.mark.parametrize("column", ["evidence", "facts_after", "missed", "seal"])  # Triggers keep the others.
+def test_what_was_read_once_is_noticed_when_it_is_altered_under_the_running_guard(journal, column):
+    spend(journal, intent(amount="100"))
+    assert journal.memory("main", NOON).spent_today_all == Decimal(100)
+    with closing(sqlite3.connect(journal.path)) as stranger, stranger:
+        stranger.execute(f"UPDATE intents SET {column} = 'a stranger was here'")  # noqa: S608 - from the list above.
+    with pytest.raises(JournalError, match="altered outside guard"):
+        journal.intents("main")
 
 
 def test_an_intent_is_for_the_position_that_is_open_now(journal):

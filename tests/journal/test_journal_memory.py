@@ -194,3 +194,13 @@ def test_cents_are_never_rounded(journal):
         Decimal("0.30000000000000000000003"),
         Decimal("0.30000000000000000000003"),
     )
+
+
+def test_after_a_step_of_the_clock_what_is_clearing_is_seen_as_if_nobody_had_looked(journal, tmp_path):
+    journal.record_decision("main", decision(states=[state()]), [], {}, NOON)
+    assert journal.memory("main", NOON).alerts[state().subject].seen_at == NOON
+    journal.clear_anew()
+    assert list(journal.memory("main", NOON).alerts.values()) == [state(seen_at=None)]
+    journal.close()
+    with opened(tmp_path) as restarted:
+        assert list(restarted.memory("main", NOON).alerts.values()) == [state(seen_at=None)]

@@ -45,6 +45,22 @@ async def test_a_ping_that_fails_is_a_warning_without_the_url(fault):
     assert "sesame" not in repr(logs)
 
 
+async def test_while_its_far_side_wants_quiet_nothing_is_asked():
+    asked = []
+
+    async def handler(request):
+        asked.append(request.path)
+        return web.Response(status=429, headers={"Retry-After": "1"}) if len(asked) == 1 else web.Response(text="OK")
+
+    async with server(handler) as url:
+        heartbeat = Heartbeat(url=f"{url}/ping")
+        assert [await heartbeat.ping() for _ in range(3)] == [False, False, False]
+        assert len(asked) == 1
+        await asyncio.sleep(1.05)
+        assert await heartbeat.ping()
+        await heartbeat.close()
+
+
 @pytest.mark.parametrize(
     ("fields", "log_level"),
     [({}, "warning"), ({"level": Level.WATCH}, "info"), ({"event": "resolved"}, "info")],

@@ -1,18 +1,20 @@
 """What the referee knows for certain: what is on the journal's disk, what reached the daemon, what the exchange did."""
 
-import json
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
 from simulated_exchange import Entry
 from simulated_wire import Delivered
 
 OPEN = {"planned", "sent", "unknown"}
+UNASKED = {"planned", "sent"}
 COUNTED = OPEN | {"applied"}
 Key = tuple[str, int]  # Coin and side.
 
@@ -68,6 +70,12 @@ class Shelf:
         self.forget()
         self._last_delivery = 0
 
+    def put_back(self) -> None:
+        """Take up another file; the messages in it are old."""
+        self.forget()
+        self._last_delivery = self._rows("SELECT max(delivery_id) AS last FROM deliveries")[0]["last"] or 0
+        self.forget()
+
     def intents(self) -> list[sqlite3.Row]:
         return self._rows(
             "SELECT intent_id, account, symbol, side, life_id, rule, amount, state FROM intents ORDER BY planned_at"
@@ -85,7 +93,7 @@ class Shelf:
         )
         for row in rows:
             self._last_delivery = row["delivery_id"]
-            yield row["message_id"], row["channel"], json.loads(row["body"])
+            yield row["message_id"], row["channel"], orjson.loads(row["body"])
 
     def given_up(self) -> set[tuple[str, str]]:
         rows = self._rows("SELECT message_id, channel FROM deliveries WHERE state = 'given_up'")
@@ -157,14 +165,16 @@ class Distances:
         place = self._by_key.setdefault((account, key), deque(maxlen=self._length))
         place.append(Decimal(1) if distance is None else distance)
 
-    def nearest(self, account: str, key: Key) -> Decimal:
-        """Return the nearest it came over the length that is kept."""
-        return min(self._by_key.get((account, key), ()), default=Decimal(1))
+    def nearest(self, account: str, key: Key, seconds: int) -> Decimal:
+        """Return the nearest it came in the last so many seconds, as far as they are kept."""
+        return min(islice(reversed(self._by_key.get((account, key), ())), seconds), default=Decimal(1))
 
     def farthest(self, account: str, key: Key, seconds: int) -> Decimal:
         """Return the farthest it was in the last so many seconds; 1 where it is younger than that."""
         place = self._by_key.get((account, key), ())
-        return max(list(place)[-seconds:], default=Decimal(1)) if len(place) >= seconds else Decimal(1)
+        if len(place) < seconds:
+            return Decimal(1)
+        return place[-1] if seconds == 1 else max(islice(reversed(place), seconds))
 
     def forget(self, account: str, key: Key) -> None:
         self._by_key.pop((account, key), None)

@@ -43,10 +43,12 @@ class Referee:
         self._seen = {name: Seen() for name in exchanges}
         self._works = Streak()  # Daemon and disk.
         self._sight = {name: Streak() for name in exchanges}  # And the account can be read.
+        self._reach = {name: Streak() for name in exchanges}  # And margin can be added.
         self._distances = Distances()
         self._births: dict[str, tuple[str, Key, float]] = {}  # By life: whose, and when that position was opened.
         self._misses: dict[tuple[str, Key], int] = {}
         self._is_rebuilt = False
+        self._copied: dict[str, str] = {}  # The states of the intents in the copy of the journal.
         for name, exchange in exchanges.items():
             exchange.on_entry = partial(self._on_entry, name)
         for name, door in doors.items():
@@ -65,10 +67,15 @@ class Referee:
         self._seen = {name: Seen(absent=remembered[name]) for name in self._exchanges}
         for intent in self.money.intents.values():
             intent.from_earlier_life = intent.is_open
+        self.telling.lives_s.append((self._world.time_s, float("inf")))
+
+    def on_clock_set(self, step_s: float) -> None:
+        self.telling.last_step = self._world.time_s, max(0.0, step_s)
 
     def on_ended(self) -> None:
         self._shelf.forget()
         self.telling.on_ended()
+        self.telling.lives_s[-1] = self.telling.lives_s[-1][0], self._world.time_s
         self._works.turn(holds=False)
 
     def on_disarmed(self) -> None:
@@ -86,6 +93,18 @@ class Referee:
         self._shelf.file_is_new()
         self.money.journal_is_lost()
         self.telling.journal_is_lost()
+        self._births.clear()
+        self._is_rebuilt = True  # From now on more may count than the referee can know.
+
+    def on_journal_copied(self) -> None:
+        self._copied = {intent_id: intent.state for intent_id, intent in self.money.intents.items()}
+        self.telling.journal_is_copied()
+
+    def on_journal_put_back(self) -> None:
+        """Everything since the copy is forgotten; what was sent and moved meanwhile counts all the same."""
+        self._shelf.put_back()
+        self.money.journal_is_put_back(self._copied)
+        self.telling.journal_is_put_back()
         self._births.clear()
         self._is_rebuilt = True  # From now on more may count than the referee can know.
 
@@ -162,19 +181,21 @@ class Referee:
     def each_second(self, *, is_alive: bool) -> None:
         now = self._world.time_s
         works_s = self._works.turn(holds=is_alive and self._scenario.disk.at(now) is None)
-        seeing_s = {}
+        seeing_s, reaching_s = {}, {}
         for name, exchange in self._exchanges.items():
             weather = self._wires[name].fates.weather.at(now)
             is_quiet = now < self._seen[name].quiet_until_s
             is_right = abs(self._world.wall_off.total_seconds()) < 1
-            sees = works_s > 1 and weather is None and is_right and not is_quiet
+            sees = works_s > 1 and weather in {None, "no_adding"} and is_right and not is_quiet
             seeing_s[name] = self._sight[name].turn(holds=sees)
+            reaching_s[name] = self._reach[name].turn(holds=sees and weather is None)
             self._follow(name, exchange)
         self.telling.each_second(
             can_tell_s=works_s, intents=self.money.intents, seeing_s=seeing_s, distances=self._distances
         )
         self.liveness.each_second(
             seeing_s=seeing_s,
+            reaching_s=reaching_s,
             intents=self.money.intents,
             misses=self._misses,
             distances=self._distances,

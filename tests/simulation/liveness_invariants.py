@@ -32,13 +32,14 @@ class LivenessInvariants:
         self,
         *,
         seeing_s: dict[str, float],
+        reaching_s: dict[str, float],
         intents: dict[str, KnownIntent],
         misses: dict[tuple[str, Key], int],
         distances: Distances,
         seen: dict[str, Seen],
         is_free: bool,
     ) -> None:
-        """`is_free`: armed, with a journal that knows its own past."""
+        """`reaching_s`: for how long margin can be added; `is_free`: armed, with a journal that knows its own past."""
         for account, exchange in self._exchanges.items():
             self._judge_rhythm(account, exchange, seen[account], seeing_s[account], distances)
             is_quiet = self._is_quiet(account, exchange)
@@ -47,7 +48,7 @@ class LivenessInvariants:
                 could = (
                     is_free
                     and is_quiet
-                    and seeing_s[account] > QUIET_BEFORE_S
+                    and reaching_s[account] > QUIET_BEFORE_S
                     and holding.isolated
                     and self._world.time_s - holding.opened_s > 90
                     and not misses.get((account, key))

@@ -1,8 +1,9 @@
 """I1 to I7, I9 and I13: money moves once, within every limit, on fresh facts, into the position it is meant for."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
-from evidence import COUNTED, Key, KnownIntent, Seen
+from evidence import COUNTED, UNASKED, Key, KnownIntent, Seen
 from simulated_exchange import Entry, Exchange
 from simulated_payloads import PATHS
 from simulated_scenario import Scenario
@@ -78,7 +79,8 @@ class MoneyInvariants:
         if self.disarmed_since_s is not None and now - self.disarmed_since_s > 1.0:
             self._violated("I16 disarmed", "a request left after `guard disarm`")
         for other in self.intents.values():
-            is_left_over = other.account == intent.account and other.from_earlier_life and other.is_open
+            # One that is known to be unknown was asked about before; it locks its position and counts as spent.
+            is_left_over = other.account == intent.account and other.from_earlier_life and other.state in UNASKED
             if is_left_over and other.key[0] not in seen.histories:
                 self._violated("I9 recovery", f"sent before intent {other.number} of {other.key} was looked up")
         if seen.account is not None:
@@ -211,6 +213,12 @@ class MoneyInvariants:
     def journal_is_lost(self) -> None:
         """Forget what no journal knows any more; effects stay, and the limits hold for them all the same."""
         self.intents.clear()
+
+    def journal_is_put_back(self, states: Mapping[str, str]) -> None:
+        """Know only the intents of the copy, as they stand in it; what they did stays done."""
+        self.intents = {intent_id: self.intents[intent_id] for intent_id in states if intent_id in self.intents}
+        for intent_id, intent in self.intents.items():
+            intent.state = states[intent_id]
 
     def _same(self, one: KnownIntent, other: KnownIntent) -> bool:
         return (one.account, one.key) == (other.account, other.key)

@@ -10,7 +10,7 @@ import gc
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -51,9 +51,10 @@ def _one(seed: int, *, is_quiet: bool) -> int:
 
 
 def _many(seeds: range, jobs: int) -> int:
+    get_ready()
     started, counts, failed, done = time.monotonic(), Counter[str](), [], 0
     with get_context("fork").Pool(jobs, maxtasksperchild=200) as pool:
-        for played in pool.imap_unordered(play_quietly, seeds):
+        for played in _those_played(pool.imap_unordered(_play_or_say_which, seeds)):
             done += 1
             counts.update(played.counts)
             if played.violations:
@@ -91,6 +92,7 @@ def kill(mutant: str, seeds: Iterable[int]) -> Killed:
 
 
 def _kill_all(seeds: range, jobs: int) -> int:
+    get_ready()
     survivors = 0
     print(f"{'mutant':34} {'seed':>6} {'tried':>6}  killed by")
     with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
@@ -101,11 +103,41 @@ def _kill_all(seeds: range, jobs: int) -> int:
 
 
 def play_quietly(seed: int) -> Played:
-    """Play a seed; what it leaves in cycles is collected now and not in the middle of the next."""
+    """Play a seed; what it leaves in cycles is collected now and not in the middle of it, nor of the next."""
+    gc.disable()
     try:
         return play(seed)
     finally:
         gc.collect()
+        gc.enable()
+
+
+class HarnessBroke(Exception):
+    """A seed could not be played to its end: the text names it. One text, so that it comes out of a worker."""
+
+
+def _play_or_say_which(seed: int) -> Played:
+    try:
+        return play_quietly(seed)
+    except Exception as error:  # noqa: BLE001 - handed on with its seed.
+        raise HarnessBroke(f"seed {seed}: {error!r}") from None
+
+
+def _those_played(results: Iterator[Played]) -> Iterator[Played]:
+    """Yield what came of each seed; a fault of the harness counts against its seed, and the others go on."""
+    while True:
+        try:
+            yield next(results)
+        except StopIteration:
+            return
+        except HarnessBroke as broke:
+            yield Played(seed=-1, violations=(f"harness: {broke}",), trace_hash="", counts={})
+
+
+def get_ready() -> None:
+    """Import and build once what every seed needs, and spare the collector all of it."""
+    play_quietly(0)
+    gc.freeze()
 
 
 def replay_command(seed: int) -> str:

@@ -1,12 +1,12 @@
 """The far sides of Telegram, webhooks and the heartbeat: what arrived there, whatever the daemon was told about it."""
 
 import asyncio
-import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from simulated_faults import Weather
 from simulated_time import World
 
@@ -57,7 +57,7 @@ class SimulatedDoor:
         if kind == "errors":
             return _answer(self._dice.choice((500, 502, 503)), {})
         is_lost = kind == "lost_confirmations" and self._dice.random() < 0.5
-        fields = json.loads(body) if body else {}
+        fields = orjson.loads(body) if body else {}
         self.on_arrived(Arrived(channel=self.channel, body=fields, at_s=self._world.time_s, confirmed=not is_lost))
         await asyncio.sleep(self._dice.uniform(0.02, 0.3))
         if is_lost:
@@ -69,4 +69,4 @@ class SimulatedDoor:
 
 
 def _answer(status: int, fields: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status=status, headers=headers or {}, body=json.dumps(fields).encode())
+    return Answer(status=status, headers=headers or {}, body=orjson.dumps(fields))

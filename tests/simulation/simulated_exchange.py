@@ -12,6 +12,7 @@ from simulated_time import World
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
+_STEPS = {places: Decimal(1).scaleb(-places) for places in (3, 8)}
 # Floor, cap, rate, amount deducted: the requirement does not jump at a floor.
 TIERS = (
     (Decimal(0), Decimal(50_000), Decimal("0.005"), ZERO),
@@ -21,17 +22,10 @@ TIERS = (
 
 
 def tier_of(notional: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    return next((tier for tier in reversed(TIERS) if notional >= tier[0]), TIERS[0])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fill:
-    """What closed a position, as the account's trades show it."""
-
-    key: tuple[str, int]
-    price: Decimal
-    at_s: float
-    why: str
+    for tier in TIERS:
+        if notional < tier[1]:
+            return tier
+    return TIERS[-1]
 
 
 @dataclass(kw_only=True)
@@ -47,6 +41,7 @@ class Holding:
     leverage: int
     opened_s: float
     updated_s: float
+    _ends: dict[Decimal, Decimal | None] = field(default_factory=dict)  # By backing: quantity and entry stay.
 
     @property
     def key(self) -> tuple[str, int]:
@@ -64,11 +59,28 @@ class Holding:
 
     def liquidation_price(self, backing: Decimal) -> Decimal | None:
         """Return where `backing` plus profit meets the requirement, tier by tier. None: at no positive price."""
+        if backing not in self._ends:
+            self._ends = {backing: self._end_with(backing)}  # Asked for every second, and moved seldom.
+        return self._ends[backing]
+
+    def _end_with(self, backing: Decimal) -> Decimal | None:
         for floor, cap, rate, deducted in TIERS:
             price = (backing + deducted - self.side * self.quantity * self.entry) / (self.quantity * (rate - self.side))
             if price > 0 and floor <= self.notional(price) < cap:
                 return price
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fill:
+    """What closed a position."""
+
+    coin: str
+    side: int  # Of the position.
+    quantity: Decimal
+    price: Decimal
+    at_s: float
+    is_forced: bool  # By the exchange: a liquidation.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +118,7 @@ class Exchange:
     foreign_writes: int = 0  # By people: what was read before one may not hold any more.
     ended: list[tuple[tuple[str, int], float]] = field(default_factory=list)  # Positions that are gone, and when.
     booked: list[tuple[str, float]] = field(default_factory=list)  # Coins whose positions were closed, and when.
-    fills: list["Fill"] = field(default_factory=list)  # What closed them.
+    fills: list[Fill] = field(default_factory=list)
     on_entry: Callable[[Entry], None] = lambda entry: None
 
     def price(self, coin: str) -> Decimal:
@@ -139,7 +151,16 @@ class Exchange:
         self.free += left if not holding.isolated else max(ZERO, left)
         self.ended.append((key, self.world.time_s))
         self.booked.append((holding.coin, self.world.time_s))
-        self.fills.append(Fill(key=key, price=self.price(holding.coin), at_s=self.world.time_s, why=why))
+        self.fills.append(
+            Fill(
+                coin=holding.coin,
+                side=holding.side,
+                quantity=holding.quantity,
+                price=self.price(holding.coin),
+                at_s=self.world.time_s,
+                is_forced=why.startswith("liquidated"),
+            )
+        )
         self.world.note(self.name, "closed", key, why)
 
     def add_margin(self, coin: str, leg: str, amount: Decimal, request: int | None) -> Entry:
@@ -237,4 +258,4 @@ class Exchange:
 
 def text(amount: Decimal, places: int = 8) -> str:
     """Return an amount as the exchange prints it."""
-    return f"{amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN):f}"
+    return f"{amount.quantize(_STEPS[places], rounding=ROUND_HALF_EVEN):f}"

@@ -115,6 +115,8 @@ class Fates:
         kind, dice = self.weather.at(time_s), self._dice
         if kind in _SHUT:
             return _refused(dice.choice(_SHUT[kind]))
+        if kind == "no_adding":
+            return _refused(dice.choice(("overload_503", "overload_503", "unknown_503", "html_502", "none")))
         if kind == "no_writes":
             return self._ambiguous() if dice.random() < 0.7 else _refused("overload_503")
         share = 0.6 if kind in {"lossy", "garbled", "slow"} else self.write_faults

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -20,12 +20,12 @@ class Phase:
 class Market:
     """Mark prices of all coins. `towards` is +1 where danger lies above, -1 where it lies below."""
 
-    def __init__(self, dice: random.Random, towards: Mapping[str, int]) -> None:
+    def __init__(self, dice: random.Random, towards: Mapping[str, int], path: Sequence[Phase] = ()) -> None:
         self._dice = dice
         self._towards = towards
         self._second = 0
         self._logs = dict.fromkeys(COINS, 0.0)
-        self._paths = {coin: _path(dice) for coin in COINS}
+        self._paths = {coin: _seconds_of(path or _drawn(dice)) for coin in COINS}
         self.is_frozen = False
         self.prices = dict(COINS)
 
@@ -47,12 +47,15 @@ class Market:
         self._logs[coin] += self._towards[coin] * share
 
 
-def _path(dice: random.Random) -> list[Phase]:
+def _drawn(dice: random.Random) -> list[Phase]:
     noise = dice.choice((0.0001, 0.0003, 0.0006))
-    phases = [
+    return [
         Phase(seconds=dice.randint(10, 90), move=0.0, noise=noise),
         Phase(seconds=dice.randint(20, 200), move=dice.uniform(0.03, 0.08), noise=noise),
         Phase(seconds=dice.randint(30, 200), move=dice.uniform(-0.03, 0.08), noise=noise),
         Phase(seconds=dice.randint(30, 200), move=dice.uniform(-0.08, 0.10), noise=noise),
     ]
-    return [phase for phase in phases for _ in range(phase.seconds)]
+
+
+def _seconds_of(path: Sequence[Phase]) -> list[Phase]:
+    return [phase for phase in path for _ in range(phase.seconds)]

@@ -176,45 +176,43 @@ def _income(exchange: Exchange, query: Mapping[str, str]) -> Any:
     return rows[: int(query["limit"])]
 
 
+def _stops(_exchange: Exchange, _query: Mapping[str, str]) -> Any:
+    return []
+
+
 def _fills(exchange: Exchange, query: Mapping[str, str]) -> Any:
     return [
-        {
-            "symbol": query["symbol"],
-            "orderId": number,
-            "side": "SELL" if fill.key[1] > 0 else "BUY",
-            "positionSide": _leg(exchange, fill.key[1]),
-            "price": text(fill.price),
-            "time": milliseconds(exchange, fill.at_s),
-        }
-        for number, fill in _closed(exchange, query)
+        _closing(exchange, one, number)
+        | {"price": text(one.price), "qty": text(one.quantity, 3), "time": milliseconds(exchange, one.at_s)}
+        for number, one in _closed(exchange, query)
     ]
 
 
 def _forced(exchange: Exchange, query: Mapping[str, str]) -> Any:
     return [
-        {
-            "symbol": query["symbol"],
-            "orderId": number,
-            "clientOrderId": f"autoclose-{number}",
-            "side": "SELL" if fill.key[1] > 0 else "BUY",
-            "positionSide": _leg(exchange, fill.key[1]),
-            "updateTime": milliseconds(exchange, fill.at_s),
-        }
-        for number, fill in _closed(exchange, query)
-        if fill.why.startswith("liquidated")
+        _closing(exchange, one, number)
+        | {"clientOrderId": f"autoclose-{number}", "updateTime": milliseconds(exchange, one.at_s)}
+        for number, one in _closed(exchange, query)
+        if one.is_forced
     ]
 
 
 def _closed(exchange: Exchange, query: Mapping[str, str]) -> list[tuple[int, Fill]]:
+    coin, start = query["symbol"].removesuffix("USDT"), int(query["startTime"])
     return [
-        (number, fill)
-        for number, fill in enumerate(exchange.fills, 1)
-        if f"{fill.key[0]}USDT" == query["symbol"] and milliseconds(exchange, fill.at_s) >= int(query["startTime"])
+        (number, one)
+        for number, one in enumerate(exchange.fills)
+        if one.coin == coin and milliseconds(exchange, one.at_s) >= start
     ]
 
 
-def _leg(exchange: Exchange, side: int) -> str:
-    return ("LONG" if side > 0 else "SHORT") if exchange.hedged else "BOTH"
+def _closing(exchange: Exchange, one: Fill, number: int) -> dict[str, Any]:
+    return {
+        "symbol": f"{one.coin}USDT",
+        "orderId": number,
+        "side": "SELL" if one.side > 0 else "BUY",
+        "positionSide": ("LONG" if one.side > 0 else "SHORT") if exchange.hedged else "BOTH",
+    }
 
 
 _ANSWERS = {
@@ -228,7 +226,7 @@ _ANSWERS = {
     "account": _account,
     "history": _history,
     "income": _income,
-    "stops": lambda _exchange, _query: [],
+    "stops": _stops,
     "fills": _fills,
     "forced": _forced,
 }

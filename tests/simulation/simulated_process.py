@@ -1,13 +1,15 @@
 """One life of the daemon: the real `Service` on the real client, journal and channels, in a simulated world."""
 
 import asyncio
+import copy
 import random
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from types import MethodType
 from typing import Any
+from unittest.mock import patch
 
 from simulated_channels import SimulatedDoor
 from simulated_disk import SimulatedDisk
@@ -22,8 +24,11 @@ from guard.daemon.service import Service
 from guard.journal import Journal
 from guard.notify.channel import Channel
 from guard.notify.heartbeat import Heartbeat
+from guard.venues import base
 from guard.venues.binance import BinanceUsdm
+from guard.venues.gate import Gate
 from guard.venues.protocol import Venue, VenueAccount
+from guard.venues.transport import Wire, open_client
 
 HOST = "https://testnet.binancefuture.com"
 STREAM_EVERY_S = 2.0
@@ -65,7 +70,7 @@ class Process:
         self.loop = VirtualLoop(world)
         self.stop: asyncio.Event | None = None
         self.service = Service(settings, {}, doors=self._simulated_doors())
-        with self._running():
+        with self.running():
             self.task = self.loop.create_task(self._run())
 
     async def _run(self) -> None:
@@ -81,18 +86,25 @@ class Process:
         return self.task.done()
 
     def step(self, until_s: float) -> None:
-        """Run one callback of the daemon, or let time go by. It may die in it."""
-        with self._running(), suppress(ProcessDied):
+        """Run one callback of the daemon, while it is `running`, or let time go by. It may die in it."""
+        try:
             if not self.loop.step(until_s):
                 self._world.violated("no deadlock", "the daemon waits for something that never comes")
-            self._count_point("await")
+            if self.points_to_live is not None or self.is_dead:
+                self._count_point("await")
+        except ProcessDied:
+            pass
         if self.task.done() and not self.is_dead and not self.task.cancelled() and self.task.exception():
             self._world.violated("no bug", f"the daemon ended with {self.task.exception()!r}")
 
     def ask_to_stop(self) -> None:
-        with self._running():
+        with self.running():
             if self.stop is not None:
                 self.stop.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.stop is not None and self.stop.is_set()
 
     def die(self) -> None:
         """Be killed: nothing of it runs any more, its uncommitted writes are gone and its lock is dropped."""
@@ -102,7 +114,7 @@ class Process:
         if self._journal is not None and self._journal._lock is not None:
             self._journal._lock.release()
             self._journal._lock = None
-        with self._running():
+        with self.running():
             self.loop.abandon()
 
     def _count_point(self, what: str) -> None:
@@ -117,7 +129,8 @@ class Process:
             self.die()
             raise ProcessDied
 
-    def _running(self) -> "_Running":
+    def running(self) -> "_Running":
+        """Make its loop the running one for the length of a block."""
         return _Running(self.loop)
 
     def _simulated_doors(self) -> Doors:
@@ -139,7 +152,8 @@ class Process:
         return journal
 
     def _open_venue(self, account: VenueAccount, *, now: Callable[[], datetime]) -> Venue:
-        venue = BinanceUsdm(account, now=now)
+        with patch.object(base, "open_client", open_client_like):
+            venue = BinanceUsdm(account, now=now)
         client, wire = venue._client, self._wires[account.account]
         client.milliseconds = lambda: round(self._world.wall().timestamp() * 1000)
         client._send = _sender(client, wire)
@@ -159,6 +173,30 @@ class Process:
         heartbeat = Heartbeat(url=url)
         heartbeat._door = self._doors["heartbeat"]
         return heartbeat
+
+
+_moulds: dict[str, Any] = {}
+
+
+def open_client_like(account: VenueAccount, wire: Wire) -> Any:
+    """Return what `open_client` returns, made like the first one of the same settings: ccxt describes itself at length.
+
+    A client of its own: what a daemon sets or fills in it, the next one does not see.
+    """
+    settings = repr((account.account, account.exchange, account.api_key, account.ccxt))
+    if settings not in _moulds:
+        _moulds[settings] = open_client(account, wire)
+    mould = _moulds[settings]
+    client = object.__new__(type(mould))
+    client.__dict__.update({name: _its_own(value, mould, client) for name, value in vars(mould).items()})
+    client.gate = Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads))
+    return client
+
+
+def _its_own(value: Any, mould: Any, client: Any) -> Any:
+    if isinstance(value, MethodType) and value.__self__ is mould:
+        return MethodType(value.__func__, client)
+    return copy.copy(value) if isinstance(value, dict | list) else value
 
 
 def _sender(client: Any, wire: SimulatedWire) -> Callable[..., Any]:

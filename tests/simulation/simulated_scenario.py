@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from simulated_faults import CHANNEL_WEATHER, DISK_WEATHER, EXCHANGE_WEATHER, Weather, draw_weather
+from simulated_market import Phase
 from simulated_process import ccxt_table
 
 from guard.config import load
@@ -82,6 +83,11 @@ class Scenario:
     clock_at_write: float  # Chance that somebody sets it while a write is on its way.
     hurried_people: float  # Chance that a person adds margin by hand while the guard does.
     events: tuple[tuple[float, str], ...]  # Everything else, in time order.
+    clock_set_to: tuple[float, ...] = (0, 0, 3, -3, 90, -90)  # What it is wrong by then.
+    clock_set_within_s: tuple[float, float] = (0.5, 20)  # Of the write.
+    stops_s: tuple[float, ...] = ()  # For how long SIGSTOP stops it. Empty: drawn.
+    path: tuple[Phase, ...] = ()  # Of every price. Empty: each coin draws its own.
+    theme: str = ""  # What it plays on purpose.
 
     @property
     def ends_s(self) -> float:

@@ -87,27 +87,26 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._world = world
         self.set_exception_handler(self._on_exception)
-        self.steps = 0
 
     def time(self) -> float:
         return self._world.time_s
 
     def step(self, until_s: float) -> bool:
         """Run one callback, or move time on. False: nothing is scheduled, and nothing ever will be."""
-        while self._scheduled and (self._scheduled[0]._cancelled or self._scheduled[0]._when <= self._world.time_s):
-            handle = heapq.heappop(self._scheduled)
+        scheduled, ready, now_s = self._scheduled, self._ready, self._world.time_s
+        while scheduled and (scheduled[0]._cancelled or scheduled[0]._when <= now_s):
+            handle = heapq.heappop(scheduled)
             handle._scheduled = False
             if not handle._cancelled:
-                self._ready.append(handle)
-        if self._ready:
-            handle = self._ready.popleft()
+                ready.append(handle)
+        if ready:
+            handle = ready.popleft()
             if not handle._cancelled:
-                self.steps += 1
                 handle._run()
             return True
-        if not self._scheduled:
+        if not scheduled:
             return False
-        self._world.advance_to(min(until_s, self._scheduled[0]._when))
+        self._world.advance_to(min(until_s, scheduled[0]._when))
         return True
 
     def abandon(self) -> None:

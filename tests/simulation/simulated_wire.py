@@ -4,15 +4,15 @@ Everything after the first byte belongs to the world and goes on when the daemon
 """
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import aiohttp
+import orjson
 from simulated_exchange import Exchange, Refused
 from simulated_faults import STAND_INS, Arrival, Fate, Fates
 from simulated_payloads import PATHS, answer
@@ -86,14 +86,15 @@ class SimulatedWire:
 
     def _request(self, method: str, url: str, body: str | None) -> Request:
         self.sent += 1
-        parts = urlsplit(url)
+        place, _, query = url.removeprefix("https://").partition("?")
+        host, _, path = place.partition("/")
         return Request(
             number=self.sent,
             account=self.exchange.name,
             method=method,
-            host=parts.netloc,
-            path=parts.path,
-            fields=dict(parse_qsl(parts.query)) | dict(parse_qsl(body or "")),
+            host=host,
+            path=f"/{path}",
+            fields=_fields(query) | _fields(body or ""),
             sent_s=self.world.time_s,
         )
 
@@ -127,7 +128,7 @@ class SimulatedWire:
         body, is_whole = _damaged(request.what, body, fate.reply)
         prices = dict(self.exchange.market.prices)
         delivered = Delivered(request=request, body=body, truth_s=truth_s, is_whole=is_whole, prices=prices)
-        return (200, {}, json.dumps(body).encode()), delivered
+        return (200, {}, orjson.dumps(body)), delivered
 
     def _old(self, place: "deque[tuple[float, Any]]") -> tuple[float, Any]:
         """Return an answer of up to three minutes ago."""
@@ -153,7 +154,7 @@ class SimulatedWire:
             self.world.note(self.exchange.name, "refused", refusal.code)
             return _error(400, refusal.code, str(refusal))
         confirmation = {"code": 200, "msg": "Successfully modify position margin.", "type": 1}
-        return 200, {}, json.dumps(confirmation | {"amount": f"{amount:f}"}).encode()
+        return 200, {}, orjson.dumps(confirmation | {"amount": f"{amount:f}"})
 
 
 def _damaged(what: str, body: Any, reply: str) -> tuple[Any, bool]:
@@ -171,5 +172,12 @@ def _damaged(what: str, body: Any, reply: str) -> tuple[Any, bool]:
     return [body[0] | {"markPrice": None}, *body[1:]], False
 
 
+def _fields(text: str) -> dict[str, str]:
+    """Return the fields of a query or form. Nothing that the guard sends needs escaping; if it did, it goes the long way."""
+    if "%" in text or "+" in text:
+        return dict(parse_qsl(text))
+    return dict([pair.split("=", 1) for pair in text.split("&") if not pair.endswith("=")] if text else ())
+
+
 def _error(status: int, code: int, text: str) -> Reply:
-    return status, {}, json.dumps({"code": code, "msg": text}).encode()
+    return status, {}, orjson.dumps({"code": code, "msg": text})

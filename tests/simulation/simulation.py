@@ -1,26 +1,24 @@
 """One seed, played: the real daemon in a simulated world, killed, stopped, stepped and started again, and judged."""
 
-import logging
 import random
 import shutil
+import sqlite3
 import tempfile
-import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from unittest.mock import patch
 
-import structlog
 from invariants import Referee
 from simulated_channels import SimulatedDoor
-from simulated_exchange import Exchange
+from simulated_exchange import Exchange, Refused
 from simulated_faults import Fates
 from simulated_market import Market
 from simulated_process import Process
-from simulated_scenario import CHANNELS, Scenario, draw, settings_of
+from simulated_scenario import CHANNELS, Scenario, settings_of
+from simulated_surroundings import dice_of, simulated_surroundings
+from simulated_themes import draw_with_theme
 from simulated_time import World
 from simulated_wire import Request, SimulatedWire
 
@@ -28,6 +26,7 @@ from guard.errors import JournalError
 from guard.journal import Journal
 
 STEPS_MAX = 2_000_000
+STOPS_WITHIN_S = 12  # Ten, and what a second's grid adds.
 OPENED_BEFORE_S = 3600.0  # Positions are older than the run.
 
 
@@ -52,13 +51,13 @@ class Simulation:
         self.world.lines = [] if keep_trace else None
         self.world.wall_off = timedelta(seconds=scenario.wall_off_s)
         self.settings = settings_of(scenario, folder)
-        self._dice = {what: _dice(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
-        self.market = Market(_dice(scenario.seed, "market"), scenario.towards)
+        self._dice = {what: dice_of(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
+        self.market = Market(dice_of(scenario.seed, "market"), scenario.towards, scenario.path)
         self.exchanges = {plan.name: self._exchange(plan.name) for plan in scenario.accounts}
         self.wires = {
             plan.name: SimulatedWire(
                 self.exchanges[plan.name],
-                Fates(_dice(scenario.seed, f"fates {plan.name}"), plan.weather, write_faults=plan.write_faults),
+                Fates(dice_of(scenario.seed, f"fates {plan.name}"), plan.weather, write_faults=plan.write_faults),
                 self.world,
             )
             for plan in scenario.accounts
@@ -73,8 +72,12 @@ class Simulation:
         self.process: Process | None = None
         self._steps_to_suspend: int | None = None
         self._is_stopped = False
+        self._stopping_s = 0
         self._must_lose_journal = False
-        self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "steps": 0, "lost journals": 0}
+        self._must_put_back = False
+        self._copy = folder / "copy.db"
+        self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "lost journals": 0, "copies put back": 0}
+        self._steps = 0
         for wire in self.wires.values():
             wire.on_request = self._on_request
             wire.on_delivered = self.referee.on_delivered
@@ -93,19 +96,24 @@ class Simulation:
         self.referee.close()
 
     @property
+    def all_counts(self) -> dict[str, int]:
+        return self.counts | {"steps": self._steps, self.scenario.theme or "no theme": 1} | self.referee.counts
+
+    @property
     def is_over(self) -> bool:
         return self.world.time_s >= self.scenario.ends_s or bool(self.world.violations)
 
     def _live(self) -> None:
         """Start the daemon and let it live until it dies, stops or everything is over; then stay down for a while."""
         process = self.process = self._start()
-        while not self.is_over and not process.is_dead and not process.has_ended:
-            process.step(self.scenario.ends_s)
-            self.counts["steps"] += 1
-            if self._steps_to_suspend is not None:
-                self._suspend_when_due()
-            if self.counts["steps"] > STEPS_MAX:
-                self.world.violated("no busy loop", "the daemon runs without letting time go by")
+        with process.running():
+            while not self.is_over and not process.is_dead and not process.has_ended:
+                process.step(self.scenario.ends_s)
+                self._steps += 1
+                if self._steps_to_suspend is not None:
+                    self._suspend_when_due()
+                if self._steps > STEPS_MAX:
+                    self.world.violated("no busy loop", "the daemon runs without letting time go by")
         if self.is_over:
             return
         self.counts["deaths" if process.is_dead else "restarts"] += 1
@@ -118,7 +126,9 @@ class Simulation:
         is_unlucky = dice.random() < self.scenario.deaths.lose_journal
         if (is_unlucky or self._must_lose_journal) and self.referee.may_lose_journal():
             self._lose_journal()
-        self._must_lose_journal = False
+        elif self._must_put_back:
+            self._put_copy_back()
+        self._must_lose_journal = self._must_put_back = False
 
     def _pass_over(self, wait_s: float) -> None:
         """Let time go by without the daemon; once everything is calm it has to run."""
@@ -132,7 +142,7 @@ class Simulation:
             self._steps_to_suspend = None
             self.world.note("stopped")
             self._is_stopped = True
-            self._pass_over(dice.choice((3.0, 6.0, dice.uniform(1, 200))))
+            self._pass_over(dice.choice(self.scenario.stops_s or (3.0, 6.0, dice.uniform(1, 200))))
             self._is_stopped = False
 
     def _start(self) -> Process:
@@ -169,8 +179,8 @@ class Simulation:
         if dice.random() < deaths.stop_at_write:
             self.world.after(dice.uniform(0, 0.4), process.ask_to_stop)
         if dice.random() < self.scenario.clock_at_write:
-            off_s = dice.choice((0, 0, 3, -3, 90, -90))
-            self.world.after(dice.uniform(0.5, 20), lambda: self._set_clock(off_s))
+            off_s = dice.choice(self.scenario.clock_set_to)
+            self.world.after(dice.uniform(*self.scenario.clock_set_within_s), lambda: self._set_clock(off_s))
         if dice.random() < self.scenario.hurried_people:
             self.world.after(dice.uniform(0.1, 9), lambda: self._hurry(request))
 
@@ -196,8 +206,12 @@ class Simulation:
         self.market.step()
         for exchange in self.exchanges.values():
             exchange.liquidate_what_is_due()
-        is_alive = self.process is not None and not self.process.is_dead and not self._is_stopped
-        self.referee.each_second(is_alive=is_alive)
+        is_running = self.process is not None and not self.process.is_dead and not self._is_stopped
+        is_stopping = is_running and self.process.is_stopping
+        self._stopping_s = self._stopping_s + 1 if is_stopping else self._stopping_s * is_running
+        if self._stopping_s > STOPS_WITHIN_S:
+            self.world.violated("clean stop", f"asked to stop, it still runs after {self._stopping_s} s")
+        self.referee.each_second(is_alive=is_running and not is_stopping)
         self.world.after(1.0, self._each_second)
 
     def _schedule_events(self) -> None:
@@ -234,6 +248,8 @@ class Simulation:
             case "lose journal" if self.process is not None and self.referee.may_lose_journal():
                 self.process.points_to_live = 1
                 self._must_lose_journal = True
+            case "copy journal" | "put copy back":
+                self._use_copy(kind)
             case "disarm":
                 self._from_outside(lambda journal: journal.disarm(None, self.world.wall(), "a test", "to see"))
                 self.referee.on_disarmed()
@@ -246,6 +262,7 @@ class Simulation:
     def _set_clock(self, off_s: float) -> None:
         if not self._is_calm:
             self.world.note("clock", off_s)
+            self.referee.on_clock_set(off_s - self.world.wall_off.total_seconds())
             self.world.wall_off = timedelta(seconds=off_s)
 
     def _arm(self) -> None:
@@ -275,6 +292,32 @@ class Simulation:
             if path.suffix != ".disarmed":  # It stands beside the journal for this very case.
                 path.unlink()
         self.referee.on_journal_lost()
+
+    def _use_copy(self, kind: str) -> None:
+        if kind == "copy journal" and self.settings.journal_path.exists():
+            self._copy_journal()
+        elif kind == "put copy back" and self.process and self._copy.exists() and self.referee.may_lose_journal():
+            self.process.points_to_live = 1
+            self._must_put_back = True
+
+    def _copy_journal(self) -> None:
+        """Do what `sqlite3 journal.db .backup` does beside the running daemon."""
+        with (
+            closing(sqlite3.connect(self.settings.journal_path)) as source,
+            closing(sqlite3.connect(self._copy)) as copy,
+        ):
+            source.backup(copy)
+        self.world.note("the journal is copied")
+        self.referee.on_journal_copied()
+
+    def _put_copy_back(self) -> None:
+        self.world.note("the copy is put back")
+        self.counts["copies put back"] += 1
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.settings.journal_path}{suffix}").unlink(missing_ok=True)
+        shutil.copy(self._copy, self.settings.journal_path)
+        self.settings.journal_path.chmod(0o600)
+        self.referee.on_journal_put_back()
 
     def _interfere(self, what: str, dice: random.Random) -> None:
         """A person, or the clock of the exchange, changes the account."""
@@ -316,7 +359,8 @@ class Simulation:
         side = next((one.side for one in exchange.holdings.values() if one.coin == coin and one.isolated), None)
         if side is not None and not self._is_calm and exchange.available() > 90:
             exchange.foreign_writes += 1
-            exchange.add_margin(coin, leg, Decimal(self._dice["events"].randrange(500, 9000)).scaleb(-2), None)
+            with suppress(Refused):  # The leg that the guard asks for may be closed by now.
+                exchange.add_margin(coin, leg, Decimal(self._dice["events"].randrange(500, 9000)).scaleb(-2), None)
 
     def _open_near(self, exchange: Exchange, key: tuple[str, int]) -> None:
         """Open a position that needs money soon."""
@@ -332,63 +376,21 @@ def _leg(exchange: Exchange, side: int) -> str:
     return ("LONG" if side > 0 else "SHORT") if exchange.hedged else "BOTH"
 
 
-def _dice(seed: int, what: str) -> random.Random:
-    return random.Random(f"{what} {seed}")  # noqa: S311 - a schedule, not a secret.
-
-
 def play(seed: int, *, keep_trace: bool = False, is_loud: bool = False) -> Played:
     """Play one seed and return what came of it."""
     shm = Path("/dev/shm")  # noqa: S108 - commits reach a disk, but need not wear a real one.
     folder = Path(tempfile.mkdtemp(prefix="guard-simulation-", dir=shm if shm.is_dir() else None))
     try:
-        with _simulated_surroundings(seed, is_loud=is_loud) as world_of:
-            simulation = Simulation(draw(seed), folder, keep_trace=keep_trace)
+        with simulated_surroundings(seed, is_loud=is_loud) as world_of:
+            simulation = Simulation(draw_with_theme(seed), folder, keep_trace=keep_trace)
             world_of.append(simulation.world)
             simulation.play()
             return Played(
                 seed=seed,
                 violations=tuple(simulation.world.violations),
                 trace_hash=simulation.world.trace_hash,
-                counts=simulation.counts | simulation.referee.counts,
+                counts=simulation.all_counts,
                 lines=tuple(simulation.world.lines or ()),
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _simulated_surroundings(seed: int, *, is_loud: bool) -> Iterator[list[World]]:
-    """Give libraries that look at the clock or at chance by themselves the simulated ones; quiet the log."""
-    worlds: list[World] = []
-    dice = _dice(seed, "ids")
-
-    class WorldDatetime(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return worlds[-1].wall().astimezone(tz)
-
-    with ExitStack() as stack:
-        for module in ("schedulers.base", "triggers.interval", "executors.base"):
-            stack.enter_context(patch(f"apscheduler.{module}.datetime", WorldDatetime))
-        stack.enter_context(patch("uuid.uuid4", lambda: uuid.UUID(int=dice.getrandbits(128))))
-        stack.enter_context(patch("secrets.token_hex", lambda n=4: f"{dice.getrandbits(8 * n):0{2 * n}x}"))
-        logging.getLogger("apscheduler").setLevel(logging.CRITICAL + 1)  # It logs the unwinding of killed processes.
-        before = structlog.get_config()
-        _configure_logs(worlds, is_loud=is_loud)
-        try:
-            yield worlds
-        finally:
-            structlog.configure(**before)
-
-
-def _configure_logs(worlds: list[World], *, is_loud: bool) -> None:
-    def into_trace(_logger: object, name: str, event: dict[str, object]) -> str:
-        if worlds:
-            worlds[-1].remark(name, event)
-        raise structlog.DropEvent
-
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, into_trace],
-        wrapper_class=structlog.make_filtering_bound_logger(0 if is_loud else 50),
-        cache_logger_on_first_use=False,
-    )

@@ -33,7 +33,10 @@ class TellingInvariants:
         self._unsure: set[tuple[str, str]] = set()  # May arrive again: a confirmation was lost, or the daemon died.
         self._told_about: set[str] = set()  # Alert ids.
         self._worst_told: dict[tuple[str, Key], dict[str, int]] = {}  # Open ladder alerts of a position.
+        self._copied: dict[tuple[str, Key], dict[str, int]] = {}  # `_worst_told`, when the journal was copied.
         self._ends: Counter[str] = Counter()
+        self.last_step = (-1e9, 0.0)  # Of the machine's clock: when, and how far forward.
+        self.lives_s: list[tuple[float, float]] = []  # Of the daemon: from and to; the present one has no end.
         self._dangers: dict[tuple[str, Key], Streak] = {}
         self.counts = {"messages": 0, "arrived": 0, "pings": 0}
 
@@ -68,11 +71,17 @@ class TellingInvariants:
         told = self._worst_told.setdefault((account, key), {})
         if body["event"] == "resolved":
             told.pop(body["alert"], None)
-            near = distances.nearest(account, key)
+            near = distances.nearest(account, key, self._clear_for_s())
             if holding is not None and body["level"] != "unknown" and holding.isolated and near < WARN - DANGER / 20:
                 self._violated("I10 no false end", f"{key} is told to be safe, it was at {near:.4f} meanwhile")
         else:
             told[body["alert"]] = max(told.get(body["alert"], 0), LEVELS.index(body["level"]))
+
+    def _clear_for_s(self) -> int:
+        """Return for how long a position must have been clear: less by a step of the clock that no daemon was there to see."""
+        stepped_s, step_s = self.last_step
+        was_seen = any(from_s < stepped_s and stepped_s + 1 < to_s for from_s, to_s in self.lives_s)
+        return 240 if was_seen or self._world.time_s - stepped_s > 300 else max(1, 240 - int(step_s))
 
     def on_arrived(self, arrived: Arrived, distances: Distances, seen: dict[str, Seen]) -> None:
         if arrived.channel == "heartbeat":
@@ -168,6 +177,15 @@ class TellingInvariants:
         """What only the journal knew is forgotten: waiting messages, and what was told."""
         self.waiting.clear()
         self._worst_told.clear()
+
+    def journal_is_copied(self) -> None:
+        self._copied = {place: dict(told) for place, told in self._worst_told.items()}
+
+    def journal_is_put_back(self) -> None:
+        """What was told is as the copy has it; what was told to be over since may be told once more."""
+        self.waiting.clear()
+        self._worst_told = {place: dict(told) for place, told in self._copied.items()}
+        self._ends.clear()
 
     def _violated(self, invariant: str, text: str) -> None:
         self._world.violated(invariant, text)

@@ -12,9 +12,12 @@ import pytest
 from run import play_quietly
 from simulated_faults import EXCHANGE_WEATHER, Arrival, Fates
 from simulated_scenario import draw
+from simulated_themes import THEMES, draw_with_theme
 from simulated_time import VirtualLoop, World
+from test_simulation_seeds import SEEDS
 
 SCRIPT = Path(__file__).with_name("run.py")
+BLACKOUT_SEED = 173  # Many requests, deaths and restarts during the blackout.
 SEED = 22  # Two accounts or one, a restart and lost answers: whatever it plays, it plays it twice.
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -80,6 +83,22 @@ def test_the_schedules_leave_no_weather_and_no_event_out():
     assert events == {"foreign", "jump", "restart", "suspend", "clock", "disarm", "second", "lose"}
     assert {len(one.accounts) for one in scenarios} == {1, 2}
     assert any(plan.hedged for one in scenarios for plan in one.accounts)
+
+
+def test_the_seeds_of_ci_play_every_theme():
+    played = {draw_with_theme(seed).theme for seed in range(SEEDS)}
+    assert played == {"", *(theme.__name__ for share, theme in THEMES if share)}
+
+
+@pytest.mark.timeout(300)
+def test_for_25_minutes_nothing_can_be_added_while_the_market_falls_and_all_of_it_is_borne():
+    scenario = draw_with_theme(BLACKOUT_SEED)
+    times = [at for at in range(int(scenario.faults_s)) if scenario.accounts[0].weather.at(at) == "no_adding"]
+    assert len(times) >= 25 * 60
+    assert sum(phase.move for phase in scenario.path if phase.seconds == 25 * 60) >= 0.04
+    played = play_quietly(BLACKOUT_SEED)
+    assert not played.violations
+    assert played.counts["posts"] > 5  # It goes on trying, and waits between clear noes.
 
 
 def test_a_write_meets_every_fate():

@@ -15,6 +15,9 @@ VENUES = Path(__file__).parents[1] / "venues"
 SERVERS: Mapping[str, tuple[str, str, str]] = {
     "binanceusdm": ("binance", "usdm_wire", "BinanceUsdmServer"),
     "binancecoinm": ("binance", "coinm_wire", "BinanceCoinmServer"),
+    "bybit": ("bybit", "bybit_wire", "BybitServer"),
+    "okx": ("okx", "okx_wire", "OkxServer"),
+    "hyperliquid": ("hyperliquid", "hyperliquid_wire", "HyperliquidServer"),
     "gate": ("gate", "gate_wire", "GateServer"),
 }
 

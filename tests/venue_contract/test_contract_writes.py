@@ -206,7 +206,8 @@ async def test_the_twin_legs_entry_proves_nothing(server, venue):
 @column("lost answer settled")
 async def test_without_evidence_the_outcome_stays_unknown(server, venue):
     server.hold_sample()
-    lost = await lose(server, venue, Fate.LOST_AFTER)
+    request, sent_at = await lose(server, venue, Fate.LOST_AFTER)
+    lost = replace(request, before=None), sent_at  # What it held before is not known either.
     server.history_down = True
     with behind_the_fence(venue):
         try:
@@ -224,3 +225,19 @@ async def test_an_account_in_the_wrong_mode_is_read_and_gets_no_margin(server, v
     assert [position.key.symbol for position in snapshot.positions] == [server.sample.symbol]
     with pytest.raises(VenueRefused):
         await venue.add_margin(request_for(server.sample))
+
+
+@column("lost answer settled", "entries")
+async def test_what_went_into_a_position_that_is_closed_is_found_again(server, venue):
+    one = server.sample
+    server.hold_sample()
+    await venue.snapshot()
+    await venue.add_margin(request_for(one))
+    server.end_position(one.symbol, Side.LONG, "closed")
+    traded = await venue.traded_lately()
+    assert traded == {one.symbol}
+    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(hours=1), also=traded)
+    by_hand = [change for change in changes if change.by_user]
+    assert [change.amount for change in by_hand] == [one.top_up]
+    assert PositionKey(one.symbol, Side.LONG) in by_hand[0].may_be_of()
+    assert await venue.margin_changes(None, datetime.now(UTC) - timedelta(hours=1)) == ()

@@ -98,6 +98,10 @@ class WireServer:
         """Return what the exchange itself would print, by its published formula; None where it prints none."""
         raise NotImplementedError
 
+    def tick_of(self, symbol: str) -> Decimal | None:
+        """Return the step of a symbol's price where the exchange shows its liquidation price a tick early."""
+        return None
+
     def tier_rows(self, symbol: str) -> list[tuple[Decimal, Decimal, Decimal, Decimal | None]]:
         """Return floor, cap, rate and amount of each tier, ascending."""
         raise NotImplementedError

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
+
+from raw_server import http
 
 from guard.snapshot import MarginRequest
 from guard.venues.write_answers import WriteAnswers
@@ -27,3 +30,5 @@ class Classified:
     not_yes: tuple[bytes, ...]  # Bodies near to `yes` that confirm nothing: another amount, kind or code.
     codes_never_seen: tuple[str, ...]
     rows: Mapping[str, tuple[bytes, str]] = field(default_factory=dict)  # Its own: whole answers and their outcome.
+    # A refusal that says how long to stay away, and how long that is.
+    limited: tuple[bytes, timedelta] = (http(429, b"<html>", Retry_After="30"), timedelta(seconds=30))

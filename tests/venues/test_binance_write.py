@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -200,6 +201,21 @@ async def test_a_write_that_does_not_get_its_turn_is_not_sent_and_says_so(exchan
     assert refused.value.code == "not_sent"
     assert not exchange.asked(PATH)
     reading.cancel()
+
+
+async def test_a_write_before_which_the_machine_stood_still_is_not_sent_but_a_read_is(exchange, opened, monkeypatch):
+    opened._client.gate.write_wait_s = 0.2
+    sleep = asyncio.sleep
+
+    async def stand_still(_seconds):
+        await sleep(0.3)  # As a stopped process does between two of its steps.
+
+    monkeypatch.setattr("guard.venues.gate.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": stand_still}))
+    with pytest.raises(VenueRefused, match="late") as refused:
+        await opened.add_margin(request_for())
+    assert refused.value.code == "not_sent"
+    assert not exchange.asked(PATH)
+    assert (await opened.snapshot()).positions
 
 
 async def test_a_market_that_is_not_known_is_refused_before_sending(exchange, opened):

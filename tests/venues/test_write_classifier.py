@@ -6,19 +6,21 @@ an allow-listed code; everything else is UNKNOWN, whatever class ccxt would have
 """
 
 import asyncio
-from datetime import timedelta
 from itertools import chain
 
 import pytest
 from classified import APPLIED, NOT_APPLIED, UNKNOWN, Classified
 from classified_binance import BINANCE
+from classified_bybit import BYBIT
 from classified_coinm import COINM
 from classified_gate import GATE
+from classified_hyperliquid import HYPERLIQUID
+from classified_okx import OKX
 from raw_server import End, http, raw_server
 
 from guard.errors import OutcomeUnknown, VenueRefused
 
-VENUES: tuple[Classified, ...] = (BINANCE, COINM, GATE)
+VENUES: tuple[Classified, ...] = (BINANCE, COINM, BYBIT, OKX, HYPERLIQUID, GATE)
 PAGE = b"<html><body>maintenance</body></html>"
 
 
@@ -106,10 +108,13 @@ async def test_each_reply_has_its_outcome_after_exactly_one_post(far_side, outco
 
 
 @pytest.mark.parametrize(("classified", "code"), CODES)
-async def test_every_code_on_the_list_is_a_no_and_none_is_one_without_its_code(far_side, outcome_of, classified, code):
+async def test_every_code_on_the_list_is_a_no_and_none_is_one_without_its_code(
+    far_side, venue, outcome_of, classified, code
+):
     status, meaning = classified.refused_status, classified.answers.refusals[code].meaning
     far_side.answer = lambda _: http(status, classified.refusal(code))
     assert await outcome_of() == NOT_APPLIED
+    venue._client.gate._quiet_until = 0.0  # Some ask for quiet.
     far_side.answer = lambda _: http(status, classified.refusal_in_words(code, meaning))
     assert await outcome_of() == UNKNOWN
     assert far_side.posts == 2
@@ -195,10 +200,11 @@ async def test_what_left_is_the_amount_of_the_request_to_the_last_digit(far_side
 
 @every_venue
 async def test_how_long_to_stay_away_comes_with_the_no(far_side, venue, classified):
-    far_side.answer = lambda _: http(429, PAGE, Retry_After="30")
+    reply, wait = classified.limited
+    far_side.answer = lambda _: reply
     with pytest.raises(VenueRefused) as refused:
         await venue.add_margin(classified.request)
-    assert refused.value.retry_after == timedelta(seconds=30)
+    assert refused.value.retry_after == wait
     with pytest.raises(VenueRefused, match="asked for quiet"):
         await venue.add_margin(classified.request)
     assert far_side.posts == 1

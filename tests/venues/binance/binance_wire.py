@@ -7,7 +7,7 @@ Liquidation prices by the published formulas (FAQ b3c689c1 for USD-M, ceccfcfb f
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -61,6 +61,7 @@ class BinanceServer(BinanceLedger):
             "v3/account": "wallets",
             "v1/account": "wallets",
             "v1/positionMargin/history": "history",
+            "v1/income": "history",
             "v1/leverageBracket": "tiers",
             "v2/leverageBracket": "tiers",
             "v1/premiumIndex": "mark",
@@ -125,21 +126,33 @@ class BinanceServer(BinanceLedger):
 
     def private(self, name: str, params: Mapping[str, Any]) -> Any:
         prefix = f"GET /{self.api}/v1/"
-        if name == "GET /sapi/v1/account/apiRestrictions":
-            return self.restrictions()
-        if name == prefix + "positionMargin/history":
-            return self.history(params)
-        if name == prefix + "openAlgoOrders":
-            return [self.algo_order(stop) for stop in self.stops_at(params) if not self.is_in_book(stop)]
-        if name == prefix + "openOrders":
-            return [self.booked_order(stop) for stop in self.stops_at(params) if self.is_in_book(stop)]
-        if name == prefix + "userTrades":
-            return [self.fill(end) for end in self.ends if self.is_about(end.holding.symbol, params)]
-        if name == prefix + "forceOrders":
-            forced = [end for end in self.ends if end.how != "closed" and self.is_about(end.holding.symbol, params)]
-            wanted = {"liquidated": "LIQUIDATION", "adl": "ADL"}
-            return [self.force_order(end) for end in forced if params.get("autoCloseType") in {None, wanted[end.how]}]
-        raise WireRefusal(404, {"code": -5000, "msg": f"Path {name} is invalid"})
+        answers: dict[str, Callable[[], Any]] = {
+            "GET /sapi/v1/account/apiRestrictions": self.restrictions,
+            f"{prefix}positionMargin/history": lambda: self.history(params),
+            f"{prefix}income": lambda: [self.income_row(end) for end in self.ends],
+            f"{prefix}openAlgoOrders": lambda: [
+                self.algo_order(stop) for stop in self.stops_at(params) if not self.is_in_book(stop)
+            ],
+            f"{prefix}openOrders": lambda: [
+                self.booked_order(stop) for stop in self.stops_at(params) if self.is_in_book(stop)
+            ],
+            f"{prefix}userTrades": lambda: [self.fill(end) for end in self.ends_at(params)],
+            f"{prefix}forceOrders": lambda: self.forced(params),
+        }
+        if name not in answers:
+            raise WireRefusal(404, {"code": -5000, "msg": f"Path {name} is invalid"})
+        return answers[name]()
+
+    def ends_at(self, params: Mapping[str, Any]) -> list[End]:
+        return [end for end in self.ends if self.is_about(end.holding.symbol, params)]
+
+    def forced(self, params: Mapping[str, Any]) -> list[Any]:
+        wanted = {"liquidated": "LIQUIDATION", "adl": "ADL"}
+        return [
+            self.force_order(end)
+            for end in self.ends_at(params)
+            if end.how != "closed" and params.get("autoCloseType") in {None, wanted[end.how]}
+        ]
 
     def stops_at(self, params: Mapping[str, Any]) -> list[Stop]:
         return [stop for stop in self.stop_orders if self.is_about(stop.symbol, params)]
@@ -195,6 +208,16 @@ class BinanceServer(BinanceLedger):
             "asset": one.currency,
             "time": round(one.at.timestamp() * 1000),
             "positionSide": one.side.name if one.hedged else "BOTH",
+        }
+
+    def income_row(self, end: End) -> dict[str, Any]:
+        """Of a position that is closed its profit is booked, in whichever way it ended."""
+        return {
+            "symbol": self.wire_name(end.holding.symbol),
+            "incomeType": "REALIZED_PNL",
+            "income": "-1.00000000",
+            "asset": self.sample_of(end.holding.symbol).currency,
+            "time": round(end.at.timestamp() * 1000),
         }
 
     def restrictions(self) -> dict[str, Any]:

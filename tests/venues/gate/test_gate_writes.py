@@ -149,6 +149,15 @@ async def test_without_the_exchanges_clock_nothing_is_written_after_ours_was_set
     assert server.writes == []
 
 
+async def test_too_many_requests_ask_for_one_window_of_quiet(server, venue):
+    server.hold_sample()
+    await venue.snapshot()
+    server.fate_of_next_write = Fate.RATE_LIMITED
+    with pytest.raises(VenueRefused) as refused:
+        await venue.add_margin(request_for())
+    assert refused.value.retry_after == timedelta(seconds=10)
+
+
 async def test_the_fence_covers_the_minute_that_a_stamp_is_good_for(server, venue):
     assert venue.write_terms.fence == timedelta(seconds=2)  # On loopback.
     assert timedelta(seconds=71.5) <= FENCE <= timedelta(seconds=90)

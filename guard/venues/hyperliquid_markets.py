@@ -1,0 +1,108 @@
+"""Hyperliquid's markets: names, indexes, and the margin tables that make a position's risk tiers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pydantic import Field
+
+from guard.snapshot import Contract, ContractKind, RiskTier
+from guard.venues.rows import NotNegative, Positive, Row, RowError, Word, read_row
+
+FLAT_TABLES_BELOW = 50  # A margin table of a lower id is one tier at that leverage and is not listed.
+LAST_CAP = Decimal("1E+18")  # The last tier has no end.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Markets:
+    """The contracts of the main dex, by Hyperliquid's coin and by unified symbol."""
+
+    by_coin: Mapping[str, Contract] = field(default_factory=dict)
+    coins: Mapping[str, str] = field(default_factory=dict)  # Unified symbol: coin.
+    assets: Mapping[str, int] = field(
+        default_factory=dict
+    )  # Unified symbol: index in the universe, which a write names.
+
+    @staticmethod
+    def of(rows: Iterable[Mapping[str, Any]]) -> "Markets":
+        """Return the contracts among ccxt's market rows."""
+        swaps = [row for row in rows if row["swap"]]
+        return Markets(
+            by_coin={
+                row["baseName"]: Contract(
+                    symbol=row["symbol"],
+                    kind=ContractKind.LINEAR,
+                    base=row["base"],
+                    settle=row["settle"],
+                    contract_size=Decimal(1),  # One coin, or a thousand where its name begins with a small k.
+                )
+                for row in swaps
+            },
+            coins={row["symbol"]: row["baseName"] for row in swaps},
+            assets={row["symbol"]: int(row["baseId"]) for row in swaps},
+        )
+
+
+class _Asset(Row):
+    name: Word
+    max_leverage: Positive
+    margin_table_id: int = Field(gt=0)
+
+
+class _Tier(Row):
+    lower_bound: NotNegative
+    max_leverage: Positive
+
+
+class _Table(Row):
+    margin_tiers: list[_Tier] = Field(min_length=1)
+
+
+class Meta(Row):
+    """POST /info meta: the markets of the main dex, and their margin tables as pairs of id and table."""
+
+    universe: list[object]
+    margin_tables: list[tuple[int, dict[str, Any]]]
+
+
+def read_tiers(meta: Meta, coin: str) -> tuple[RiskTier, ...]:
+    """Return a coin's tiers, ascending. Raises RowError.
+
+    The rate is half of one over the tier's highest leverage, whatever leverage the user chose; the amounts make the
+    requirement run on without a jump (docs, margin tiers, 2026-09).
+    """
+    asset = next((read_row(_Asset, raw) for raw in meta.universe if _is_named(raw, coin)), None)
+    if asset is None:
+        raise RowError(f"coin {coin!r} is not listed")
+    if asset.margin_table_id < FLAT_TABLES_BELOW:
+        steps = [(Decimal(0), Decimal(asset.margin_table_id))]
+    else:
+        tables = dict(meta.margin_tables)
+        if asset.margin_table_id not in tables:
+            raise RowError(f"margin table {asset.margin_table_id} is not listed")
+        rows = read_row(_Table, tables[asset.margin_table_id]).margin_tiers
+        steps = sorted((row.lower_bound, row.max_leverage) for row in rows)
+    if steps[0] != (Decimal(0), asset.max_leverage):
+        raise RowError(f"its tiers begin at {steps[0]}, its highest leverage is {asset.max_leverage}")
+    if [leverage for _, leverage in steps] != sorted((leverage for _, leverage in steps), reverse=True):
+        raise RowError("a higher tier allows more leverage than a lower one")
+    return _tiers(steps)
+
+
+def _is_named(raw: object, coin: str) -> bool:
+    return isinstance(raw, dict) and raw.get("name") == coin
+
+
+def _tiers(steps: list[tuple[Decimal, Decimal]]) -> tuple[RiskTier, ...]:
+    caps = [*(floor for floor, _ in steps[1:]), LAST_CAP]
+    tiers: list[RiskTier] = []
+    amount, rate_before = Decimal(0), Decimal(0)
+    for (floor, leverage), cap in zip(steps, caps, strict=True):
+        rate = 1 / (2 * leverage)
+        amount += floor * (rate - rate_before)
+        rate_before = rate
+        tiers.append(
+            RiskTier(notional_floor=floor, notional_cap=cap, maintenance_margin_rate=rate, maintenance_amount=amount)
+        )
+    return tuple(tiers)

@@ -1,0 +1,21 @@
+"""The server of tests/venues/hyperliquid on loopback, and a venue on it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hyperliquid_wire import HyperliquidServer
+
+from guard.venues.hyperliquid import Hyperliquid
+
+
+@pytest.fixture
+async def server():
+    async with HyperliquidServer().serving() as one:
+        yield one
+
+
+@pytest.fixture
+async def venue(server):
+    one = Hyperliquid(server.account(), now=lambda: datetime.now(UTC))
+    yield one
+    await one.close()

@@ -1,0 +1,72 @@
+"""The real command on a Hyperliquid of our own: checked, armed, and one top-up to the millionth of a dollar."""
+
+import asyncio
+import sys
+from decimal import Decimal
+
+from hyperliquid_wire import ACCOUNT, AGENT_KEY, BTC
+
+from guard.snapshot import Side
+
+CONFIG = """
+mode = "act"
+[accounts.main]
+exchange = "hyperliquid"
+api_key_file = "address"
+secret_file = "agent"
+[accounts.main.ccxt]
+urls = {{ api = {{ public = "{url}", private = "{url}", ws = {{ public = "{ws}/ws" }} }} }}
+[[rules]]
+name = "shield"
+match = {{ margin_mode = "isolated" }}
+[rules.top_up]
+trigger = "12%"
+target = "16%"
+birth_cap = false
+max_per_position = "5000"
+max_per_day = "9000"
+[journal]
+path = "journal.db"
+"""
+
+
+async def guard(folder, *arguments):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "guard", *arguments, "-c", "config.toml", cwd=folder,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await asyncio.wait_for(process.communicate(), timeout=90)
+    return process.returncode, said.decode()
+
+
+async def test_the_real_command_checks_the_account_and_tops_a_position_up_once(server, tmp_path):
+    for name, text in (("address", ACCOUNT), ("agent", AGENT_KEY)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "config.toml").write_text(CONFIG.format(url=server.url, ws=server.ws_url))
+    server.hold_sample(Side.LONG, margin=Decimal(6_000))
+    server.hold_sample(Side.SHORT, server.other, margin=None)
+    server.set_mark(BTC, Decimal(55_000))
+    server.set_wallet("USDC", Decimal(300_000), Decimal(150_000))
+
+    status, said = await guard(tmp_path, "check")
+    assert status == 0, said
+    assert "may trade and move money within it, not out of it" in said
+    assert said.count("the same to a millionth of the mark") == 2
+    assert "keeps none: a lost answer is settled by what the position holds" in said
+
+    assert (await guard(tmp_path, "run", "--once"))[0] == 0
+    assert server.writes == []  # Without a history nothing is known of what was spent before.
+    assert (await guard(tmp_path, "arm", "main"))[0] == 0
+    for _ in range(5):  # On a slow machine facts may be too old to spend on by the time they are judged.
+        status, said = await guard(tmp_path, "run", "--once")
+        assert status == 0, said
+        if server.writes:
+            break
+    (write,) = server.writes
+    # 16 % of 55,000 below the mark is 46,200; there 27,500 less 4,400 must be 1.25 % of 23,100 above the cost of 24,000.
+    wanted = Decimal("0.5") * 46_200 * (Decimal("0.0125") - 1) + Decimal("0.5") * 60_000 - 6_000
+    assert Decimal(write.params["action"]["ntli"]) / 1_000_000 == wanted.quantize(Decimal("0.000001")) + Decimal(
+        "0.000001"
+    )
+    assert AGENT_KEY[2:] not in said
