@@ -113,8 +113,8 @@ class GateReads(VenueBase):
         self, answers: Mapping[str, object], positions: Mapping[str, Sequence[Position]], unified: Account | None
     ) -> tuple[tuple[Wallet, ...], Decimal | None, tuple[Gap, ...]]:
         if unified is not None:
-            currencies = [settle.upper() for settle in answers]
-            return read_unified(await self._read("privateUnifiedGetAccounts", {}), unified, currencies)
+            needed = frozenset(settle.upper() for settle in answers if positions[settle])
+            return read_unified(await self._read("privateUnifiedGetAccounts", {}), unified, needed)
         wallets: list[Wallet] = []
         gaps: list[Gap] = []
         for settle, answer in answers.items():

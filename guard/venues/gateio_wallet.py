@@ -18,6 +18,7 @@ MODES: Mapping[int, str] = {
 }
 SPLIT = "dual_plus"  # Several positions of one contract and side. Also called split.
 SINGLE_CURRENCY = 3
+CURRENCIES = frozenset({"USDT", "BTC"})  # In which its perpetual contracts settle.
 
 
 def _choice(value: object) -> object:
@@ -125,11 +126,12 @@ class _OwnCoin(_Coin):
 
 
 def read_unified(
-    answer: object, account: Account, currencies: Sequence[str]
+    answer: object, account: Account, needed: frozenset[str]
 ) -> tuple[tuple[Wallet, ...], Decimal | None, tuple[Gap, ...]]:
     """Return wallets, the account's own ratio (1 at liquidation; None: nothing is required) and Gaps.
 
-    Raises VenueUnavailable. The exchange states margin balance / maintenance margin, and sells at 100 % and below.
+    `needed` are the settle currencies of the positions: their wallets must be there. The exchange states margin balance /
+    maintenance margin, and sells at 100 % and below. Raises VenueUnavailable.
     """
     try:
         row = read_row(_Unified, answer)
@@ -139,7 +141,7 @@ def read_unified(
     gaps: list[Gap] = []
     ratios: list[Decimal] = []
     own = account.margin_mode == SINGLE_CURRENCY
-    for currency in currencies:
+    for currency in sorted(needed | (row.balances.keys() & CURRENCIES)):
         try:
             coin = read_row(_OwnCoin if own else _Coin, row.balances.get(currency))
         except RowError as error:

@@ -105,6 +105,8 @@ class GateServer(GateMarket):
             "tickers": "mark", "candlesticks": "candles", "price_orders": "stops", "position_close": "fills",
             "liquidates": "fills", "auto_deleverages": "fills",
         }  # fmt: skip
+        if call.path.endswith("/unified/accounts"):
+            return "unified"
         part = call.path.rsplit("/", 1)[-1]
         settle = "/btc/" in call.path
         return f"{kinds.get(part, part)}{' in btc' if settle and part in {'positions', 'accounts'} else ''}"

@@ -214,6 +214,23 @@ async def test_a_unified_account_is_watched_by_its_own_ratio_and_says_why(server
     assert len(snapshot.positions) == 1
 
 
+async def test_a_coin_that_a_unified_account_does_not_list_is_missed_where_a_position_needs_it(server, venue):
+    server.margin_mode = 2
+    server.hold_sample(margin=None)
+    listed = {"balances": {"ETH": {"equity": "1"}}}
+    server.mangle("unified", lambda answer: answer | listed)
+    assert [gap.subject for gap in (await venue.snapshot()).gaps] == ["wallet USDT"]
+
+
+@pytest.mark.parametrize("how", [Fate.HTML_200, Fate.NULL_200, Fate.BARE_200, Fate.HTTP_500])
+async def test_a_unified_account_that_does_not_answer_is_not_read(server, venue, how):
+    server.margin_mode = 2
+    server.hold_sample(margin=None)
+    server.break_reads("unified", how)
+    with pytest.raises(VenueUnavailable):
+        await venue.snapshot()
+
+
 async def test_a_unified_account_with_nothing_left_has_no_ratio_but_a_gap(server, venue):
     server.margin_mode, server.totals = 2, ("-3", "2500")
     server.hold_sample(margin=None)
