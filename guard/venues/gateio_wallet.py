@@ -130,8 +130,8 @@ def read_unified(
 ) -> tuple[tuple[Wallet, ...], Decimal | None, tuple[Gap, ...]]:
     """Return wallets, the account's own ratio (1 at liquidation; None: nothing is required) and Gaps.
 
-    `needed` are the settle currencies of the positions: their wallets must be there. The exchange states margin balance /
-    maintenance margin, and sells at 100 % and below. Raises VenueUnavailable.
+    `needed` are the settle currencies of the positions: their wallets must be there. The exchange states the inverse,
+    margin balance / maintenance margin, and sells at 100 % and below. Raises VenueUnavailable.
     """
     try:
         row = read_row(_Unified, answer)
