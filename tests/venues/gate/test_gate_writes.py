@@ -89,6 +89,14 @@ async def test_nothing_that_takes_money_out_may_leave(server, venue, change):
     assert server.writes == []
 
 
+async def test_no_other_change_of_a_position_may_leave(server, venue):
+    await venue.open()
+    parameters = {"settle": "usdt", "contract": "BTC_USDT", "leverage": "50", "change": "5"}
+    with pytest.raises(NotSent):
+        await venue._client.privateFuturesPostSettlePositionsContractLeverage(parameters)
+    assert server.writes == []
+
+
 @pytest.mark.parametrize(("mode", "position_mode"), [(1, None), (2, None), (3, None), (0, "dual_plus")])
 async def test_where_it_only_watches_nothing_is_sent(server, venue, mode, position_mode):
     server.margin_mode, server.position_mode = mode, position_mode
