@@ -125,6 +125,14 @@ async def test_zero_as_liquidation_price_is_none_in_a_classic_account(server, ve
     assert position.exchange_liquidation.kind is LiquidationKind.NONE
 
 
+async def test_zero_as_liquidation_price_is_no_answer_in_a_unified_account(server, venue):
+    server.margin_mode = 2
+    server.hold_sample(margin=None)
+    with_row(server, liq_price="0")
+    (position,) = (await venue.snapshot()).positions
+    assert position.exchange_liquidation.kind is LiquidationKind.UNKNOWN
+
+
 @pytest.mark.parametrize("said", ["", "-5", None, "abc", ...])
 async def test_a_liquidation_price_that_says_nothing_is_unknown(server, venue, said):
     server.hold_sample()
