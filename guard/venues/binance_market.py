@@ -13,6 +13,7 @@ from guard.snapshot import Mark
 from guard.venues.protocol import Candle
 from guard.venues.rows import Moment, Positive, Row, RowError, Word, read_row, rows_of
 
+INTERVALS = {1: "1m", 3: "3m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 120: "2h", 240: "4h", 480: "8h", 1440: "1d"}
 SILENCE_MAX = timedelta(seconds=10)  # The stream speaks once a second.
 
 
@@ -100,7 +101,7 @@ async def stream_marks(
     try:
         while True:
             await _wait_for_news(client, symbols, fresh_by)
-            for mark in _news(client, symbols, told):
+            for mark in _news(client, symbols, told, now()):
                 if now() - mark.at <= silence_max:
                     fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
                     yield mark
@@ -122,8 +123,11 @@ async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float)
     raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
 
 
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> list[Mark]:
-    """Return the marks that are newer than the ones told before, and note them as told."""
+def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime], now: datetime) -> list[Mark]:
+    """Return the marks that are newer than the ones told before, and note them as told.
+
+    One that is dated far ahead would keep every true one after it from being told: it is passed over.
+    """
     marks = []
     for symbol in symbols:
         raw = (client.tickers.get(symbol) or {}).get("info")
@@ -131,7 +135,7 @@ def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> l
             row = read_row(_MarkUpdate, raw)
         except RowError:
             continue  # No price yet, or a broken message: the silence limit judges how long that may last.
-        if symbol not in told or told[symbol] < row.at:
+        if row.at - now <= SILENCE_MAX and (symbol not in told or told[symbol] < row.at):
             told[symbol] = row.at
             index_price = _index(_IndexUpdate, raw)
             marks.append(Mark(symbol=symbol, price=row.price, at=row.at, index_price=index_price))
