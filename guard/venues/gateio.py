@@ -187,9 +187,8 @@ class GateIo(GateReads):
 
     async def _position(self, key: PositionKey, market: Market) -> Position | None:
         """Read one position. None: it is not listed."""
-        held, gaps = read_positions(
-            await self._position_rows(market.settle), self._markets, market.settle, shared=False
-        )
+        rows = await self._position_rows(market.settle)
+        held, gaps = read_positions(rows, self._markets, market.settle, shared=False, now=self.exchange_now())
         trouble = next((gap for gap in gaps if gap.key in {key, None}), None)
         if trouble is not None:
             raise VenueUnavailable(f"{trouble.subject}: {trouble.reason}")

@@ -5,7 +5,7 @@ A row that cannot be read is a Gap and the others stay. A row's value is held ag
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -23,9 +23,10 @@ from guard.snapshot import (
     PositionKey,
     Side,
 )
-from guard.venues.rows import NotNegative, Number, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
 
 TOLERANCE = Decimal("0.01")  # Of a figure that is stated twice: each is rounded.
+CLOCK_TOLERANCE = timedelta(minutes=1)  # A clock that is off by more has its requests refused.
 SIDES: Mapping[str, Side] = {"dual_long": Side.LONG, "dual_short": Side.SHORT}
 INVERSE_SIZE = Decimal(1)  # One dollar; the exchange states 0 as the multiplier of such a contract.
 
@@ -129,17 +130,17 @@ class _Listed(_Size):
 
 
 def read_positions(
-    rows: Iterable[object], markets: Markets, settle: str, *, shared: bool
+    rows: Iterable[object], markets: Markets, settle: str, *, shared: bool, now: datetime
 ) -> tuple[tuple[Position, ...], tuple[Gap, ...]]:
     """Return the open positions of one settle currency, and a Gap for every row that cannot be read.
 
-    `shared`: a unified account, where several currencies stand behind a position.
+    `shared`: a unified account, where several currencies stand behind a position. `now` is the exchange's clock.
     """
     found: dict[PositionKey, Position] = {}
     gaps: list[Gap] = []
     for raw in open_rows(rows):
         try:
-            position = _position(read_row(_Listed, raw), markets, settle, shared=shared)
+            position = _position(read_row(_Listed, raw), markets, settle, shared=shared, now=now)
         except RowError as error:
             gaps.append(_gap(raw, str(error), markets, settle))
             continue
@@ -162,7 +163,7 @@ def _is_flat(raw: object) -> bool:
         return False
 
 
-def _position(row: _Listed, markets: Markets, settle: str, *, shared: bool) -> Position:
+def _position(row: _Listed, markets: Markets, settle: str, *, shared: bool, now: datetime) -> Position:
     market = markets.get((settle, row.contract))
     if market is None:
         raise RowError(f"contract {row.contract!r} is not among the linear and inverse ones")
@@ -189,7 +190,7 @@ def _position(row: _Listed, markets: Markets, settle: str, *, shared: bool) -> P
         auto_add_margin=None,  # The exchange states no such switch.
         exchange_liquidation=_liquidation(row.liq_price, shared=shared),
         exchange_maintenance_margin=_positive(row.maintenance_margin),  # "0" was stated for what had one.
-        updated_at=_update_time(row.update_time),
+        updated_at=_update_time(row.update_time, now),
     )
 
 
@@ -204,11 +205,13 @@ def _positive(raw: object) -> Decimal | None:
         return None
 
 
-def _update_time(raw: object) -> datetime | None:
+def _update_time(raw: object, now: datetime) -> datetime | None:
+    """Return when a row was changed last. One that is yet to come is none: every true one after it would look old."""
     try:
-        return read_moment(raw)
+        moment = read_moment(raw)
     except RowError:
         return None
+    return moment if moment <= now + CLOCK_TOLERANCE else None
 
 
 def _liquidation(raw: object, *, shared: bool) -> Liquidation:
@@ -226,7 +229,7 @@ def _gap(raw: object, reason: str, markets: Markets, settle: str) -> Gap:
     market = markets.get((settle, str(fields.get("contract"))))
     side = SIDES.get(str(fields.get("mode"))) or _side_of(raw)
     if market is None or side is None:
-        return Gap(subject=f"position row {str(fields.get('contract', '?'))[:32]}", reason=reason, may_be_cross=True)
+        return Gap(subject=f"position row {shown(fields.get('contract'))}", reason=reason, may_be_cross=True)
     key = PositionKey(market.contract.symbol, side)
     return Gap(subject=str(key), reason=reason, key=key, may_be_cross=True)
 

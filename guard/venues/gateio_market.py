@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -142,7 +141,8 @@ async def stream_marks(
     the first's. It wakes us with one symbol, so all of them are looked up whenever it does.
     """
     _keep_stamps(client)
-    told: dict[str, datetime] = {}
+    symbols = tuple(symbol for group in groups for symbol in group)
+    told: dict[str, Mark] = {}
     loop = asyncio.get_running_loop()
     fresh_by = loop.time() + silence_max.total_seconds()
     waiting: dict[asyncio.Task[object], tuple[str, ...]] = {}
@@ -152,7 +152,7 @@ async def stream_marks(
                 if group not in waiting.values():
                     waiting[loop.create_task(client.watch_tickers(list(group)))] = group
             await _wait_for_news(waiting, fresh_by)
-            for mark in _news(client, tuple(symbol for group in groups for symbol in group), told):
+            for mark in _news(client, symbols, told, now() + silence_max):
                 if now() - mark.at <= silence_max:
                     fresh_by = loop.time() + silence_max.total_seconds()
                     yield mark
@@ -195,14 +195,21 @@ async def _wait_for_news(waiting: dict[asyncio.Task[object], tuple[str, ...]], f
         raise VenueUnavailable(failure)
 
 
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> list[Mark]:
-    """Return the marks that are newer than the ones told before, and note them as told."""
+def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark], latest: datetime) -> list[Mark]:
+    """Return the marks that are newer than those told before, or others of the same moment; note them as told.
+
+    One that is dated far ahead would keep every true one after it from being told: it is passed over.
+    """
     marks = []
     for symbol in symbols:
         raw = (client.tickers.get(symbol) or {}).get("info")
-        with suppress(RowError):  # No price yet, or a broken message: the silence limit judges how long that may last.
+        try:
             at, price = read_row(_Stamp, raw).t, read_row(_Ticker, raw).mark_price
-            if symbol not in told or told[symbol] < at:
-                told[symbol] = at
-                marks.append(Mark(symbol=symbol, price=price, at=at, index_price=_index(raw)))
+        except RowError:
+            continue  # No price yet, or a broken message: the silence limit judges how long that may last.
+        known = told.get(symbol)
+        is_new = known is None or known.at < at or (known.at == at and known.price != price)
+        if is_new and at <= latest:
+            told[symbol] = Mark(symbol=symbol, price=price, at=at, index_price=_index(raw))
+            marks.append(told[symbol])
     return marks

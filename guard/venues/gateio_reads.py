@@ -94,7 +94,9 @@ class GateReads(VenueBase):
         unified = next((account for account in self._accounts.values() if account.is_unified), None)
         positions: dict[str, tuple[Position, ...]] = {}
         for settle, listed in rows.items():
-            positions[settle], bad = read_positions(listed, self._markets, settle, shared=unified is not None)
+            positions[settle], bad = read_positions(
+                listed, self._markets, settle, shared=unified is not None, now=self.exchange_now()
+            )
             gaps += bad
         wallets, ratio, money_gaps = await self._money(answers, positions, unified)
         return AccountSnapshot(

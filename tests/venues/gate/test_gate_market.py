@@ -60,6 +60,25 @@ async def test_a_price_that_is_late_or_has_no_time_is_no_news(server, venue, lat
             await anext(stream)
 
 
+async def test_a_price_of_a_time_to_come_keeps_no_true_one_from_being_told(server, venue):
+    await venue.open()
+    honest, said = server.ticks, []
+
+    def ahead_first(channels):
+        for message in honest(channels):
+            said.append(message)
+            if len(said) == 1:
+                message["time_ms"] += 3_600_000
+                message["result"][0]["mark_price"] = "1"
+            yield message
+
+    server.ticks = ahead_first
+    async with asyncio.timeout(15), aclosing(venue.watch_marks((BTC,))) as stream:
+        mark = await anext(stream)
+    assert mark.price == server.sample.mark
+    assert len(said) > 1
+
+
 async def test_tiers_are_slices_unless_the_account_says_otherwise(server, venue):
     await venue.snapshot()
     sliced = (await venue.tiers(frozenset({BTC}))).by_symbol[BTC].rows

@@ -171,6 +171,19 @@ async def test_what_a_row_said_before_2026_is_enough(server, venue):
     assert position.updated_at.year == 2024
 
 
+async def test_a_change_that_is_yet_to_come_has_no_time(server, venue):
+    server.hold_sample()
+    with_row(server, update_time=4_102_444_800)
+    (position,) = (await venue.snapshot()).positions
+    assert position.updated_at is None
+
+
+async def test_a_contract_whose_name_cannot_be_written_down_is_shown_as_question_marks(server, venue):
+    server.hold_sample()
+    with_row(server, contract="A\x1b[31m", size="x")
+    assert (await venue.snapshot()).gaps[0].subject == "position row A?[31m"
+
+
 async def test_a_quanto_contract_is_a_gap_and_the_markets_are_read_again_once_for_it(server, venue):
     server.hold("ETH/USD:BTC", Side.LONG, contracts=Decimal(10), entry=Decimal(3000), margin=Decimal(1), leverage=2)
     server.hold_sample(of=server.inverse)

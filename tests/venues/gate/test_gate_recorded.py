@@ -1,5 +1,6 @@
 """Gate positions as they were recorded: read by the venue's own parser, and priced as the exchange priced them."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import AccountSnapshot, AssetMode, LiquidationKind, MarginMode, RiskTier
 from guard.venues.gateio_account import read_market, read_positions
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 # ccxt's recorded answer of 2024-01-12 (ts/src/test/static/response/gate.json at 0117dcb9), numbers as they stood.
 LTC = {
     "value": "7.443", "leverage": "5", "mode": "single", "realised_point": "0", "contract": "LTC_USDT",
@@ -28,7 +30,7 @@ MARKET = {
 
 def position_of(row):
     market = read_market(MARKET)
-    (position,), gaps = read_positions([row], {("usdt", "LTC_USDT"): market}, "usdt", shared=False)
+    (position,), gaps = read_positions([row], {("usdt", "LTC_USDT"): market}, "usdt", shared=False, now=NOW)
     assert gaps == ()
     return position
 
