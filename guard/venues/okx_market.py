@@ -45,7 +45,7 @@ async def stream_marks(
     try:
         while True:
             await _wait_for_news(client, symbols, fresh_by)
-            for mark in _news(client, symbols, told):
+            for mark in _news(client, symbols, told, now()):
                 if now() - mark.at <= silence_max:
                     fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
                     yield mark
@@ -67,8 +67,11 @@ async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float)
     raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
 
 
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark]) -> list[Mark]:
-    """Return the marks that are newer than those told before, or others of the same moment; note them as told."""
+def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark], now: datetime) -> list[Mark]:
+    """Return the marks that are newer than those told before, or others of the same moment; note them as told.
+
+    One that is dated far ahead would keep every true one after it from being told: it is passed over.
+    """
     marks = []
     for symbol in symbols:
         try:
@@ -76,7 +79,8 @@ def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark]) -> list[
         except RowError:
             continue  # No price yet, or a broken message: the silence limit judges how long that may last.
         mark, known = Mark(symbol=symbol, price=row.mark_px, at=row.ts), told.get(symbol)
-        if known is None or known.at < mark.at or (known.at == mark.at and known != mark):
+        is_news = known is None or known.at < mark.at or (known.at == mark.at and known != mark)
+        if is_news and mark.at - now <= SILENCE_MAX:
             told[symbol] = mark
             marks.append(mark)
     return marks
