@@ -89,7 +89,7 @@ def shown(path: Path, value: object) -> str:
 
 
 def without_secrets(lines: Iterable[str], values: object) -> tuple[str, ...]:
-    """Return lines without the secrets that stand in a document's values, also where one was pasted a second time."""
+    """Return lines without the secrets that stand in values, also where one was pasted a second time."""
     hidden = {text for value in _secrets_in(values) for text in (value, shortened(value).removesuffix("…"))}
     longest_first = sorted((text for text in hidden if len(text) >= _HIDDEN_MIN), key=len, reverse=True)
     return tuple(_without(line, longest_first) for line in lines)
