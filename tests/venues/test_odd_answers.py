@@ -130,16 +130,24 @@ async def test_a_market_with_a_billion_decimals_does_not_hold_the_process(exchan
 
 
 class _Client:
-    def __init__(self, **row):
-        self.tickers = {KEY.symbol: {"info": row}}
+    """A stream that says these things, one after the other."""
+
+    def __init__(self, *rows):
+        self.rows = list(rows)
+        self.tickers = {}
+
+    async def watch_mark_prices(self, symbols):
+        self.tickers = {symbol: {"info": self.rows.pop(0)} for symbol in symbols}
+
+    async def close_ws_clients(self): ...
 
 
-def test_a_streamed_mark_from_the_future_keeps_no_true_one_out():
-    now, told = datetime.now(UTC), {}
-    at = round(now.timestamp() * 1000)
-    assert not binance_market._news(_Client(E=LATER, p="1"), (KEY.symbol,), told, now)
-    (mark,) = binance_market._news(_Client(E=at, p="52000"), (KEY.symbol,), told, now)
-    assert mark.price == 52_000
+async def test_a_streamed_mark_from_the_future_keeps_no_true_one_out():
+    at = round(datetime.now(UTC).timestamp() * 1000)
+    client = _Client({"E": LATER, "p": "1"}, {"E": at, "p": "52000"})
+    stream = binance_market.stream_marks(client, (KEY.symbol,), now=lambda: datetime.now(UTC))
+    assert (await anext(stream)).price == 52_000
+    await stream.aclose()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,9 @@
 """OKX answers that looked like another one, or broke more than themselves: found by fuzzing another exchange's."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from okx_wire import OkxServer
 
 from guard.snapshot import PositionKey, Side
-from guard.venues.okx_market import _news
 from guard.venues.okx_rows import error_of
 
 BTC, ETH = OkxServer.sample.symbol, OkxServer.other.symbol
@@ -53,16 +50,3 @@ async def test_a_currency_that_is_listed_twice_is_no_wallet(server, okx):
 def test_a_code_or_text_that_is_no_word_is_not_repeated():
     assert error_of({"code": ["1"], "msg": {"a": 1}}) == ("?", "")
     assert error_of({"code": "1", "data": [{"sCode": "51000", "sMsg": ["x"]}]}) == ("51000", "")
-
-
-class _Client:
-    def __init__(self, at, price):
-        row = {"instId": "BTC-USDT-SWAP", "instType": "SWAP", "markPx": price, "ts": str(round(at.timestamp() * 1000))}
-        self.tickers = {BTC: {"info": row}}
-
-
-def test_a_streamed_mark_from_the_future_keeps_no_true_one_out():
-    now, told = datetime.now(UTC), {}
-    assert not _news(_Client(now + timedelta(days=1), "1"), (BTC,), told, now)
-    (mark,) = _news(_Client(now, "52000"), (BTC,), told, now)
-    assert mark.price == 52_000
