@@ -249,7 +249,7 @@ def test_pydantic_settings_logs_no_source(tmp_path, monkeypatch, caplog):
     assert "canary" not in caplog.text
 
 
-PASTED = "canary-pasted-twice-1234567890"
+PASTED = "canary-9-pasted-2-twice-1234567890"
 
 
 @pytest.mark.parametrize(
@@ -264,6 +264,14 @@ def test_a_secret_that_was_pasted_a_second_time_is_not_repeated_from_there(tmp_p
     assert said
     assert PASTED not in " ".join(said)
     assert "***" in " ".join(said)
+
+
+@pytest.mark.parametrize("spoiled", [PASTED.replace("twice", "tw%ice"), PASTED[3:-2], PASTED + "x"], ids=str)
+def test_a_secret_that_was_pasted_with_a_letter_off_is_not_repeated_in_long_pieces(tmp_path, spoiled):
+    keys = f'api_key = "{PASTED}"\nsecret = "another-secret-0987654321"\n'
+    said = " ".join(problems(write(tmp_path / "config.toml", f'mode = "{spoiled}"\n{ACCOUNT}{keys}')))
+    assert not [PASTED[at : at + 10] for at in range(len(PASTED) - 9) if PASTED[at : at + 10] in said]
+    assert "mode: found" in said
 
 
 def test_a_long_secret_is_not_repeated_in_part_where_a_long_value_is_cut(tmp_path):
