@@ -157,7 +157,7 @@ async def _settle_by_records(journal: Journal, venue: Venue, intent: Intent, now
 async def _prove_earlier(journal: Journal, venue: Venue, intent: Intent, now: Callable[[], datetime]) -> None:
     """Give earlier confirmed acts their history entries first, so that none of these passes for the lost one."""
     since = intent.planned_at - venue.write_terms.fence - CLOCK_SLACK
-    for earlier in journal.unproven(intent.account, intent.key, since):
+    for earlier in journal.unproven(intent.account, intent.key.symbol, since):
         settlement = await _ask(journal, venue, earlier, now())
         if settlement.outcome is Outcome.APPLIED and settlement.entry_id is not None:
             journal.prove(earlier.intent_id, settlement.entry_id, at=now())

@@ -14,7 +14,6 @@ from guard.journal.columns import key_of, moment, moment_or_none, money_text, ti
 from guard.journal.history import add_event
 from guard.journal.records import Intent, IntentState
 from guard.journal.store import Store
-from guard.snapshot import PositionKey
 
 COUNTS_AS_SPENT = "state IN ('planned', 'sent', 'unknown', 'applied')"
 IS_OPEN = "state IN ('planned', 'sent', 'unknown')"
@@ -181,12 +180,15 @@ class Intents(Store):
             (account,),
         )
 
-    def unproven(self, account: str, key: PositionKey, since: datetime) -> tuple[Intent, ...]:
-        """Return applied intents of a position whose history entry is not known, oldest first."""
+    def unproven(self, account: str, symbol: str, since: datetime) -> tuple[Intent, ...]:
+        """Return applied intents of a symbol whose history entry is not known, oldest first.
+
+        Of both sides: an entry does not always say of which it is, and a one-way position may have turned.
+        """
         return self._intents(
-            "account = ? AND symbol = ? AND side = ? AND state = 'applied' AND entry_id IS NULL AND planned_at >= ? "
+            "account = ? AND symbol = ? AND state = 'applied' AND entry_id IS NULL AND planned_at >= ? "
             "ORDER BY planned_at",
-            (account, key.symbol, key.side.word, time_text(since)),
+            (account, symbol, time_text(since)),
         )
 
     def added_since(self, intent: Intent) -> Decimal | None:

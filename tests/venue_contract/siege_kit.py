@@ -34,7 +34,7 @@ FATES: dict[Fate | str, int] = {
     Fate.LOST_AFTER: 8,
     Fate.LATE: 8,
     Fate.RATE_LIMITED: 1,
-    REFUSAL: 4,
+    REFUSAL: 2,
 }
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
@@ -13,8 +12,8 @@ from exchanges import SERVERS
 
 from guard.daemon.reader import AccountReader
 from guard.errors import OutcomeUnknown, VenueRefused
-from guard.journal import Journal
-from guard.venues import VENUES, write_answers
+from guard.snapshot import Outcome, Settlement
+from guard.venues import VENUES, margin_difference, write_answers
 
 _judge_write = write_answers.judge_write
 
@@ -49,30 +48,52 @@ def _judge(wrong: Callable[..., Any]) -> Iterator[None]:
 
 
 @contextmanager
-def _no_fence() -> Iterator[None]:
+def _venue(spoil: Callable[[Any], None]) -> Iterator[None]:
+    """Spoil every venue before the guard's parts are made of it."""
     made = AccountReader.__init__
 
     def make(self: Any, venue: Any, now: Any) -> None:
-        venue.write_terms = replace(venue.write_terms, fence=timedelta(0))
+        spoil(venue)
         made(self, venue, now)
 
     with patch.object(AccountReader, "__init__", make):
         yield
 
 
+def _without_fence(venue: Any) -> None:
+    venue.write_terms = replace(venue.write_terms, fence=timedelta(0))
+
+
+def _forgetting_entries(venue: Any) -> None:
+    settle = venue.settle
+
+    async def wrong(request: Any, **asked: Any) -> Settlement:
+        found: Settlement = await settle(request, **asked | {"known_entries": frozenset()})
+        return replace(found, entry_id=None)
+
+    venue.settle = wrong
+
+
+_judged = margin_difference._judged
+
+
+def _judged_by_more(request: Any, before: Any, position: Any, *rest: Any, **named: Any) -> Settlement:
+    found = _judged(request, before, position, *rest, **named)
+    if position is not None and (position.isolated_wallet or 0) - before.margin >= request.amount:
+        return Settlement(outcome=Outcome.APPLIED, evidence="it holds more than before")
+    return found
+
+
 @contextmanager
 def _somebody_elses() -> Iterator[None]:
-    """What already proves another request, or is known to be of another one, proves this one."""
-    with (
-        patch.object(Journal, "proving_entries", lambda *_: frozenset()),
-        patch.object(Journal, "added_since", lambda *_: Decimal(0)),
-    ):
+    """What another request or a person added proves this one: an entry that is known, or margin by which it grew."""
+    with _venue(_forgetting_entries), patch.object(margin_difference, "_judged", _judged_by_more):
         yield
 
 
 MUTANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "any 200 is applied": lambda: _judge(_any_200_is_yes),
-    "no fence": _no_fence,
+    "no fence": lambda: _venue(_without_fence),
     "somebody else's entry": _somebody_elses,
     "sends twice": lambda: _judge(_sends_twice),
 }
