@@ -60,7 +60,7 @@ def told_apart(plan: TopUp, unsettled: Iterable[Intent], step: Decimal) -> TopUp
 
     It is made smaller by single steps, for the limits have been asked already. None: nothing is left.
     """
-    taken = {intent.amount for intent in unsettled if intent.key == plan.key}
+    taken = {intent.amount for intent in unsettled if plan.key in intent.may_land_on()}
     amount = plan.amount
     while amount in taken:
         amount -= step

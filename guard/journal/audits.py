@@ -152,7 +152,7 @@ def _may_be_of(intent: Intent, change: MarginChange) -> bool:
     A one-way position's entry has no side of its own: it is listed under the side that is open now, which may have
     turned since.
     """
-    return intent.key in change.may_be_of() or (not intent.hedged and intent.key.symbol == change.key.symbol)
+    return not set(intent.may_land_on()).isdisjoint(change.may_be_of())
 
 
 def _entry_of(

@@ -60,9 +60,9 @@ class Intents(Store):
         assert intent.state is IntentState.PLANNED
         assert intent.amount > 0
         for other in self.open_intents(intent.account):
-            if other.key == intent.key and other.locks:
+            if intent.key in other.may_land_on() and other.locks:
                 raise JournalError(f"{intent.key}: intent {other.intent_id} is not settled yet")
-            if other.key == intent.key and other.amount == intent.amount:
+            if intent.key in other.may_land_on() and other.amount == intent.amount:
                 raise JournalError(f"{intent.key}: intent {other.intent_id} of the same amount is not settled yet")
         life = self._rows("SELECT symbol, side, ended_at FROM lives WHERE life_id = ?", (intent.life_id,))
         if not life or life[0]["ended_at"] is not None or key_of(life[0]["symbol"], life[0]["side"]) != intent.key:
@@ -192,13 +192,17 @@ class Intents(Store):
         )
 
     def added_since(self, intent: Intent) -> Decimal | None:
-        """Return what later acts are proven to have added to an intent's position. None: one of them is in doubt."""
-        later = self._intents(
-            "account = ? AND symbol = ? AND side = ? AND planned_at > ? AND " + COUNTS_AS_SPENT,
-            (intent.account, intent.key.symbol, intent.key.side.word, time_text(intent.planned_at)),
+        """Return what later acts are proven to have added to an intent's position. None: one of them is in doubt.
+
+        So is an earlier one of the other side, where the position may have turned before it was executed.
+        """
+        others = self._intents(
+            "account = ? AND symbol = ? AND intent_id <> ? AND (planned_at > ? OR side <> ?) AND " + COUNTS_AS_SPENT,
+            (intent.account, intent.key.symbol, intent.intent_id, time_text(intent.planned_at), intent.key.side.word),
         )
-        if any(other.state.is_open for other in later):
+        if any(other.state.is_open for other in others if intent.key in other.may_land_on()):
             return None
+        later = (one for one in others if one.key == intent.key and one.planned_at > intent.planned_at)
         return sum((other.amount for other in later), Decimal(0))
 
     def proving_entries(self, account: str) -> frozenset[str]:

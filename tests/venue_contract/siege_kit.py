@@ -19,7 +19,7 @@ from wire_server import WireServer
 from wire_values import Adjustment
 
 from guard.journal import Intent, IntentState, Journal
-from guard.snapshot import PositionKey, Side
+from guard.snapshot import PositionKey
 
 LATE_MAX_S = 1.9  # After its arrival: a request that has not been executed by then never is. Less than every fence.
 # A write that meets one of these may be carried out or not: the answer is the same.
@@ -257,7 +257,7 @@ class Referee:
             self._blame("a request went out without one intent on disk that was never sent before")
             return
         for earlier in self._server.posts:
-            if earlier.is_pending and earlier.intent is not None and earlier.intent.key == post.intent.key:
+            if earlier.is_pending and earlier.intent is not None and _may_meet(earlier.intent, post.intent):
                 self._blame(f"{post.intent.key}: sent while {earlier.intent.intent_id} may still be executed")
 
     def look(self) -> None:
@@ -277,8 +277,9 @@ class Referee:
         what = f"{intent.intent_id} {intent.state.value} ({post and post.fate}, {intent.evidence})"
         if len(effects) > 1:
             self._blame(f"{what}: moved {len(effects)} times")
-        if any(PositionKey(one.symbol, one.side) != intent.key or one.amount != intent.amount for one in effects):
+        if any(not _is_meant(one, intent, is_late=post.fate is Fate.LATE) for one in effects):
             self._blame(f"{what}: {intent.amount} was meant for {intent.key}, moved was {effects}")
+
         if intent.state is IntentState.APPLIED and not effects:
             self._blame(f"{what}: nothing moved")
         is_no = intent.state in {IntentState.NOT_APPLIED, IntentState.REFUSED}
@@ -329,5 +330,12 @@ class Referee:
             self._blame(f"{intent.intent_id} is left open, and nobody touched {intent.key}: {intent.evidence}")
 
 
-def sides_of(server: WireServer, symbol: str) -> list[Side]:
-    return [side for held, side in server.holdings if held == symbol]
+def _may_meet(one: Intent, other: Intent) -> bool:
+    """Say whether two requests may be executed on one position: a one-way position has no side of its own."""
+    return one.key == other.key or (one.key.symbol == other.key.symbol and not one.hedged)
+
+
+def _is_meant(moved: Adjustment, intent: Intent, *, is_late: bool) -> bool:
+    """Say whether this is what was sent. A one-way position that turned gets what comes late: the wire has no side."""
+    is_side = moved.side is intent.key.side or (is_late and not intent.hedged)
+    return is_side and (moved.symbol, moved.amount) == (intent.key.symbol, intent.amount)
