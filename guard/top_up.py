@@ -56,11 +56,11 @@ async def top_up(
 
 
 def told_apart(plan: TopUp, unsettled: Iterable[Intent], step: Decimal) -> TopUp | None:
-    """Return the plan with an amount that no unsettled intent of its position has: so no history entry fits two.
+    """Return the plan with an amount that no unsettled intent of its symbol has: so no history entry fits two.
 
     It is made smaller by single steps, for the limits have been asked already. None: nothing is left.
     """
-    taken = {intent.amount for intent in unsettled if plan.key in intent.may_land_on()}
+    taken = {intent.amount for intent in unsettled if intent.key.symbol == plan.key.symbol}
     amount = plan.amount
     while amount in taken:
         amount -= step

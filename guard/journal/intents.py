@@ -55,14 +55,15 @@ class Intents(Store):
     def plan(self, intent: Intent) -> None:
         """Put a planned intent on disk. Raises JournalError if that cannot be vouched for, or another one locks.
 
-        Nor may one of the same amount be open: the exchange's history could not tell them apart.
+        Nor may one of the same symbol and amount be open: the history could not tell them apart, for not every
+        entry says of which side it is.
         """
         assert intent.state is IntentState.PLANNED
         assert intent.amount > 0
         for other in self.open_intents(intent.account):
             if intent.key in other.may_land_on() and other.locks:
                 raise JournalError(f"{intent.key}: intent {other.intent_id} is not settled yet")
-            if intent.key in other.may_land_on() and other.amount == intent.amount:
+            if other.key.symbol == intent.key.symbol and other.amount == intent.amount:
                 raise JournalError(f"{intent.key}: intent {other.intent_id} of the same amount is not settled yet")
         life = self._rows("SELECT symbol, side, ended_at FROM lives WHERE life_id = ?", (intent.life_id,))
         if not life or life[0]["ended_at"] is not None or key_of(life[0]["symbol"], life[0]["side"]) != intent.key:

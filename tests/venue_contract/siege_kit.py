@@ -259,6 +259,15 @@ class Referee:
         for earlier in self._server.posts:
             if earlier.is_pending and earlier.intent is not None and _may_meet(earlier.intent, post.intent):
                 self._blame(f"{post.intent.key}: sent while {earlier.intent.intent_id} may still be executed")
+        self._judge_coins(post.intent)
+
+    def _judge_coins(self, intent: Intent) -> None:
+        """Judge what a position got in coins, which count in a limit at the mark of the moment in which more is sent."""
+        mark = self._server.marks[intent.key.symbol]
+        mine = [one for one in self._spent() if one.key == intent.key]
+        coins = sum(one.amount for one in mine)
+        if intent.currency == intent.key.symbol.partition("/")[0] and coins * mark > self._limits.per_position:
+            self._blame(f"{intent.key}: {coins} at {mark} are above the limit of a position")
 
     def look(self) -> None:
         """Judge every intent as it stands, and the limits."""
@@ -286,19 +295,23 @@ class Referee:
         if is_no and (effects or (post is not None and post.is_pending)):
             self._blame(f"{what}: it moved, or still may")
 
-    def _judge_limits(self) -> None:
-        limits, moved = self._limits, self._server.posts[self.budget_since :]
+    def _spent(self) -> list[Intent]:
+        """Return what moved, what may still move, and what the journal counts."""
+        moved = self._server.posts[self.budget_since :]
         ids = {post.intent.intent_id for post in moved if post.intent is not None and (post.effects or post.is_pending)}
         known = {one.intent_id: one for one in (*self._lost, *self.intents())}
         spent = [one for one in known.values() if one.intent_id in ids]
-        spent += [one for one in self.intents() if one.state.counts_as_spent and one.intent_id not in ids]
+        return spent + [one for one in self.intents() if one.state.counts_as_spent and one.intent_id not in ids]
+
+    def _judge_limits(self) -> None:
+        limits = self._limits
         by_key: Counter[PositionKey] = Counter()
-        for one in spent:
+        for one in self._spent():
             by_key[one.key] += one.dollars  # type: ignore[assignment]
             if limits.per_action is not None and one.dollars > limits.per_action:
                 self._blame(f"{one.intent_id}: {one.dollars} dollars are more than one act may be")
         for key, dollars in by_key.items():
-            if dollars > limits.per_position:
+            if dollars > limits.per_position and not key.symbol.endswith(f":{key.symbol.partition('/')[0]}"):
                 self._blame(f"{key}: {dollars} dollars are above the limit of a position")
         if (total := sum(by_key.values())) > limits.per_day:
             self._blame(f"{total} dollars are above the limit of a day")
