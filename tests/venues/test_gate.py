@@ -51,8 +51,10 @@ def test_one_address_elsewhere_makes_it_no_loopback():
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True)]
-    + [("", False), ("10.0.0.1", False), ("localhost.example", False), ("x.example", False)],
+    [
+        *((host, True) for host in ("127.0.0.1", "127.8.8.8", "::1", "localhost")),
+        *((host, False) for host in ("", "10.0.0.1", "localhost.example", "x.example")),
+    ],
 )
 def test_loopback_is_told_by_address_or_by_its_one_name(host, expected):
     assert is_loopback(host) is expected
@@ -60,7 +62,7 @@ def test_loopback_is_told_by_address_or_by_its_one_name(host, expected):
 
 def test_secrets_are_all_that_the_account_signs_with_and_hosts_name_odd_ports():
     assert gate().secrets == ("k", "s")
-    assert gate(account=replace(ACCOUNT, password="p")).secrets == ("k", "s", "p")  # noqa: S106 - none of anybody's.
+    assert gate(account=replace(ACCOUNT, password="p")).secrets == ("k", "s", "p")
     assert gate(URL, "https://y.example:8443/v5", "wss://x.example").hosts == ("x.example", "y.example:8443")
 
 
@@ -76,7 +78,7 @@ async def test_what_is_not_listed_does_not_leave_and_a_read_does():
     gate().check("GET", f"{URL}/anything", None, "what")
     gate().check("POST", f"{URL}/margin?change=1", None, "what")
     for method, path in (("POST", "/margin"), ("PUT", "/margin?change=1"), ("DELETE", "/margin"), ("POST", "/other")):
-        with pytest.raises(NotSent, match="^what: not sent, this write is not on the list$"):
+        with pytest.raises(NotSent, match=r"^what: not sent, this write is not on the list$"):
             gate().check(method, URL + path, None, "what")
 
 
@@ -93,7 +95,7 @@ async def test_the_longest_quiet_that_was_asked_for_holds_to_its_end():
     quiet.be_quiet(30)
     quiet.be_quiet(5)
     await asyncio.sleep(29)
-    with pytest.raises(NotSent, match="^what: not sent, the exchange asked for quiet for another 1 s$") as kept:
+    with pytest.raises(NotSent, match=r"^what: not sent, the exchange asked for quiet for another 1 s$") as kept:
         quiet.check("GET", URL, None, "what")
     assert kept.value.retry_after == timedelta(seconds=1)
     await asyncio.sleep(1)
@@ -104,7 +106,7 @@ async def test_a_paused_origin_is_left_alone_and_the_others_are_not():
     paused = gate(URL, "https://y.example")
     paused.pause(f"{URL}/some/path", 30, "a firewall refuses this address")
     await asyncio.sleep(29.5)
-    with pytest.raises(NotSent, match="^what: not sent, a firewall refuses this address; asked again in 0 s$"):
+    with pytest.raises(NotSent, match=r"^what: not sent, a firewall refuses this address; asked again in 0 s$"):
         paused.check("GET", f"{URL}/else", None, "what")
     paused.check("GET", "https://y.example/", None, "what")
     await asyncio.sleep(0.5)
@@ -146,7 +148,7 @@ async def test_a_read_waits_for_the_budget_of_its_address_or_is_not_sent():
     for path in ("/big", "/big", "/small"):
         await waited(one, pace_s=0, path=path)
     assert one.budget.used(now()) == 90
-    with pytest.raises(NotSent, match="^what: not sent, 90 of 100 of the weight that this address may use is used$"):
+    with pytest.raises(NotSent, match=r"^what: not sent, 90 of 100 of the weight that this address may use is used$"):
         await waited(one, wait_s=59, pace_s=0)
     assert await waited(one, wait_s=59, pace_s=0, is_write=True) == 0
     assert await waited(one, wait_s=60, pace_s=0) == 60
@@ -154,7 +156,7 @@ async def test_a_read_waits_for_the_budget_of_its_address_or_is_not_sent():
 
 async def test_the_exchanges_own_count_is_noted_where_it_is_a_number():
     one = gate(limit=LIMIT, account=replace(ACCOUNT, shared=Shared()))
-    for said in ("", "many", "-5", "٥٥", "7.5"):
+    for said in ("", "many", "-5", "\u0665", "7.5"):
         one.note_used({"X-USED": said})
     one.note_used({"X-OTHER": "99"})
     assert one.budget.used(now()) == 0

@@ -1,5 +1,6 @@
 """Settling by what a position holds: the amount, nothing, or a person."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -147,6 +148,7 @@ async def test_a_second_reading_is_made_only_where_it_can_say_more(now, readings
             replace(BEFORE, added_since=Decimal(100)),
             "its margin went from 600 to 950 USDT, 100 of it by other top-ups; 250 were sent",
         ),
+        ("600", BEFORE, "its margin went from 600 to 600 USDT; 250 were sent"),
         ("850", replace(BEFORE, added_since=None), "another request of the same position is in doubt as well"),
         ("850", None, "what the position held before is not known"),
         (None, BEFORE, "the position is not there any more"),
@@ -196,9 +198,19 @@ async def test_a_doubt_of_half_the_amount_fits_both_ends_and_so_proves_neither()
         (READ_AT.replace(minute=0, second=59), READ_AT.replace(minute=30), Outcome.APPLIED),  # Booked a bit late.
         (READ_AT.replace(hour=3), READ_AT.replace(hour=5), Outcome.APPLIED),  # Two payments: 464.
         (READ_AT.replace(hour=2), READ_AT.replace(hour=5), Outcome.UNKNOWN),  # Three: 696, more than half.
+        (READ_AT.replace(minute=1, microsecond=900_000), READ_AT.replace(hour=5, minute=0), Outcome.APPLIED),
     ],
 )
-async def test_every_full_hour_may_have_brought_one_payment(read_at, now, expected):
+@pytest.mark.parametrize("zone", ["UTC", "IST-5:30"])  # Of the machine: full hours are those of UTC.
+async def test_every_full_hour_may_have_brought_one_payment(monkeypatch, zone, read_at, now, expected):
+    with monkeypatch.context() as there:
+        there.setenv("TZ", zone)
+        time.tzset()
+        await pay_by_the_hour(read_at, now, expected)
+    time.tzset()
+
+
+async def pay_by_the_hour(read_at, now, expected):
     before = replace(BEFORE, read_at=read_at)
     request = replace(REQUEST, amount=Decimal(1000), before=before)
     assert (await settle("1400", request=request, now=now)).outcome is expected
