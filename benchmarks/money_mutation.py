@@ -4,14 +4,16 @@
     python benchmarks/money_mutation.py FOLDER --only top_up,policy.budget      # these modules, in this order
     python benchmarks/money_mutation.py FOLDER --only top_up --again            # what survived there is tried once
                                                                 # more, with the tests as they are now
+    python benchmarks/money_mutation.py FOLDER --every 4        # of each module the first mutant, the fifth and so on:
+                                                                # where the time is short, a sample and not a beginning
     python benchmarks/money_mutation.py FOLDER --results        # the counts, and what each survivor changes
 
 A FOLDER that is prepared already goes on where it was stopped.
 
 `TESTS` says which tests ought to notice a fault in which module. They are collected once; a mutant is a fork in which
-those of its module run, the quickest first and before them those that noticed another, until one fails. Two mutants are
-tried at a time. A test that computes for longer than five times its usual, or waits for `WAIT_S`, has noticed the
-mutant; a mutant that takes `MUTANT_S` in all without a failure is counted apart, as not judged.
+those of its module run, the quickest first and before them those that noticed another, until one fails. A test that
+computes for longer than five times its usual, or waits for `WAIT_S`, has noticed the mutant; a mutant that takes
+`MUTANT_S` in all without a failure is counted apart, as not judged.
 
 How the mutants come about is told in mutation.py, and how it ended in docs/mutation.md.
 """
@@ -32,7 +34,6 @@ from pathlib import Path
 import pytest
 from mutation import CHOSEN, GENERATE, PROFILE, ROOT, difference, fails, undecorated
 
-JOBS = 2
 WAIT_S = 20  # Of one test: some wait on purpose, none for as long.
 MUTANT_S = 300
 FEWER = [(r"max_examples=\d+", "max_examples=12"), (r'"seed", range\(40\)', '"seed", range(6)')]
@@ -109,9 +110,13 @@ def copy_tests(folder: Path) -> None:
             path.write_text(text, encoding="utf-8")
 
 
-def mutants(folder: Path, modules: list[str]) -> list[str]:
+def mutants(folder: Path, modules: list[str], every: int = 1) -> list[str]:
     metas = (folder / "mutants" / f"{file_of(module)}.meta" for module in modules)
-    return [name for meta in metas for name in json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]]
+    return [
+        name
+        for meta in metas
+        for name in list(json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"])[::every]
+    ]
 
 
 def tests_of(module: str) -> list[Path]:
@@ -131,11 +136,14 @@ class Trial:
 class EachMutant:
     """Runs the collected tests once as they are, and then those of a mutant's module in a fork for each mutant."""
 
-    def __init__(self, folder: Path, modules: list[str], *, again: bool) -> None:
+    def __init__(self, folder: Path, modules: list[str], *, again: bool, every: int, jobs: int) -> None:
         self.found = folder / "found.json"
-        self.states = states_of(folder)
+        self.folder = folder
+        self.jobs = jobs
+        self.states: dict[str, str] = {}  # What this run found.
+        known = states_of(folder)
         over = {"killed", "timed out"} if again else {"killed", "timed out", "survived", "not judged"}
-        self.names = [name for name in mutants(folder, modules) if self.states.get(name) not in over]
+        self.names = [name for name in mutants(folder, modules, every) if known.get(name) not in over]
         self.items: dict[str, list[pytest.Item]] = {}
         self.noticing: dict[str, list[pytest.Item]] = {module: [] for module in modules}
         self.trials: dict[int, Trial] = {}
@@ -157,9 +165,9 @@ class EachMutant:
         print(f"{len(self.names)} mutants", flush=True)
         for count, name in enumerate(self.names, 1):
             self._begin(name)
-            while len(self.trials) >= JOBS:
+            while len(self.trials) >= self.jobs:
                 self._end_one()
-            if count % 25 == 0:
+            if count % 10 == 0:
                 self._save(count)
         while self.trials:
             self._end_one()
@@ -207,7 +215,10 @@ class EachMutant:
             self.states[trial.name] = "not judged" if is_late else "timed out" if is_cut else "survived"
 
     def _save(self, count: int) -> None:
-        self.found.write_text(json.dumps(self.states), encoding="utf-8")
+        """Add what was found to what is in the file by now: another run may try other modules beside this one."""
+        beside = self.found.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps(states_of(self.folder) | self.states), encoding="utf-8")
+        beside.replace(self.found)
         print(f"{count} {dict(Counter(self.states.values()))}", flush=True)
 
 
@@ -216,14 +227,14 @@ def states_of(folder: Path) -> dict[str, str]:
     return json.loads(found.read_text(encoding="utf-8")) if found.exists() else {}
 
 
-def run(folder: Path, modules: list[str], *, again: bool) -> None:
+def run(folder: Path, modules: list[str], *, again: bool, every: int, jobs: int) -> None:
     os.chdir(folder / "mutants")
     os.environ[CHOSEN] = ""
     sys.path[:0] = [str(folder / "mutants")]
     os.environ["PYTHONPATH"] = sys.path[0]
     paths = dict.fromkeys(str(path) for module in modules for path in tests_of(module))
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist", "-o", f"timeout={WAIT_S}"]
-    pytest.main([*options, *paths], plugins=[EachMutant(folder, modules, again=again)])
+    pytest.main([*options, *paths], plugins=[EachMutant(folder, modules, again=again, every=every, jobs=jobs)])
 
 
 def results(folder: Path) -> None:
@@ -247,6 +258,8 @@ def main() -> None:
     asked.add_argument("folder", type=Path)
     asked.add_argument("--only", type=lambda text: text.split(","), default=list(TESTS), metavar="MODULES")
     asked.add_argument("--again", action="store_true")
+    asked.add_argument("--every", type=int, default=1, metavar="N")
+    asked.add_argument("--jobs", type=int, default=2, metavar="N", help="so many mutants at a time")
     asked.add_argument("--results", action="store_true")
     options = asked.parse_args()
     folder = options.folder.resolve()
@@ -256,7 +269,7 @@ def main() -> None:
             prepare(folder)
         elif options.again:
             copy_tests(folder)
-        run(folder, options.only, again=options.again)
+        run(folder, options.only, again=options.again, every=options.every, jobs=options.jobs)
     results(folder)
 
 

@@ -196,11 +196,12 @@ async def test_what_the_exchange_said_is_kept_as_evidence(journal, clock, fate, 
 
 
 async def unsettled(journal, clock, *amounts, key=BTC):
-    """Return open intents of these amounts, none of which locks."""
+    """Return open intents of these amounts, oldest first, none of which locks."""
     venue = venue_with(clock, *[Fate.LOST_BEFORE] * len(amounts))
     for amount in amounts:
         intent = await act(journal, venue, clock, amount=amount, key=key)
         journal.unlock(intent.intent_id, clock.now())
+        await asyncio.sleep(1)
     return journal.open_intents("main")
 
 
