@@ -233,7 +233,18 @@ def run(folder: Path, modules: list[str], *, again: bool, every: int, jobs: int)
     sys.path[:0] = [str(folder / "mutants")]
     os.environ["PYTHONPATH"] = sys.path[0]
     paths = dict.fromkeys(str(path) for module in modules for path in tests_of(module))
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist", "-o", f"timeout={WAIT_S}"]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:cov",
+        "-p",
+        "no:xdist",
+        "--tb=native",
+        "-o",
+        f"timeout={WAIT_S}",
+    ]
     pytest.main([*options, *paths], plugins=[EachMutant(folder, modules, again=again, every=every, jobs=jobs)])
 
 
