@@ -69,7 +69,7 @@ async def test_more_rows_than_it_asks_for_are_said_to_be_not_known():
 
 
 async def test_what_makes_no_sense_is_no_answer():
-    with pytest.raises(VenueUnavailable, match="^income: .*symbol"):
+    with pytest.raises(VenueUnavailable, match=r"^income: .*symbol"):
         await traded(Income((0, 5)))
-    with pytest.raises(VenueUnavailable, match="^time: "):
+    with pytest.raises(VenueUnavailable, match=r"^time: "):
         await server_time(Income(), "fapi")
