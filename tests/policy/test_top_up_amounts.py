@@ -61,6 +61,7 @@ def test_a_short_is_topped_up_alike():
             "450",
             "the reserve",
         ),
+        ({"reserve": Amount(unit=AmountUnit.INITIAL_MARGINS, value=Decimal("4.75"))}, {}, "500", "the reserve"),
         (
             {"max_per_position": Amount(unit=AmountUnit.INITIAL_MARGINS, value=Decimal("0.25"))},
             {},
