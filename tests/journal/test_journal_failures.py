@@ -7,7 +7,7 @@ import pytest
 from journal_support import BTC, NOON, intent, know_past, live, opened, spend
 
 from guard.errors import JournalError
-from guard.journal import Journal
+from guard.journal import Journal, store
 from guard.journal import intents as intents_of
 
 
@@ -114,3 +114,24 @@ def test_the_spending_of_a_life_is_read_from_the_file(journal):
     spend(journal, intent())
     with Journal.open_to_read(journal.path) as reader:
         assert reader.memory("main", NOON).lives[BTC].spent == intent().amount
+
+
+def test_a_bug_in_the_middle_of_a_write_leaves_nothing_of_it_and_breaks_nothing(journal):
+    def stumble():
+        with journal._write(NOON) as connection:
+            connection.execute("DELETE FROM lives")
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        stumble()
+    assert journal.broken is None
+    assert set(journal.open_lives("main")) == {BTC}
+
+
+def test_a_file_that_is_damaged_meanwhile_does_not_recover(journal, monkeypatch):
+    journal.broken = "cannot write"
+    monkeypatch.setattr(store, "_damage", lambda _: "row 7 missing from index")  # As quick_check says it.
+    assert not journal.recover()
+    assert "row 7 missing from index" in journal.broken
+    monkeypatch.undo()
+    assert journal.recover()
