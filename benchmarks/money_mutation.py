@@ -2,13 +2,12 @@
 
     python benchmarks/money_mutation.py FOLDER                  # prepares a copy of the tree there, plants, counts
     python benchmarks/money_mutation.py FOLDER --only top_up,policy.budget      # these modules, in this order
-    python benchmarks/money_mutation.py FOLDER --only top_up --again            # what survived there is tried once
-                                                                # more, with the tests as they are now
+    python benchmarks/money_mutation.py FOLDER --only top_up --again            # only what survived, once more
     python benchmarks/money_mutation.py FOLDER --every 4        # of each module the first mutant, the fifth and so on:
                                                                 # where the time is short, a sample and not a beginning
     python benchmarks/money_mutation.py FOLDER --results        # the counts, and what each survivor changes
 
-A FOLDER that is prepared already goes on where it was stopped.
+A FOLDER that is prepared already goes on where it was stopped, with the tests as they are now.
 
 `TESTS` says which tests ought to notice a fault in which module. They are collected once; a mutant is a fork in which
 those of its module run, the quickest first and before them those that noticed another, until one fails. A test that
@@ -142,8 +141,10 @@ class EachMutant:
         self.jobs = jobs
         self.states: dict[str, str] = {}  # What this run found.
         known = states_of(folder)
-        over = {"killed", "timed out"} if again else {"killed", "timed out", "survived", "not judged"}
-        self.names = [name for name in mutants(folder, modules, every) if known.get(name) not in over]
+        planted = mutants(folder, modules, every)
+        self.names = [
+            name for name in planted if (known.get(name) in {"survived", "not judged"} if again else name not in known)
+        ]
         self.items: dict[str, list[pytest.Item]] = {}
         self.noticing: dict[str, list[pytest.Item]] = {module: [] for module in modules}
         self.trials: dict[int, Trial] = {}
@@ -278,7 +279,7 @@ def main() -> None:
         if not (folder / "mutants").exists():
             folder.mkdir(parents=True, exist_ok=True)
             prepare(folder)
-        elif options.again:
+        else:
             copy_tests(folder)
         run(folder, options.only, again=options.again, every=options.every, jobs=options.jobs)
     results(folder)
