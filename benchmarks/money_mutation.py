@@ -44,7 +44,7 @@ _CYCLES = ("attack/test_attack_[bhlu]*.py",)  # Whole cycles over sockets: for w
 # that a survivor here may still fall to them; it is not counted as if it did.
 TESTS = {
     "top_up": _ACTS,
-    "journal.intents": (*_JOURNAL, *_ACTS),
+    "journal.intents": ("journal/test_journal_[fimo]*.py", *_ACTS),
     "venues.write_answers": ("venues/test_write_answers.py",),
     "venues.margin_difference": ("venues/test_margin_difference.py",),
     "policy.budget": _POLICY,

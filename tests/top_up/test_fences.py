@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+import structlog
 from acting_support import BTC, ETH, Clock, act, journal_with, settle
 from simulated_venue import FENCE, Fate, SimulatedVenue
 
@@ -53,9 +54,13 @@ async def test_the_second_read_after_the_fence_opens_the_lock_and_the_first_does
     await asyncio.sleep(FENCE.total_seconds())
     fences.count_read(fences.passed(), clock.now())
     assert locked(journal) == {BTC}
-    fences.count_read(fences.passed(), clock.now())
+    with structlog.testing.capture_logs() as logs:
+        fences.count_read(fences.passed(), clock.now())
     assert locked(journal) == set()
     (intent,) = journal.open_intents("main")
+    assert logs == [
+        {"event": "intent.unlocked", "log_level": "warning", "intent": intent.intent_id, "state": "unknown", "reads": 2}
+    ]
     assert intent.unlocked_at == clock.now()
     assert fences.passed() == ()
 

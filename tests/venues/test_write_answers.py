@@ -93,6 +93,12 @@ async def test_a_listed_code_is_a_no_that_says_what_to_do():
     assert refused.value.__context__ is None
 
 
+async def test_a_no_that_nobody_can_mend_says_what_it_means_and_nothing_more():
+    with pytest.raises(VenueRefused) as refused:
+        await judged(answered(503, "-2"))
+    assert str(refused.value) == f"{WHAT}: overloaded (the answer)"
+
+
 @pytest.mark.parametrize(
     ("status", "code", "expected"),
     [
