@@ -68,6 +68,7 @@ mutmut.create_mutants(1)
 BOOKS = ["guard/margin/books/*"]
 MODEL = [f"guard/margin/{path.name}" for path in sorted((ROOT / "guard/margin").glob("*.py"))]
 CHOSEN = "MUTANT_UNDER_TEST"
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def undecorated(source: str) -> str:
@@ -76,10 +77,10 @@ def undecorated(source: str) -> str:
     found = [(node, None) for node in ast.parse(source).body]
     found += [(inner, node) for node, _ in found if isinstance(node, ast.ClassDef) for inner in node.body]
     for node, owner in sorted(found, key=lambda pair: -pair[0].lineno):
-        if not isinstance(node, ast.FunctionDef) or not node.decorator_list:
+        if not isinstance(node, FUNCTION) or not node.decorator_list:
             continue
         names = [ast.unparse(decorator) for decorator in node.decorator_list]
-        if names == ["staticmethod"]:
+        if names in (["staticmethod"], ["classmethod"]):  # mutmut looks into these.
             continue
         indent, name = " " * node.col_offset, node.name
         if names[0] == "staticmethod":  # Stays one inside its class; the rest is put on behind the class.
@@ -208,7 +209,7 @@ def difference(folder: Path, name: str) -> list[str]:
     module, _, mutant = name.rpartition(".")
     text = (folder / "mutants" / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
     wanted = (re.sub(r"__mutmut_\d+$", "__mutmut_orig", mutant), mutant)
-    bodies = {node.name: node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
+    bodies = {node.name: node for node in ast.walk(ast.parse(text)) if isinstance(node, FUNCTION)}
     before, after = (text.split("\n")[bodies[one].lineno : bodies[one].end_lineno] for one in wanted)
     return [
         line for line in difflib.unified_diff(before, after, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")

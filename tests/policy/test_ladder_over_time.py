@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_worlds import BTC, ETH, KEY, T0, Watching, cross, isolated, ladder, memory, rule
 
@@ -341,6 +341,7 @@ def test_of_a_position_that_is_gone_one_message_asks_for_a_look_and_its_worries_
     }
 
 
+@settings(deadline=None)  # How long it takes is the machine's affair.
 @given(st.lists(st.sampled_from(["0.079", "0.081", "0.099", "0.101"]), min_size=2, max_size=60))
 def test_a_distance_that_trembles_round_a_rung_never_flaps(distances):
     watching = Watching()

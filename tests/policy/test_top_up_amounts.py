@@ -61,6 +61,7 @@ def test_a_short_is_topped_up_alike():
             "450",
             "the reserve",
         ),
+        ({"reserve": Amount(unit=AmountUnit.INITIAL_MARGINS, value=Decimal("4.75"))}, {}, "500", "the reserve"),
         (
             {"max_per_position": Amount(unit=AmountUnit.INITIAL_MARGINS, value=Decimal("0.25"))},
             {},
@@ -216,3 +217,24 @@ def test_a_coin_margined_budget_in_dollars_is_reckoned_at_the_mark():
     top_up = row(decision, key).top_up
     assert (top_up.amount, top_up.currency, top_up.dollars) == (Decimal("0.1"), "BTC", 1000)
     assert top_up.cut_by == "max_per_position"
+
+
+@pytest.mark.parametrize(
+    ("limits", "world", "cut_by"),
+    [
+        ({}, {"per_day": 5000, "spent_today_all": Decimal(4000)}, "[limits] max_per_day"),
+        (
+            {"max_per_day": dollars(5000)},
+            {"spent_today_by_rule": {"shield": Decimal(4000)}},
+            "max_per_day of rule shield",
+        ),
+    ],
+)
+def test_what_was_spent_today_in_dollars_is_taken_from_a_coin_at_its_mark(limits, world, cut_by):
+    inverse = isolated(symbol="BTC/USD:BTC", quantity=10_000, isolated_wallet=Decimal("0.08"))
+    own = Wallet(currency="BTC", cross_wallet_balance=Decimal(2), cross_unrealized_pnl=Decimal(0), available=Decimal(2))
+    terms = top_up_terms(**{"max_per_position": None, "max_per_day": None, "target": Decimal("0.3"), **limits})
+    key = PositionKey("BTC/USD:BTC", Side.LONG)
+    decision = judged(inverse, wallets=(own,), rules=[rule(top_up=terms)], lives=[life(key)], **world)
+    top_up = row(decision, key).top_up
+    assert (top_up.amount, top_up.dollars, top_up.cut_by) == (Decimal("0.1"), 1000, cut_by)

@@ -22,7 +22,7 @@ from policy_worlds import (
 
 from guard.policy.decision import WithheldReason
 from guard.policy.terms import Amount, AmountUnit, Level, Mode
-from guard.snapshot import AssetMode, Gap, Liquidation, LiquidationKind, Wallet
+from guard.snapshot import AssetMode, Gap, Liquidation, LiquidationKind, PositionKey, Side, Wallet
 
 NEAR = isolated("0.07")  # 891 USDT short of 16 %: nine points of 10,000 x 0.99; 297 short of 10 %.
 TENTH = Amount(unit=AmountUnit.INITIAL_MARGINS, value=Decimal("0.1"), written="0.1x")
@@ -234,6 +234,16 @@ def test_a_cross_pool_that_cannot_be_modelled_gives_nothing():
     verdict = row(judged(NEAR, cross(symbol=ETH), asset_mode=AssetMode.MULTI, available=9000))
     assert verdict.withheld.reason is WithheldReason.CROSS_POOL_NEEDS_IT
     assert "cannot be modelled" in verdict.withheld.text
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [(AssetMode.MULTI, WithheldReason.CROSS_POOL_NEEDS_IT), (AssetMode.SINGLE, None)]
+)
+def test_what_was_not_seen_may_lean_on_any_wallet_in_multi_assets_mode_and_else_on_its_own(mode, reason):
+    unseen = PositionKey("BTC/USD:BTC", Side.LONG)
+    gap = Gap(subject=str(unseen), reason="makes no sense", key=unseen, may_be_cross=True)
+    withheld = row(judged(NEAR, asset_mode=mode, gaps=[gap])).withheld
+    assert (None if withheld is None else withheld.reason) is reason
 
 
 def test_a_refusal_is_told_once_and_not_while_it_merely_waits():

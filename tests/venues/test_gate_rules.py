@@ -29,6 +29,8 @@ def leaves(url, body):
         ("/v5/add-margin", '{"category":"linear","margin":"-10"}', False),
         ("/v5/add-margin", '{"category":"linear","margin":0}', False),
         ("/v5/add-margin", '{"category":"linear","margin":"NaN"}', False),
+        ("/v5/add-margin", '{"category":"linear","margin":"Infinity"}', False),
+        ("/v5/add-margin", '{"category":"linear","margin":"ten"}', False),
         ("/v5/add-margin", '{"category":"linear"}', False),
         ("/v5/add-margin", '{"category":"spot","margin":"10"}', False),
         ("/v5/add-margin", '{"category":"linear","margin":"10","margin":"-10"}', False),

@@ -1,0 +1,289 @@
+"""Mutation testing of the modules that move money, or decide about it: which planted faults do their tests notice?
+
+    python benchmarks/money_mutation.py FOLDER                  # prepares a copy of the tree there, plants, counts
+    python benchmarks/money_mutation.py FOLDER --only top_up,policy.budget      # these modules, in this order
+    python benchmarks/money_mutation.py FOLDER --only top_up --again            # only what survived, once more
+    python benchmarks/money_mutation.py FOLDER --every 4        # of each module the first mutant, the fifth and so on:
+                                                                # where the time is short, a sample and not a beginning
+    python benchmarks/money_mutation.py FOLDER --results        # the counts, and what each survivor changes
+
+A FOLDER that is prepared already goes on where it was stopped, with the tests as they are now.
+
+`TESTS` says which tests ought to notice a fault in which module. They are collected once; a mutant is a fork in which
+those of its module run, the quickest first and before them those that noticed another, until one fails. A test that
+computes for longer than five times its usual, or waits for `WAIT_S`, has noticed the mutant; a mutant that takes
+`MUTANT_S` in all without a failure is counted apart, as not judged.
+
+How the mutants come about is told in mutation.py, and how it ended in docs/mutation.md.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mutation import CHOSEN, GENERATE, PROFILE, ROOT, difference, fails, undecorated
+
+WAIT_S = 60  # Of one test: some wait on purpose, none for as long.
+MUTANT_S = 300
+FEWER = [(r"max_examples=\d+", "max_examples=12"), (r'"seed", range\(40\)', '"seed", range(6)')]
+_JOURNAL = ("journal/test_*.py",)
+_POLICY = ("policy/test_[dpst]*.py",)  # Without the long ladders, which are about telling and not about money.
+_ACTS = ("top_up/test_[est]*.py", "top_up/test_money_moves_once.py")  # Without the processes that are killed.
+_CYCLES = ("attack/test_attack_[bhlu]*.py",)  # Whole cycles over sockets: for what nothing smaller asks.
+# Those that would take minutes a mutant are left out (every answer cut at every byte, processes that are killed), so
+# that a survivor here may still fall to them; it is not counted as if it did.
+TESTS = {
+    "top_up": _ACTS,
+    "journal.intents": ("journal/test_journal_[fimo]*.py", *_ACTS),
+    "venues.write_answers": ("venues/test_write_answers.py",),
+    "venues.margin_difference": ("venues/test_margin_difference.py",),
+    "policy.budget": _POLICY,
+    "policy.rescue": _POLICY,
+    "daemon.fences": ("top_up/test_fences.py",),
+    "venues.gate": ("venues/test_gate.py", "venues/test_gate_rules.py", "venues/test_shared.py"),
+    "venues.binance_margin": ("venues/test_binance_settle.py", "venues/test_binance_write.py"),
+    "policy.allotment": _POLICY,
+    "policy.triage": _POLICY,
+    "journal.disarm_marker": _JOURNAL,
+    "journal.lives": _JOURNAL,
+    "journal.past": _JOURNAL,
+    "journal.audits": _JOURNAL,
+    "journal.arming": _JOURNAL,
+    "journal.store": _JOURNAL,
+    "policy.decide": ("policy/test_*.py",),
+    "daemon.past": ("daemon/test_past.py", *_CYCLES),
+    "daemon.acting": _CYCLES,
+}
+SETTINGS = """
+[tool.mutmut]
+source_paths = ["guard"]
+only_mutate = {modules}
+also_copy = ["docs", "tests"]
+"""
+
+
+def file_of(module: str) -> str:
+    return f"guard/{module.replace('.', '/')}.py"
+
+
+def module_of(mutant: str) -> str:
+    return mutant.rpartition(".")[0].removeprefix("guard.")
+
+
+def prepare(folder: Path) -> None:
+    """Copy the tree and plant every mutant of every module into the copy, each asleep until it is chosen."""
+    ignored = shutil.ignore_patterns("__pycache__", ".git")
+    for name in ("guard", "docs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for module in TESTS:
+        path = folder / file_of(module)
+        path.write_text(undecorated(path.read_text(encoding="utf-8")), encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    modules = json.dumps([file_of(module) for module in TESTS])
+    (folder / "pyproject.toml").write_text(project + SETTINGS.format(modules=modules), encoding="utf-8")
+    (folder / "mutants").mkdir()
+    copy_tests(folder)
+    subprocess.run([sys.executable, "-c", GENERATE], cwd=folder, check=True)  # noqa: S603  # Our own words.
+
+
+def copy_tests(folder: Path) -> None:
+    """Bring the tests of the copy to what they are now, with fewer examples of each law and always the same."""
+    for copy in (folder / "tests", folder / "mutants/tests"):
+        shutil.copytree(ROOT / "tests", copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        conftest = copy / "conftest.py"
+        conftest.write_text(conftest.read_text(encoding="utf-8") + PROFILE, encoding="utf-8")
+        for path in copy.rglob("test_*.py"):
+            text = path.read_text(encoding="utf-8")
+            for whole, few in FEWER:
+                text = re.sub(whole, few, text)
+            path.write_text(text, encoding="utf-8")
+
+
+def mutants(folder: Path, modules: list[str], every: int = 1) -> list[str]:
+    metas = (folder / "mutants" / f"{file_of(module)}.meta" for module in modules)
+    return [
+        name
+        for meta in metas
+        for name in list(json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"])[::every]
+    ]
+
+
+def tests_of(module: str) -> list[Path]:
+    return [path for pattern in TESTS[module] for path in sorted(Path("tests").glob(pattern))]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A mutant that is being tried in a process of its own."""
+
+    name: str
+    reading: int
+    began: float
+    items: list[pytest.Item]
+
+
+class EachMutant:
+    """Runs the collected tests once as they are, and then those of a mutant's module in a fork for each mutant."""
+
+    def __init__(self, folder: Path, modules: list[str], *, again: bool, every: int, jobs: int) -> None:
+        self.found = folder / "found.json"
+        self.folder = folder
+        self.jobs = jobs
+        self.states: dict[str, str] = {}  # What this run found.
+        known = states_of(folder)
+        planted = mutants(folder, modules, every)
+        self.names = [
+            name for name in planted if (known.get(name) in {"survived", "not judged"} if again else name not in known)
+        ]
+        self.items: dict[str, list[pytest.Item]] = {}
+        self.noticing: dict[str, list[pytest.Item]] = {module: [] for module in modules}
+        self.trials: dict[int, Trial] = {}
+        self.limits_s: dict[pytest.Item, float] = {}
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        costs_s = {}
+        for item in session.items:
+            began, computed = time.monotonic(), time.process_time()
+            assert not fails(item), f"{item.nodeid} fails without a mutant"
+            self.limits_s[item] = 1 + 5 * (time.process_time() - computed)  # A mutant may loop without end.
+            costs_s[item] = time.monotonic() - began
+        for module in self.noticing:
+            paths = {path.resolve() for path in tests_of(module)}
+            self.items[module] = sorted((i for i in session.items if i.path in paths), key=costs_s.__getitem__)
+            print(
+                f"{module}: {len(self.items[module])} tests, {sum(map(costs_s.__getitem__, self.items[module])):.1f} s"
+            )
+        print(f"{len(self.names)} mutants", flush=True)
+        for count, name in enumerate(self.names, 1):
+            self._begin(name)
+            while len(self.trials) >= self.jobs:
+                self._end_one()
+            if count % 10 == 0:
+                self._save(count)
+        while self.trials:
+            self._end_one()
+        self._save(len(self.names))
+        return True
+
+    def _begin(self, name: str) -> None:
+        noticing = self.noticing[module_of(name)]
+        items = [*noticing, *(item for item in self.items[module_of(name)] if item not in noticing)]
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.environ[CHOSEN] = name
+            noticed = next((place for place, item in enumerate(items) if fails(item, self.limits_s[item])), None)
+            if noticed is not None:
+                os.write(writing, str(noticed).encode())
+            os._exit(0)
+        os.close(writing)
+        self.trials[child] = Trial(name, reading, time.monotonic(), items)
+
+    def _end_one(self) -> None:
+        """Wait until one of the mutants tried now is through, and note how it ended."""
+        while True:
+            for child, trial in self.trials.items():
+                ended, status = os.waitpid(child, os.WNOHANG)
+                is_late = time.monotonic() - trial.began > MUTANT_S
+                if is_late and not ended:
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+                if ended or is_late:
+                    self._note(self.trials.pop(child), os.WIFSIGNALED(status), is_late=not ended)
+                    return
+            time.sleep(0.005)
+
+    def _note(self, trial: Trial, is_cut: bool, *, is_late: bool) -> None:
+        noticed = os.read(trial.reading, 16).decode()
+        os.close(trial.reading)
+        if noticed:
+            self.states[trial.name] = "killed"
+            noticing, item = self.noticing[module_of(trial.name)], trial.items[int(noticed)]
+            if item in noticing:
+                noticing.remove(item)
+            noticing.insert(0, item)  # Mutants of one function stand together, and fall to the same test.
+        else:
+            self.states[trial.name] = "not judged" if is_late else "timed out" if is_cut else "survived"
+
+    def _save(self, count: int) -> None:
+        """Add what was found to what is in the file by now: another run may try other modules beside this one."""
+        beside = self.found.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps(states_of(self.folder) | self.states), encoding="utf-8")
+        beside.replace(self.found)
+        print(f"{count} {dict(Counter(self.states.values()))}", flush=True)
+
+
+def states_of(folder: Path) -> dict[str, str]:
+    found = folder / "found.json"
+    return json.loads(found.read_text(encoding="utf-8")) if found.exists() else {}
+
+
+def run(folder: Path, modules: list[str], *, again: bool, every: int, jobs: int) -> None:
+    os.chdir(folder / "mutants")
+    os.environ[CHOSEN] = ""
+    sys.path[:0] = [str(folder / "mutants")]
+    os.environ["PYTHONPATH"] = sys.path[0]
+    paths = dict.fromkeys(str(path) for module in modules for path in tests_of(module))
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:cov",
+        "-p",
+        "no:xdist",
+        "--tb=native",
+        "-o",
+        f"timeout={WAIT_S}",
+    ]
+    pytest.main([*options, *paths], plugins=[EachMutant(folder, modules, again=again, every=every, jobs=jobs)])
+
+
+def results(folder: Path) -> None:
+    states = states_of(folder)
+    every = Counter(module_of(name) for name in mutants(folder, list(TESTS)))
+    counts = {module: Counter(state for name, state in states.items() if module_of(name) == module) for module in TESTS}
+    for module, count in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
+        made, killed = every[module] or every.total(), count["killed"] + count["timed out"]
+        tried = killed + count["survived"]
+        share = f"{killed / tried:6.1%}" if tried else "     -"
+        figures = f"{made:5} | {tried:5} | {killed:5} | {count['survived']:4} | {share} | {count['not judged']:4}"
+        print(f"| {module:24} | {figures} |")
+    for name, state in sorted(states.items()):
+        if state not in {"killed", "timed out"}:
+            print(f"\n{name} {state}")
+            print("\n".join(difference(folder, name)))
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("folder", type=Path)
+    asked.add_argument("--only", type=lambda text: text.split(","), default=list(TESTS), metavar="MODULES")
+    asked.add_argument("--again", action="store_true")
+    asked.add_argument("--every", type=int, default=1, metavar="N")
+    asked.add_argument("--jobs", type=int, default=2, metavar="N", help="so many mutants at a time")
+    asked.add_argument("--results", action="store_true")
+    options = asked.parse_args()
+    folder = options.folder.resolve()
+    if not options.results:
+        if not (folder / "mutants").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            prepare(folder)
+        else:
+            copy_tests(folder)
+        run(folder, options.only, again=options.again, every=options.every, jobs=options.jobs)
+    results(folder)
+
+
+if __name__ == "__main__":
+    main()

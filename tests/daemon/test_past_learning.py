@@ -1,0 +1,210 @@
+"""How a past is learned and held against the journal: what is asked, when again, and what a failure costs."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from guard.daemon.past import AUDIT_AGAIN, AUDIT_EVERY, BEFORE_ACT_WITHIN_S, OVERLAP, Past, _dollars
+from guard.errors import VenueUnavailable
+from guard.journal import Journal
+from guard.policy.terms import Mode
+from guard.snapshot import AccountSnapshot, AssetMode, Gap, MarginChange, PositionKey, Side
+from guard.venues.protocol import WriteTerms
+
+pytestmark = pytest.mark.looptime
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BTC = PositionKey("BTC/USDT:USDT", Side.LONG)
+FENCE = timedelta(seconds=10)
+
+
+def change(amount="40", at=NOON, *, currency="USDT"):
+    return MarginChange(
+        key=BTC, amount=Decimal(amount), currency=currency, at=at, by_user=True, entry_id=f"{amount} {currency} {at}"
+    )
+
+
+class History:
+    """An exchange that is asked what was added, and nothing else."""
+
+    account, skew = "main", None
+
+    def __init__(self, *changes, kept=timedelta(days=90)):
+        self.write_terms = WriteTerms(fence=FENCE, history_kept=kept, test_host=True)
+        self.changes = list(changes)
+        self.asked = []
+        self.traded = frozenset({"BTCUSDT"})
+        self.failing = None
+
+    async def traded_lately(self):
+        return self.traded
+
+    async def margin_changes(self, key, since, *, also=()):
+        self.asked.append((key, since, also))
+        if self.failing == "hangs":
+            await asyncio.Event().wait()
+        if self.failing:
+            raise VenueUnavailable("no connection")
+        return tuple(self.changes)
+
+
+def snapshot(*gaps):
+    return AccountSnapshot(
+        account="main",
+        exchange="x",
+        asset_mode=AssetMode.SINGLE,
+        positions=(),
+        wallets=(),
+        positions_read_at=NOON,
+        wallets_read_at=NOON,
+        exchange_margin_ratio=None,
+        gaps=gaps,
+    )
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal.open(tmp_path / "journal.db", exclusive=True) as one:
+        one.set_reconciled("main")
+        yield one
+
+
+def past_of(venue, journal, *gaps):
+    told = []
+    teller = SimpleNamespace(journal=journal, tell=told.append, channels_for=lambda _: (), wake=asyncio.Event())
+    reader = SimpleNamespace(venue=venue, snapshot=snapshot(*gaps))
+    terms = SimpleNamespace(account="main", mode=Mode.ACT, rules=())
+    past = Past(reader, teller, terms, lambda: NOON + timedelta(seconds=asyncio.get_running_loop().time()))
+    past.told, past.reader = told, reader
+    return past
+
+
+def spent(journal):
+    return [amount for _, _, amount in journal.spent_since(NOON - timedelta(days=1))]
+
+
+async def test_a_past_is_not_learned_while_a_position_could_not_be_read(journal):
+    venue = History(change())
+    past = past_of(venue, journal, Gap(subject="BTC positions", reason="timed out", key=BTC))
+    with pytest.raises(VenueUnavailable, match="BTC positions: timed out"):
+        await past.learn()
+    assert journal.needs_rebuild("main")
+    past.reader.snapshot = snapshot()
+    await past.learn()
+    assert (journal.needs_rebuild("main"), spent(journal)) == (False, [Decimal(40)])
+    assert venue.asked == [(None, NOON - timedelta(days=90), {"BTCUSDT"})]
+    await past.learn()  # Once is enough.
+    assert len(venue.asked) == 1
+
+
+async def test_an_exchange_without_a_history_is_not_asked_and_the_account_only_watches(journal):
+    venue = History(change(), kept=timedelta(0))
+    past = past_of(venue, journal)
+    await past.learn()
+    armed, because = journal.arming("main")
+    assert not armed
+    assert "does not reach back far enough" in because
+    assert [message.account for message in past.told] == ["main"]
+
+    again = past_of(venue, journal)
+    await again.learn()
+    await again.look_before(BTC)
+    await asyncio.sleep(AUDIT_EVERY.total_seconds())
+    await again.look_now_and_then()
+    assert (venue.asked, again.told) == ([], [])
+
+
+async def test_before_anything_was_learned_or_read_nothing_is_asked(journal):
+    venue = History(change())
+    past = past_of(venue, journal)
+    past.look_after(BTC)
+    await past.look_now_and_then()
+    await past.look_before(BTC)
+    past.reader.snapshot = None
+    await past.learn()
+    assert venue.asked == []
+
+
+async def test_what_somebody_adds_is_counted_before_the_next_act(journal):
+    venue = History()
+    past = past_of(venue, journal)
+    await past.learn()
+    await asyncio.sleep(30)
+    venue.changes = [change()]
+    await past.look_before(BTC)
+    assert venue.asked[-1][:2] == (BTC, NOON - OVERLAP)  # From what was learned last, and a little earlier.
+    assert spent(journal) == [Decimal(40)]
+
+
+@pytest.mark.parametrize("failing", ["fails", "hangs"])
+async def test_a_history_that_does_not_answer_keeps_an_act_for_two_seconds_at_most(journal, failing):
+    venue = History()
+    past = past_of(venue, journal)
+    await past.learn()
+    venue.failing = failing
+    began = asyncio.get_running_loop().time()
+    await past.look_before(BTC)
+    assert asyncio.get_running_loop().time() - began == (BEFORE_ACT_WITHIN_S if failing == "hangs" else 0)
+
+
+async def test_after_an_act_its_position_is_looked_at_when_its_fence_is_over(journal):
+    venue = History()
+    past = past_of(venue, journal)
+    await past.learn()
+    venue.asked.clear()
+    past.look_after(BTC)
+    await asyncio.sleep(FENCE.total_seconds() - 0.1)
+    await past.look_now_and_then()
+    assert venue.asked == []
+    await asyncio.sleep(0.1)
+    await past.look_now_and_then()
+    await past.look_now_and_then()
+    assert [key for key, *_ in venue.asked] == [BTC]
+
+
+async def test_everything_is_held_against_the_journal_every_ten_minutes(journal):
+    venue = History()
+    past = past_of(venue, journal)
+    await past.learn()
+    venue.asked.clear()
+    for _ in range(2):
+        await asyncio.sleep(AUDIT_EVERY.total_seconds() - 1)
+        await past.look_now_and_then()
+        assert venue.asked == []
+        await asyncio.sleep(1)
+        await past.look_now_and_then()
+        assert [key for key, *_ in venue.asked] == [None]
+        venue.asked.clear()
+
+
+async def test_a_look_that_failed_is_made_again_after_twice_as_long_each_time(journal):
+    venue = History()
+    past = past_of(venue, journal)
+    await past.learn()
+    await asyncio.sleep(AUDIT_EVERY.total_seconds())
+    venue.failing = "fails"
+    for minutes in (1, 2, 4, 8, 10, 10):
+        venue.asked.clear()
+        await past.look_now_and_then()
+        await asyncio.sleep(minutes * AUDIT_AGAIN.total_seconds() - 1)
+        await past.look_now_and_then()
+        assert len(venue.asked) == 1
+        await asyncio.sleep(1)
+    venue.failing = None
+    await past.look_now_and_then()
+    venue.asked.clear()
+    await asyncio.sleep(AUDIT_EVERY.total_seconds() - 1)
+    await past.look_now_and_then()
+    assert venue.asked == []
+
+
+def test_an_addition_has_the_price_of_its_coin_where_a_position_is_marked_in_it():
+    held = SimpleNamespace(
+        positions=[SimpleNamespace(contract=SimpleNamespace(base="BTC"), mark_price=Decimal(60_000))]
+    )
+    assert _dollars(change("0.5", currency="BTC"), held) == 30_000
+    assert _dollars(change("0.5", currency="USDC"), held) == Decimal("0.5")
+    assert _dollars(change("0.5", currency="SOL"), held) is None
