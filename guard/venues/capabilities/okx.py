@@ -40,7 +40,7 @@ CAPABILITIES = Capabilities(
         "how long OKX's backend may still work on a request is not documented: 10 s are taken",
     ),
     verified=(
-        "price, maintenance margin and ratio of an isolated inverse and a linear position, a cross row and a closed one "
+        "price, maintenance margin and ratio of an isolated inverse and a linear position, a cross and a closed one "
         "against recorded answers of 2021 to 2026; bills, the answer to the write, algo orders and fee groups against "
         "the documents only; not run against the live exchange"
     ),
