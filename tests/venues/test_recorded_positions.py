@@ -82,12 +82,14 @@ def percents_of_distance(row):
     return tuple(abs(price - theirs) / abs(Decimal(row["mark_price"]) - theirs) * 100 for price in prices)
 
 
+HEAD = (
+    *("position", "side", "mark", "the exchange's price", "ours", "as shown"),
+    *("off, % of the distance", "as shown", "assumed", "source"),
+)
+
+
 def written():
-    lines = [
-        "| position | side | mark | the exchange's price | ours | as shown | off, % of the distance | as shown "
-        "| assumed | source |",
-        "|---" * 10 + "|",
-    ]
+    lines = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
     for row in ROWS:
         prices, percents = ours(row), percents_of_distance(row)
         cells = (
