@@ -28,6 +28,7 @@ class Published:
     limit: RateLimit
     counts: str  # What is counted, and of whom: "weight of an address".
     source: str
+    per_endpoint: bool = False  # Each endpoint has the limit for itself.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ CAPABILITIES = Capabilities(
         limit=RateLimit(weight_max=10, window_s=2.0, weights={}, weight_else=1),
         counts="requests of a user, for each of the two reads",
         source="docs, Get positions and Get balance, as ccxt 4.5.90 paces them",
+        per_endpoint=True,
     ),
     known_limits=(
         "a symbol opened anew in the other margin mode keeps the first one's tiers until they are read again (a day)",
