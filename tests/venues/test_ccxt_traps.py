@@ -99,6 +99,20 @@ async def test_a_write_is_sent_once_whatever_ccxt_is_told_of_retries(exchange):
         assert len(server.writes) == 1
 
 
+async def test_an_amount_is_not_rounded_to_the_step_of_the_contract():
+    async with server_of("binanceusdm")().serving() as server:
+        listed = server.market
+        whole = {"filterType": "LOT_SIZE", "minQty": "1", "maxQty": "1000", "stepSize": "1"}  # As DOGEUSDT has it.
+        server.market = lambda symbol: listed(symbol) | {"filters": [whole], "quantityPrecision": 0}
+        server.hold_sample()
+        venue = venue_of(server)
+        await venue.snapshot()
+        assert venue._client.amount_to_precision(server.sample.symbol, 62.31) == "62"
+        await venue.add_margin(request_for(server))
+        await venue.close()
+        assert server.writes[0].params["amount"] == "62.31"
+
+
 @pytest.mark.parametrize("exchange", SERVERS)
 async def test_nothing_that_ccxt_rounds_derives_or_guesses_is_asked(exchange, monkeypatch):
     async with server_of(exchange)().serving() as server:
