@@ -6,6 +6,7 @@ from pathlib import Path
 
 from guard.config.checks import check, warnings
 from guard.config.document import find_config, read_document
+from guard.config.problems import without_secrets
 from guard.config.settings import Settings
 from guard.config.sources import gather
 from guard.config.terms import settings
@@ -24,5 +25,5 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -
     config = validate(written, problems)
     check(config, written, problems)
     if problems:
-        raise ConfigError(*problems.lines())
+        raise ConfigError(*without_secrets(problems.lines(), document.values))
     return settings(config, document.path, environ, warnings(config, written))

@@ -1,7 +1,7 @@
 """Where a value was written, and what is wrong with it: one line each, all of them at once."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,6 +11,7 @@ SECRET_KEYS = frozenset({"api_key", "secret", "password", "token"})
 _NEVER_SHOWN = (
     SECRET_KEYS | {f"{key}_file" for key in SECRET_KEYS} | {"url"}
 )  # A key pasted one line too low is one too.
+_HIDDEN_MIN = 8  # Letters of a secret that is looked for in other values: a shorter one is in every second word.
 _SHOWN_MAX = 60  # Characters of a value that an error repeats.
 _WORD_MAX = 200  # Characters of a key or variable that is worth a guess.
 
@@ -85,6 +86,31 @@ def shown(path: Path, value: object) -> str:
     endless = isinstance(value, int) and value.bit_length() > _SHOWN_MAX  # Python refuses to print the longest.
     text = "a very long number" if endless else str(value)
     return repr(shortened(text)) if isinstance(value, str) else shortened(text)
+
+
+def without_secrets(lines: Iterable[str], values: object) -> tuple[str, ...]:
+    """Return lines without the secrets that stand in a document's values, also where one was pasted a second time."""
+    hidden = {text for value in _secrets_in(values) for text in (value, shortened(value).removesuffix("…"))}
+    longest_first = sorted((text for text in hidden if len(text) >= _HIDDEN_MIN), key=len, reverse=True)
+    return tuple(_without(line, longest_first) for line in lines)
+
+
+def _without(line: str, hidden: Iterable[str]) -> str:
+    for text in hidden:
+        line = line.replace(text, "***")
+    return line
+
+
+def _secrets_in(values: object) -> Iterator[str]:
+    if isinstance(values, list):
+        for inner in values:
+            yield from _secrets_in(inner)
+    elif isinstance(values, dict):
+        for key, inner in values.items():
+            if isinstance(inner, str) and (key in SECRET_KEYS | {"url"} or "proxy" in key.lower()):
+                yield inner
+            else:
+                yield from _secrets_in(inner)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -104,8 +104,9 @@ class AccountReader:
     async def read_mark(self, symbol: str) -> None:
         """Read one mark price now, to spend on. Raises VenueUnavailable also when the exchange dates it back."""
         mark = await self.venue.mark(symbol)
-        self.note_mark(mark)
         age = self._now() + (self.venue.skew or timedelta(0)) - mark.at
+        if age >= -MARK_AGE_MAX:  # One from the future would keep out every true one after it.
+            self.note_mark(mark)
         if abs(age) > MARK_AGE_MAX:
             raise VenueUnavailable(f"mark price of {symbol}: the exchange dates it {age.total_seconds():.1f} s back")
 

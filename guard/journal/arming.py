@@ -12,6 +12,7 @@ from guard.journal.history import add_event
 from guard.journal.store import Store
 
 DAY = timedelta(hours=24)
+RESTART_TAKES = timedelta(minutes=1)
 
 
 class Arming(Store):
@@ -24,6 +25,10 @@ class Arming(Store):
         return set()  # Accounts that share a daily limit: what one of them spent counts for each.
 
     @cached_property
+    def _may_be_old_copy(self) -> bool:
+        return False
+
+    @cached_property
     def _unlearned(self) -> dict[str, str | None]:
         return {}
 
@@ -31,9 +36,14 @@ class Arming(Store):
     def _marker(self) -> DisarmMarker:
         return DisarmMarker(self.path)
 
-    def share_limit(self, accounts: Iterable[str]) -> None:
-        """Note which accounts share a daily limit: in a young journal none spends before the past of all is known."""
+    def share_limit(self, accounts: Iterable[str], at: datetime) -> None:
+        """Note at the start which accounts share a daily limit: what one of them spent counts for each.
+
+        In a young journal none spends before the past of all is known. Nor does one in a journal that stood still for
+        longer than a restart takes: it may be an old copy, and then another account's history holds what it forgot.
+        """
         self._sharing.update(accounts)
+        self._may_be_old_copy = self.left_at is not None and at - self.left_at > RESTART_TAKES
 
     def arm(self, account: str | None, at: datetime, by: str) -> None:
         """Allow spending again, also where the past is not known: the owner answers for it. None: every account.
@@ -118,11 +128,24 @@ class Arming(Store):
         watched = self.watched_only(account)
         if watched is not None:
             return watched
+        shared = self._why_others_come_first(account)
+        if shared is not None:
+            return shared
+        is_reconciled = account in self._reconciled or self._read_only
+        return None if is_reconciled else f"not yet reconciled with the exchange since the start{why}"
+
+    def _why_others_come_first(self, account: str) -> str | None:
+        """Return which account that shares a daily limit must be known first. None: none."""
         unread = sorted(other for other in self._sharing if self.needs_rebuild(other) or self._waits_a_day(other))
         if unread and self._is_young():
             return f"what {unread[0]} spent before is not known, and one daily limit holds for all (or `guard arm` it)"
-        is_reconciled = account in self._reconciled or self._read_only
-        return None if is_reconciled else f"not yet reconciled with the exchange since the start{why}"
+        unheld = sorted(self._sharing - self._reconciled - {account})
+        if unheld and self._may_be_old_copy and account in self._sharing:
+            return (
+                f"the margin history of {unheld[0]} was not held against the journal since the start, "
+                "and one daily limit holds for all"
+            )
+        return None
 
     def _disarmed(self, account: str) -> str | None:
         """Return who disarmed the account, by the journal or the file beside it, everything first. None: nobody did."""

@@ -17,6 +17,7 @@ from guard.margin.tier_table import TierTable
 from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, Wallet
 
 Tiers = Mapping[str, TierTable]  # By unified symbol.
+NAMES_MAX = 8  # In one sentence.
 
 
 @exact
@@ -112,7 +113,7 @@ def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequen
     elif wallet is None:
         gaps.append(_pool_gap(currency, f"the exchange lists no {currency} wallet"))
     elif lost or gaps:
-        names = ", ".join([*lost, *(str(gap.key) for gap in gaps)])
+        names = _listed([*lost, *(str(gap.key) for gap in gaps)])
         gaps.append(_pool_gap(currency, f"not modelled without {names}: the exchange's own prices are watched"))
     if gaps or wallet is None:
         rows = [unmodelled_position(position, pool_name(currency)) for position in members]
@@ -170,6 +171,11 @@ def _obstacle(desk: _Desk, position: Position) -> str | None:
 
 def _not_modelled(position: Position, reason: str) -> Gap:
     return Gap(subject=str(position.key), reason=reason, key=position.key)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return ", ".join(names[:NAMES_MAX]) + more
 
 
 def _pool_gap(currency: str, reason: str) -> Gap:

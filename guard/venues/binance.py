@@ -166,6 +166,10 @@ class _UsdmTerms:
     contracts: Mapping[str, Contract]
     configs: Mapping[str, SymbolConfig]
 
+    @property
+    def account_tells_wallets(self) -> bool:
+        return True
+
     def stated(self, raw: object, contract: Contract) -> Stated:  # noqa: ARG002  # Its size is one.
         row = read_row(_PositionRisk, raw)
         config = self.configs.get(row.symbol)

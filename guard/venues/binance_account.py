@@ -1,4 +1,4 @@
-"""What Binance's futures exchanges say of an account, row by row: positions, wallets, risk tiers, key rights.
+"""What Binance's futures exchanges say of an account, row by row: positions, wallets, risk tiers.
 
 USD-M and COIN-M say the same in different fields, so each turns its position rows into `Stated` by its own `Terms`. A
 row that cannot be read is a Gap and the others stay. Nothing is estimated: `isolatedWallet` is the margin without
@@ -6,15 +6,16 @@ unrealized PnL, `liquidationPrice` "0" means that no positive price liquidates, 
 positions with the same sizes and isolated margins.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, Protocol
 
 from pydantic import AliasChoices, Field
 
-from guard.errors import VenueUnavailable
 from guard.margin import contract_value
 from guard.snapshot import (
     Contract,
@@ -28,9 +29,9 @@ from guard.snapshot import (
     Side,
     Wallet,
 )
-from guard.venues.protocol import KeyScopes, KeyVerdict
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
 
+CLOCK_TOLERANCE = timedelta(minutes=1)  # A clock that is off by more has its requests refused, and is measured then.
 WALLET_TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
 NOTIONAL_TOLERANCE = Decimal("0.01")  # Of the notional: more than rounding, less than any wrong field.
 
@@ -83,6 +84,11 @@ class Terms(Protocol):
         """The contracts by Binance's symbol."""
         ...
 
+    @property
+    def account_tells_wallets(self) -> bool:
+        """Whether the account endpoint states each isolated margin, too."""
+        ...
+
     def stated(self, raw: object, contract: Contract) -> Stated:
         """Return what an open position's row says. Raises RowError."""
         ...
@@ -127,9 +133,12 @@ def open_legs(rows: list[object]) -> dict[Leg, Decimal]:
 
 
 def read_positions(
-    rows: list[object], account_rows: list[object], terms: Terms
+    rows: list[object], account_rows: list[object], terms: Terms, *, now: datetime
 ) -> tuple[tuple[Position, ...], tuple[Gap, ...]]:
-    """Return the open positions, and a Gap for every row that cannot be read or contradicts another."""
+    """Return the open positions, and a Gap for every row that cannot be read or contradicts another.
+
+    `now` is the exchange's clock. A row that changed after it is not read: every true one after it would look old.
+    """
     positions: dict[PositionKey, Position] = {}
     gaps: list[Gap] = []
     bad: set[Leg] = set()
@@ -137,7 +146,7 @@ def read_positions(
         if _is_flat(raw):
             continue
         try:
-            position = _position(raw, terms)
+            position = _position(raw, terms, now)
         except RowError as error:
             gaps.append(_gap(raw, str(error), terms))
             bad.add(_leg(raw))
@@ -156,13 +165,15 @@ def _is_flat(raw: object) -> bool:
         return False
 
 
-def _position(raw: object, terms: Terms) -> Position:
+def _position(raw: object, terms: Terms, now: datetime) -> Position:
     symbol = read_row(Amount, raw).symbol
     contract = terms.contracts.get(symbol)
     if contract is None:
         raise RowError(f"symbol {symbol!r} is not among the markets")
     stated = terms.stated(raw, contract)
     row, side = stated.row, Side.LONG if stated.row.position_amt > 0 else Side.SHORT
+    if row.update_time > now + CLOCK_TOLERANCE:
+        raise RowError(f"updateTime is {row.update_time:%Y-%m-%d %H:%M:%S}, which is yet to come")
     _check(stated, side, contract)
     return Position(
         contract=contract,
@@ -214,13 +225,13 @@ def _gap(raw: object, reason: str, terms: Terms) -> Gap:
     contract = terms.contracts.get(str(fields.get("symbol")))
     side = _side(fields)
     if contract is None or side is None:
-        return Gap(subject=f"position row {str(fields.get('symbol', '?'))[:32]}", reason=reason, may_be_cross=True)
+        return Gap(subject=f"position row {shown(fields.get('symbol'))}", reason=reason, may_be_cross=True)
     key = PositionKey(contract.symbol, side)
     return Gap(subject=str(key), reason=reason, key=key, may_be_cross=not terms.is_isolated(fields))
 
 
 def _side(fields: Mapping[str, object]) -> Side | None:
-    if fields.get("positionSide") in {"LONG", "SHORT"}:
+    if fields.get("positionSide") in ("LONG", "SHORT"):
         return Side[str(fields["positionSide"])]
     for name in ("positionAmt", "notional", "notionalValue"):
         try:
@@ -248,17 +259,30 @@ def _disagreements(rows: list[object], account_rows: list[object], bad: set[Leg]
     """
     ours, theirs = open_legs(rows), open_legs(account_rows)
     our_wallets, their_wallets = _isolated_wallets(rows), _isolated_wallets(account_rows)
+    times_listed = Counter(map(_leg, account_rows))
     gaps = []
     for leg in sorted((ours.keys() | theirs.keys()) - bad):
         one, other = ours.get(leg), theirs.get(leg)
-        reason = None if one == other else f"positionRisk says {_size(one)}, account says {_size(other)}"
-        held, told = our_wallets.get(leg), their_wallets.get(leg)
-        if reason is None and held is not None and told is not None and _differ(held, told):
-            reason = f"positionRisk says {held:f} of isolated margin, account says {told:f}"
-        if reason is not None:
+        if one != other:
+            reason = f"positionRisk says {_size(one)}, account says {_size(other)}"
+        elif times_listed[leg] > 1:
+            reason = "account lists it twice"
+        else:
+            reason = _of_two_wallets(our_wallets.get(leg), their_wallets.get(leg), terms)
+        if reason:
             raw = {"symbol": leg[0], "positionSide": leg[1], "positionAmt": str(one or other)}
             gaps.append(_gap(raw, reason, terms))
     return gaps
+
+
+def _of_two_wallets(held: Decimal | None, told: Decimal | None, terms: Terms) -> str:
+    """Return why the account's word for an isolated margin does not bear out ours; empty when it does."""
+    if held is None:
+        return ""  # The row itself is a Gap, or states its margin otherwise.
+    if told is None:
+        reason = f"positionRisk says {held:f} of isolated margin, account nothing that can be read"
+        return reason if terms.account_tells_wallets else ""
+    return f"positionRisk says {held:f} of isolated margin, account says {told:f}" if _differ(held, told) else ""
 
 
 def _isolated_wallets(rows: list[object]) -> dict[Leg, Decimal]:
@@ -287,7 +311,7 @@ def read_wallets(assets: list[object], positions: tuple[Position, ...]) -> tuple
         try:
             row = read_row(_Asset, raw)
         except RowError as error:
-            name = str(raw.get("asset", "?"))[:16] if isinstance(raw, dict) else "?"
+            name = shown(raw.get("asset"), 16) if isinstance(raw, dict) else "?"
             gaps.append(Gap(subject=f"wallet {name}", reason=str(error)))
             continue
         if row.wallet_balance or row.cross_wallet_balance or row.asset in settles:
@@ -299,6 +323,9 @@ def read_wallets(assets: list[object], positions: tuple[Position, ...]) -> tuple
                     available=row.available_balance,
                 )
             )
+    twice = {currency for currency, times in Counter(wallet.currency for wallet in wallets).items() if times > 1}
+    wallets = [wallet for wallet in wallets if wallet.currency not in twice]  # Which of both holds, nobody knows.
+    gaps += [Gap(subject=f"wallet {currency}", reason="listed twice") for currency in sorted(twice)]
     known = {wallet.currency for wallet in wallets} | {gap.subject.removeprefix("wallet ") for gap in gaps}
     gaps += [Gap(subject=f"wallet {settle}", reason="not listed") for settle in sorted(settles - known)]
     return tuple(wallets), tuple(gaps)
@@ -346,30 +373,3 @@ def read_brackets(raw: object) -> tuple[RiskTier, ...]:
     if rates != sorted(rates):
         raise RowError("a higher bracket asks for less margin than a lower one")
     return tiers
-
-
-class _Restrictions(Row):
-    """GET /sapi/v1/account/apiRestrictions."""
-
-    ip_restrict: bool
-    enable_withdrawals: bool
-    enable_internal_transfer: bool
-    permits_universal_transfer: bool
-    enable_futures: bool
-
-
-def read_scopes(answer: object) -> KeyScopes:
-    """Return what the key may do. Raises VenueUnavailable when a flag that matters is missing."""
-    try:
-        row = read_row(_Restrictions, answer)
-    except RowError as error:
-        raise VenueUnavailable(f"apiRestrictions: {error}") from None
-    fields = answer if isinstance(answer, dict) else {}
-    scopes = tuple(name for name, value in fields.items() if value is True and name != "ipRestrict")
-    if row.enable_withdrawals or row.enable_internal_transfer or row.permits_universal_transfer:
-        verdict, text = KeyVerdict.TOO_POWERFUL, "the key may withdraw or transfer money: make one that may not"
-    elif not row.enable_futures:
-        verdict, text = KeyVerdict.READ_ONLY, "the key may look but not add margin: that needs futures trading"
-    else:
-        verdict, text = KeyVerdict.SAFE, "the key may trade futures and can neither withdraw nor transfer"
-    return KeyScopes(verdict=verdict, scopes=scopes, ip_restricted=row.ip_restrict, text=text)

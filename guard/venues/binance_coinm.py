@@ -124,6 +124,10 @@ class _CoinmTerms:
     contracts: Mapping[str, Contract]
     told: Mapping[Leg, _AccountPosition]
 
+    @property
+    def account_tells_wallets(self) -> bool:
+        return False  # Undocumented there; the row's own isolatedMargin and profit bear it out.
+
     def stated(self, raw: object, contract: Contract) -> Stated:
         row = read_row(_PositionRisk, raw)
         is_isolated = row.margin_type == "isolated"

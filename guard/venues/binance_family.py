@@ -49,10 +49,10 @@ from guard.venues.binance_account import (
     open_legs,
     read_brackets,
     read_positions,
-    read_scopes,
     read_wallets,
 )
-from guard.venues.binance_market import read_candles, read_mark, stream_marks
+from guard.venues.binance_keys import read_scopes
+from guard.venues.binance_market import INTERVALS, read_candles, read_mark, stream_marks
 from guard.venues.gate import is_loopback
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, rows_of
@@ -88,8 +88,6 @@ RECV_WINDOW = timedelta(seconds=5)
 FENCE = timedelta(seconds=8) + RECV_WINDOW + timedelta(seconds=10) + timedelta(seconds=1)
 LOOPBACK_RECV_WINDOW = timedelta(seconds=1)
 LOOPBACK_FENCE = timedelta(seconds=2)  # Half a second for its turn, recvWindow, and no backend behind it.
-
-INTERVALS = {1: "1m", 3: "3m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 120: "2h", 240: "4h", 480: "8h", 1440: "1d"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +159,7 @@ class BinanceVenue(VenueBase):
         wallets_read_at = self._now()
         state = self._account_state(await self._read(self._family.account, {}))
         trouble = await self._refresh(rows)
-        positions, gaps = read_positions(rows, state.positions, self._terms(state))
+        positions, gaps = read_positions(rows, state.positions, self._terms(state), now=self.exchange_now())
         wallets, wallet_gaps = read_wallets(state.assets, positions)
         return AccountSnapshot(
             account=self.account,
@@ -378,9 +376,10 @@ def _apis_in_use(api: Mapping[str, Any], family: Family) -> dict[str, str]:
 def _error_of(answer: object) -> tuple[str, str] | None:
     """Return code and text of {"code": -4051, "msg": "..."}; None when the answer is no error."""
     code = answer.get("code") if isinstance(answer, dict) else None
-    if not isinstance(answer, dict) or not str(code).startswith("-"):
+    if not isinstance(answer, dict) or not isinstance(code, str | int) or not str(code).startswith("-"):
         return None
-    return str(code)[:16], str(answer.get("msg", ""))
+    text = answer.get("msg")
+    return str(code)[:16], text if isinstance(text, str) else ""
 
 
 def wire_of(family: Family) -> Wire:

@@ -20,7 +20,7 @@ from guard.snapshot import MarginChange, MarginRequest, Outcome, PositionKey, Se
 from guard.venues.binance_account import PositionSide
 from guard.venues.gate import PostRule
 from guard.venues.protocol import WriteTerms
-from guard.venues.rows import Moment, Number, Positive, Row, RowError, Word, read_row, rows_of
+from guard.venues.rows import Moment, NotATruth, Number, Positive, Row, RowError, Word, read_row, rows_of, shown
 from guard.venues.transport import ask
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
@@ -42,9 +42,9 @@ def add_margin_rule(api: str) -> PostRule:
 class _Confirmation(Confirmation):
     """The answer to POST /fapi/v1/positionMargin, or /dapi, that proves that the money moved."""
 
-    code: Literal[200]
+    code: Annotated[Literal[200], NotATruth]
     amount: Positive
-    type: Literal[1]
+    type: Annotated[Literal[1], NotATruth]
 
     @property
     def amount_said(self) -> Decimal:
@@ -93,7 +93,7 @@ class _Change(Row):
     """One row of GET /fapi/v1/positionMargin/history."""
 
     symbol: Word
-    type: Literal[1, 2]  # 1 adds, 2 takes away.
+    type: Annotated[Literal[1, 2], NotATruth]  # 1 adds, 2 takes away.
     delta_type: Word  # USER_ADJUST is a person or an API key; TRADE and others are not.
     amount: Number
     asset: Word
@@ -146,6 +146,13 @@ async def read_changes(
         changes = [read_row(model, row) for row in rows]
     except RowError as error:
         raise VenueUnavailable(f"margin history of {key.symbol}: {error}") from None
+    stray = next(
+        (row for row in changes if row.symbol != market_id or not _ms(start) <= _ms(row.time) <= _ms(end)), None
+    )
+    if stray is not None:  # It was not asked for; taken for ours it would settle what it does not prove.
+        raise VenueUnavailable(
+            f"margin history of {key.symbol}: {shown(stray.symbol)} at {stray.time} was not asked for"
+        )
     seen: Counter[str] = Counter()
     return tuple(_change(row, key, seen, is_open=is_open) for row in sorted(changes, key=lambda row: row.time))
 

@@ -1,6 +1,5 @@
 """Binance futures' market data: one mark price, a stream of them, and candles of them. Never the last traded price."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,11 +7,13 @@ from typing import Any
 
 from pydantic import Field
 
-from guard.errors import VenueError, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.snapshot import Mark
+from guard.venues.mark_stream import dated_marks
 from guard.venues.protocol import Candle
 from guard.venues.rows import Moment, Positive, Row, RowError, Word, read_row, rows_of
 
+INTERVALS = {1: "1m", 3: "3m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 120: "2h", 240: "4h", 480: "8h", 1440: "1d"}
 SILENCE_MAX = timedelta(seconds=10)  # The stream speaks once a second.
 
 
@@ -88,51 +89,13 @@ def _list(raw: object) -> list[Any]:
     return raw
 
 
-async def stream_marks(
+def stream_marks(
     client: Any, symbols: tuple[str, ...], *, now: Callable[[], datetime], silence_max: timedelta = SILENCE_MAX
 ) -> AsyncGenerator[Mark, None]:
-    """Yield each new mark price. `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
-
-    ccxt wakes us with one symbol of a burst, so all of them are looked up whenever it does.
-    """
-    told: dict[str, datetime] = {}
-    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
-    try:
-        while True:
-            await _wait_for_news(client, symbols, fresh_by)
-            for mark in _news(client, symbols, told):
-                if now() - mark.at <= silence_max:
-                    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
-                    yield mark
-    finally:
-        await client.close_ws_clients()
+    """Yield each new mark price; see `dated_marks`."""
+    return dated_marks(client, symbols, _read_update, now=now, silence_max=silence_max)
 
 
-async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float) -> None:
-    try:
-        async with asyncio.timeout_at(fresh_by):
-            await client.watch_mark_prices(list(symbols))
-            return
-    except VenueError:
-        raise
-    except TimeoutError:
-        failure = "mark stream: no fresh price for too long"
-    except Exception as error:  # noqa: BLE001  # ccxt hands on whatever broke the connection.
-        failure = f"mark stream: {type(error).__name__}"
-    raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
-
-
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> list[Mark]:
-    """Return the marks that are newer than the ones told before, and note them as told."""
-    marks = []
-    for symbol in symbols:
-        raw = (client.tickers.get(symbol) or {}).get("info")
-        try:
-            row = read_row(_MarkUpdate, raw)
-        except RowError:
-            continue  # No price yet, or a broken message: the silence limit judges how long that may last.
-        if symbol not in told or told[symbol] < row.at:
-            told[symbol] = row.at
-            index_price = _index(_IndexUpdate, raw)
-            marks.append(Mark(symbol=symbol, price=row.price, at=row.at, index_price=index_price))
-    return marks
+def _read_update(raw: object, symbol: str) -> Mark:
+    row = read_row(_MarkUpdate, raw)
+    return Mark(symbol=symbol, price=row.price, at=row.at, index_price=_index(_IndexUpdate, raw))

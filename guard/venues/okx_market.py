@@ -1,12 +1,12 @@
 """OKX's market data: one mark price, a stream of them, and candles of them. Never the last traded price."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from guard.errors import VenueError, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.snapshot import Mark
+from guard.venues.mark_stream import dated_marks
 from guard.venues.okx_contracts import Market
 from guard.venues.okx_rows import MarkRow, TimeRow, data_of
 from guard.venues.protocol import Candle
@@ -33,53 +33,16 @@ async def read_mark(client: Any, market: Market) -> Mark:
     return Mark(symbol=symbol, price=row.mark_px, at=row.ts)
 
 
-async def stream_marks(
+def stream_marks(
     client: Any, symbols: tuple[str, ...], *, now: Callable[[], datetime], silence_max: timedelta = SILENCE_MAX
 ) -> AsyncGenerator[Mark, None]:
-    """Yield each new mark price. `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
-
-    ccxt wakes us with one symbol of a burst, so all of them are looked up whenever it does.
-    """
-    told: dict[str, Mark] = {}
-    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
-    try:
-        while True:
-            await _wait_for_news(client, symbols, fresh_by)
-            for mark in _news(client, symbols, told):
-                if now() - mark.at <= silence_max:
-                    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
-                    yield mark
-    finally:
-        await client.close_ws_clients()
+    """Yield each new mark price; see `dated_marks`."""
+    return dated_marks(client, symbols, _read_update, now=now, silence_max=silence_max)
 
 
-async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float) -> None:
-    try:
-        async with asyncio.timeout_at(fresh_by):
-            await client.watch_mark_prices(list(symbols))
-            return
-    except VenueError:
-        raise
-    except TimeoutError:
-        failure = "mark stream: no fresh price for too long"
-    except Exception as error:  # noqa: BLE001  # ccxt hands on whatever broke the connection.
-        failure = f"mark stream: {type(error).__name__}"
-    raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
-
-
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark]) -> list[Mark]:
-    """Return the marks that are newer than those told before, or others of the same moment; note them as told."""
-    marks = []
-    for symbol in symbols:
-        try:
-            row = read_row(MarkRow, (client.tickers.get(symbol) or {}).get("info"))
-        except RowError:
-            continue  # No price yet, or a broken message: the silence limit judges how long that may last.
-        mark, known = Mark(symbol=symbol, price=row.mark_px, at=row.ts), told.get(symbol)
-        if known is None or known.at < mark.at or (known.at == mark.at and known != mark):
-            told[symbol] = mark
-            marks.append(mark)
-    return marks
+def _read_update(raw: object, symbol: str) -> Mark:
+    row = read_row(MarkRow, raw)
+    return Mark(symbol=symbol, price=row.mark_px, at=row.ts)
 
 
 class _Candle(Row):

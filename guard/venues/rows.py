@@ -1,7 +1,8 @@
 """Foreign rows become our values here, or an error that names the field. Shared by the venue files."""
 
+import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -9,8 +10,13 @@ from pydantic.alias_generators import to_camel
 
 from guard.errors import VenueUnavailable
 
-DIGITS_MAX = 40
+DIGITS_MAX = 40  # Also behind the point: a thousand zeros there are no price, and a text of as many letters.
 MAGNITUDE_MAX = 18  # 1E+18 of anything is a broken answer, not a balance.
+
+
+_PLAIN = re.compile(
+    r"-?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII
+)  # Python's own numbers may hold _, blanks and other digits.
 
 
 def _number(value: object) -> Decimal:
@@ -18,13 +24,16 @@ def _number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("not a number")  # noqa: TRY004  # pydantic takes ValueError for a finding.
     text = str(value)
-    try:
-        number = Decimal(text) if len(text) <= DIGITS_MAX else None
-    except InvalidOperation:
-        number = None
-    if number is None or not number.is_finite() or number.adjusted() > MAGNITUDE_MAX:
+    number = Decimal(text) if len(text) <= DIGITS_MAX and _PLAIN.fullmatch(text) else None
+    if number is None or number.adjusted() > MAGNITUDE_MAX or _decimals(number) > DIGITS_MAX:
         raise ValueError("not a number")
     return number
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int), "it is finite: it matched the plain form"
+    return -exponent
 
 
 def _moment(value: object) -> datetime:
@@ -34,7 +43,14 @@ def _moment(value: object) -> datetime:
     return datetime.fromtimestamp(int(milliseconds) // 1000, UTC).replace(microsecond=int(milliseconds) % 1000 * 1000)
 
 
+def _not_a_truth(value: object) -> object:
+    if isinstance(value, bool):  # pydantic takes true for the literal 1.
+        raise ValueError("not a number")  # noqa: TRY004  # As above.
+    return value
+
+
 Number = Annotated[Decimal, BeforeValidator(_number)]
+NotATruth = BeforeValidator(_not_a_truth)
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]  # From milliseconds since 1970, aware UTC.
@@ -61,6 +77,13 @@ def read_row(model: type[R], raw: object) -> R:
     except ValidationError as error:
         problem = first_problem(error)
     raise RowError(problem)
+
+
+def shown(word: object, letters_max: int = 32) -> str:
+    """Return what a row calls itself, fit for a text: printable, short; "?" for what is no word."""
+    if not isinstance(word, str) or not word:
+        return "?"
+    return "".join(letter if letter.isprintable() else "?" for letter in word[:letters_max])
 
 
 def first_problem(error: ValidationError) -> str:

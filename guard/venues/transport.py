@@ -44,6 +44,7 @@ PAUSES = {
     451: (60.0, "the exchange does not serve the region of this address"),
 }
 TEXT_MAX = 160
+DECIMALS_MAX = 100  # Of a price or an amount: no market has more.
 
 # Would log secrets, resend writes, weaken TLS, send elsewhere, or replace what this file decides.
 REFUSED_OPTIONS = frozenset(
@@ -306,6 +307,12 @@ class StrictClient:
             return
         raise KeysRefused(failure) if is_refused else VenueUnavailable(failure)
 
+    def parse_precision(self, precision: str | None = None) -> Any:
+        """Return ccxt's step for so many decimals. Raises ValueError: it writes out every zero, of a billion too."""
+        if precision is not None and abs(int(precision)) > DECIMALS_MAX:
+            raise ValueError(f"{precision:.20} decimals")
+        return super().parse_precision(precision)  # type: ignore[misc]  # ccxt's class comes after this one.
+
     def client(self, url: str) -> Any:
         """Return ccxt's stream client, for known hosts only."""
         self.gate.check_host(url, f"{self.id} stream")
@@ -324,10 +331,18 @@ async def _read_at_most(response: aiohttp.ClientResponse, bytes_max: int) -> byt
 def parse(raw: bytes, bare_words: frozenset[str] = frozenset()) -> Any:
     """Return a JSON object, a list or a listed word, non-integers as text so that no digit is lost; None otherwise."""
     try:
-        answer = json.loads(raw, parse_float=str, parse_constant=_not_a_number)
+        answer = json.loads(raw, parse_float=str, parse_constant=_not_a_number, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict | list) or (isinstance(answer, str) and answer in bare_words) else None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object without the keys that stand in it twice and differ: which of both is meant, nobody knows."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    return {key: value for key, value in found.items() if all(other == value for name, other in pairs if name == key)}
 
 
 def _not_a_number(word: str) -> None:

@@ -83,8 +83,9 @@ url = "{echo}/beat{HOOK_PATH}"
         outputs = {"run": await _said(here, "run", "--once", "--log-level", "debug")}
         here.exchange.faults.add(Fault(kind=FaultKind.ANSWER, path="/positionRisk", status=400, body=echoed))
         outputs["again"] = await _said(here, "run", "--once", "--log-level", "debug")
-        for words in (("history",), ("status", "--json"), ("check",)):
-            outputs[words[0]] = await _said(here, *words)
+        words = (("history",), ("status", "--json"), ("check",))  # They only look: each starts a process of its own.
+        said = await asyncio.gather(*(_said(here, *one) for one in words))
+        outputs |= {one[0]: out for one, out in zip(words, said, strict=True)}
         for path in tmp_path.iterdir():
             if path.name != here.config.name:
                 outputs[path.name] = path.read_bytes()

@@ -96,7 +96,7 @@ async def of_a_lost_answer_how_it_was_settled(folder):
         kinds = [(one["kind"], one["event"]) for one in found["told"]]
         assert kinds.index(("unknown_outcome", "fired")) < kinds.index(("unknown_outcome", "resolved"))
         assert Decimal(found["look_after"]["distance"]) >= Decimal("0.12")
-        assert "first look 12 % from liquidation at 45,760" in text
+        assert "-> 12 % from liquidation" in text
         assert "OUTCOME UNKNOWN" in text
         assert "SETTLED" in text
 

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from journal_support import BTC, HOUR, NOON, intent, know_past, live, opened
 
@@ -148,7 +150,7 @@ def test_nothing_is_spent_before_every_intent_of_the_last_process_was_asked_abou
 
 def test_in_a_young_journal_no_account_spends_from_a_shared_limit_before_every_past_is_known(tmp_path):
     with opened(tmp_path) as journal:
-        journal.share_limit(["main", "other"])
+        journal.share_limit(["main", "other"], NOON)
         know_past(journal)
         journal.set_reconciled("main")
         armed, because = journal.arming("main")
@@ -161,7 +163,25 @@ def test_an_account_that_is_new_in_an_old_journal_stops_no_other(tmp_path):
     with opened(tmp_path) as journal:
         know_past(journal)
         journal.set_reconciled("main")
-        journal.share_limit(["main", "other"])
+        journal.share_limit(["main", "other"], NOON)
         for hours, may_spend in ((23, False), (24, True)):
             journal.event(NOON + hours * HOUR, None, "daemon.started", "guard", "a later moment")
             assert journal.arming("main")[0] is may_spend
+
+
+@pytest.mark.parametrize(("stood_still", "waits"), [(timedelta(seconds=50), False), (timedelta(minutes=2), True)])
+def test_in_a_journal_that_may_be_an_old_copy_the_histories_of_all_who_share_a_limit_come_first(
+    tmp_path, stood_still, waits
+):
+    with opened(tmp_path) as journal:
+        for account in ("main", "other"):
+            know_past(journal, account)
+        journal.event(NOON + 25 * HOUR, None, "daemon.stopped", "guard", "a day later")
+    with opened(tmp_path) as journal:
+        journal.share_limit(["main", "other"], NOON + 25 * HOUR + stood_still)
+        journal.set_reconciled("main")
+        armed, because = journal.arming("main")
+        assert armed is not waits
+        assert not waits or because.startswith("the margin history of other was not held against the journal")
+        journal.set_reconciled("other")
+        assert journal.arming("main") == (True, None)

@@ -58,7 +58,7 @@ async def test_a_recorded_answer_reads_as_the_one_position_it_holds(server, venu
     await venue.open()
     account = [{"symbol": "BTCUSD_PERP", "positionSide": "BOTH", "positionAmt": "-3", "isolated": False, "maintMargin": "0.00001758"}]  # fmt: skip
     state = venue._account_state({"assets": [], "positions": account})
-    positions, gaps = read_positions(RECORDED, account, venue._terms(state))
+    positions, gaps = read_positions(RECORDED, account, venue._terms(state), now=datetime.now(UTC))
     assert gaps == ()
     (one,) = positions
     assert one.key == PositionKey(BTC, Side.SHORT)

@@ -1,0 +1,65 @@
+"""Marks from ccxt.pro's streams, where its clients keep the latest message of each symbol: new, dated, not too late."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from guard.errors import VenueError, VenueUnavailable
+from guard.snapshot import Mark
+from guard.venues.rows import RowError
+
+Reader = Callable[[object, str], Mark]  # Of a raw message and the unified symbol. Raises RowError.
+
+
+async def dated_marks(
+    client: Any, symbols: tuple[str, ...], read: Reader, *, now: Callable[[], datetime], silence_max: timedelta
+) -> AsyncGenerator[Mark, None]:
+    """Yield each new mark price. `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
+
+    ccxt wakes us with one symbol of a burst, so all of them are looked up whenever it does.
+    """
+    told: dict[str, Mark] = {}
+    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
+    try:
+        while True:
+            await _wait_for_news(client, symbols, fresh_by)
+            for mark in _news(client, symbols, read, told, now() + silence_max):
+                if now() - mark.at <= silence_max:
+                    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
+                    yield mark
+    finally:
+        await client.close_ws_clients()
+
+
+async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float) -> None:
+    try:
+        async with asyncio.timeout_at(fresh_by):
+            await client.watch_mark_prices(list(symbols))
+            return
+    except VenueError:
+        raise
+    except TimeoutError:
+        failure = "mark stream: no fresh price for too long"
+    except Exception as error:  # noqa: BLE001  # ccxt hands on whatever broke the connection.
+        failure = f"mark stream: {type(error).__name__}"
+    raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
+
+
+def _news(client: Any, symbols: tuple[str, ...], read: Reader, told: dict[str, Mark], latest: datetime) -> list[Mark]:
+    """Return the marks that are newer than those told before, or others of the same moment; note them as told.
+
+    One that is dated far ahead would keep every true one after it from being told: it is passed over.
+    """
+    marks = []
+    for symbol in symbols:
+        try:
+            mark = read((client.tickers.get(symbol) or {}).get("info"), symbol)
+        except RowError:
+            continue  # No price yet, or a broken message: the silence limit judges how long that may last.
+        known = told.get(symbol)
+        is_new = known is None or known.at < mark.at or (known.at == mark.at and known.price != mark.price)
+        if is_new and mark.at <= latest:
+            told[symbol] = mark
+            marks.append(mark)
+    return marks
