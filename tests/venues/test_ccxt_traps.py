@@ -10,7 +10,8 @@ from guard.errors import OutcomeUnknown, VenueUnavailable
 from guard.snapshot import MarginRequest, PositionKey, Side
 from guard.venues import open_venue
 
-# What ccxt rounds, derives, guesses, probes or caches. None of it is asked by an exchange that is guarded.
+# What ccxt rounds, derives, guesses, probes or caches. None of it is asked by an exchange that is guarded. Not among them:
+# the probes of Bitget and Gate, which ccxt itself calls and which are preset; a start that breaks off shows whether.
 UNIFIED = (
     *("add_margin", "modify_margin_helper", "parse_margin_modification", "fetch_margin_adjustment_history"),
     *("fetch_positions", "fetch_position", "safe_position", "parse_position", "parse_positions"),
@@ -21,7 +22,7 @@ UNIFIED = (
         "fetch_market_leverage_tiers",
         "load_leverage_brackets",
     ),
-    *("fetch_margin_mode", "fetch_position_mode", "is_unified_enabled", "handle_uta_and_params", "load_unified_status"),
+    *("fetch_margin_mode", "fetch_position_mode", "is_unified_enabled"),
     *("fetch_currencies", "initialize_client", "approve_builder_fee", "set_ref"),
     *("amount_to_precision", "cost_to_precision"),
 )
