@@ -84,10 +84,7 @@ LOOPBACK_FENCE = timedelta(seconds=2)
 
 KNOWN_LIMITS = (
     "positions on HIP-3 dexes are counted and said, not watched",
-    "unified, portfolio margin and dex abstraction accounts, and vaults, are watched, not topped up",
     "a lost answer is settled by the position's margin and the funding on record: a changed size leaves it to a person",
-    "candles are of trades: the exchange has none of mark prices",
-    "verified against recorded answers and a server written from the documents, not against the live exchange",
 )
 
 

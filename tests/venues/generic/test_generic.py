@@ -123,6 +123,27 @@ async def test_a_liquidation_price_that_the_exchange_does_not_state_is_never_wor
         assert doubts == ([doubt] if doubt else [])
 
 
+async def test_what_ccxt_would_work_out_is_switched_off():
+    complete = {
+        "symbol": LTC, "side": "long", "marginMode": "isolated", "contracts": 1.0, "contractSize": 1.0,
+        "entryPrice": 95.0, "positionMargin": 20.0, "maintenanceMargin": 1.0, "unrealizedPnl": 0.0,
+        "liquidationPrice": None, "notional": 95.0,
+    }  # fmt: skip
+    async with venue_at("bingx", BINGX) as (venue, _):
+        await venue.open()
+        client = venue._client
+        assert type(client).safe_position(client, dict(complete))["liquidationPrice"] == 76.0  # 95 - (20 - 1).
+        assert client.safe_position(dict(complete)) == complete
+
+
+async def test_a_price_that_is_not_in_the_exchanges_row_is_unknown_wherever_it_came_from():
+    async with venue_at("bingx", BINGX) as (venue, _):
+        venue._client.safe_position = lambda position: position | {"liquidationPrice": 76.5}
+        snapshot = await venue.snapshot()
+        assert snapshot.positions[0].exchange_liquidation.kind is LiquidationKind.UNKNOWN
+        assert any("what ccxt works out is not used" in gap.reason for gap in snapshot.gaps)
+
+
 @pytest.mark.parametrize(
     ("fair", "price", "note"),
     [(95.6, "95.6", "asked for beside it"), (None, "95.7", "the last price stands in for it")],

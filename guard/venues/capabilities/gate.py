@@ -1,0 +1,35 @@
+"""Gate: what guard does there."""
+
+from guard.venues.capabilities import Capabilities, Published
+from guard.venues.gateio import KNOWN_LIMITS
+from guard.venues.gateio_margin import ANSWERS
+from guard.venues.gateio_wire import LIMIT
+
+CAPABILITIES = Capabilities(
+    name="Gate",
+    contracts="perpetual, linear in USDT and inverse in BTC",
+    guarded="isolated positions of a classic futures account, one-way and dual mode",
+    watched={
+        "unified accounts": "several assets back everything; the account's own ratio is watched",
+        "split position mode": "one symbol and side can hold several positions there",
+        "cross positions": "they lean on the whole wallet already",
+    },
+    settle_currencies=("USDT", "BTC"),
+    stream="mark price of the tickers",
+    candles="mark price",
+    tiers="from the public risk limit tiers",
+    settling="what the position holds, where no funding could explain it",
+    key_audit="the permissions of the key, where it may read them",
+    has_inverse=True,
+    has_hedge=True,
+    tells_auto_margin=False,
+    tells_ip_binding=True,
+    requests_per_cycle=4,
+    answers=ANSWERS,
+    published=Published(limit=LIMIT, counts="requests of a user", source="docs, 2026-05"),
+    known_limits=KNOWN_LIMITS,
+    verified=(
+        "recorded isolated rows of 2022 and 2024; the rest against the documents of 2026-05-27; not run against the "
+        "live exchange"
+    ),
+)
