@@ -61,7 +61,7 @@ def _check_accounts(config: ConfigTable, written: Written, problems: Problems) -
             meant = f", did you mean '{INSTEAD[account.exchange]}'?" if account.exchange in INSTEAD else None
             meant = meant or did_you_mean(account.exchange, SUPPORTED)
             expected = f"one of {', '.join(SUPPORTED)}, or another exchange of ccxt to watch only"
-            problems.add((*path, "exchange"), f"found {account.exchange!r}, expected {expected}{meant}")
+            problems.add((*path, "exchange"), f"found {shown((), account.exchange)}, expected {expected}{meant}")
         for key in ("api_key", "secret"):
             _require_secret(getattr(account, key), (*path, key), problems)
         _check_key_forms(account, path, problems)

@@ -92,7 +92,7 @@ def shown(path: Path, value: object) -> str:
 def without_secrets(lines: Iterable[str], values: object) -> tuple[str, ...]:
     """Return lines without the secrets that stand in values, also where one was pasted a second time, whole or spoiled.
 
-    Of an address only the whole is hidden, for addresses begin alike.
+    Of a spoiled address the host stays, for addresses begin alike.
     """
     secrets = tuple(_secrets_in(values))
     hidden = {text for _, value in secrets for text in (value, shortened(value).removesuffix("…"))}
@@ -100,8 +100,8 @@ def without_secrets(lines: Iterable[str], values: object) -> tuple[str, ...]:
     pieces = {
         piece
         for key, value in secrets
-        if key in SECRET_KEYS
-        for piece in _pieces(value)
+        for part in _private_parts(key, value)
+        for piece in _pieces(part)
         if any(letter.isdigit() for letter in piece)  # Else words of ours would be hidden: a credential, for one.
     }
     return tuple(_without_pieces(_without(line, longest_first), pieces) for line in lines)
@@ -111,6 +111,15 @@ def _without(line: str, hidden: Iterable[str]) -> str:
     for text in hidden:
         line = line.replace(text, "***")
     return line
+
+
+def _private_parts(key: str, value: str) -> tuple[str, ...]:
+    """Return what must not be told of a secret: all, or of an address who asks and the path."""
+    if key in SECRET_KEYS:
+        return (value,)
+    place = value.partition("://")[2] or value
+    host, _, path = place.partition("/")
+    return host.rpartition("@")[0], path
 
 
 def _pieces(text: str) -> Iterator[str]:

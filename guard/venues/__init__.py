@@ -51,7 +51,8 @@ def is_watchable(exchange: str) -> bool:
     found = find_spec("ccxt")  # Not imported: that would cost every command a second.
     if exchange in INSTEAD or found is None or found.origin is None:
         return False
-    return Path(found.origin).with_name("pro").joinpath(f"{exchange}.py").is_file()
+    files = Path(found.origin).with_name("pro").glob("[a-z]*.py")  # Listed, for people may write anything for a name.
+    return exchange in {file.stem for file in files}
 
 
 def key_problems(exchange: str, api_key: str, secret: str) -> "Iterable[tuple[str, str]]":

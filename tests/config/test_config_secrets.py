@@ -274,6 +274,30 @@ def test_a_secret_that_was_pasted_with_a_letter_off_is_not_repeated_in_long_piec
     assert "mode: found" in said
 
 
+@pytest.mark.parametrize(
+    ("pasted", "told"),
+    [
+        ("https://alive.example/canary-path-u55e-USDT-0d1c3b7", "https://alive.example/"),
+        ("http://canary-user-v44d9x:canary-word-pq20c17b44e@proxy.example:3128", "@proxy.example"),
+    ],
+    ids=["a path", "who asks a proxy"],
+)
+def test_an_address_that_was_pasted_with_a_letter_off_is_told_without_its_secrets(tmp_path, pasted, told):
+    proxy = "http://canary-user-v44d9:canary-word-pq20c17b44e@proxy.example:3128"
+    text = f"""["{pasted}"]
+[heartbeat]
+url = "https://alive.example/canary-path-u55e-0d1c3b7"
+{ACCOUNT}api_key = "k"
+secret = "s"
+[accounts.main.ccxt]
+httpsProxy = "{proxy}"
+"""
+    said = " ".join(problems(write(tmp_path / "config.toml", text)))
+    assert told in said or "…: unknown key" in said
+    assert "v44d9" not in said
+    assert "u55e" not in said
+
+
 def test_a_long_secret_is_not_repeated_in_part_where_a_long_value_is_cut(tmp_path):
     long = "canary-" + "0123456789abcdef" * 8
     said = problems(write(tmp_path / "config.toml", f'mode = "{long}"\n{ACCOUNT}api_key = "k"\nsecret = "{long}"\n'))
