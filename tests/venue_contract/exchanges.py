@@ -11,6 +11,7 @@ from pathlib import Path
 from wire_server import WireServer
 
 VENUES = Path(__file__).parents[1] / "venues"
+sys.path.append(str(VENUES.with_name("daemon_e2e")))  # For what is started by command, without pytest's own paths.
 
 SERVERS: Mapping[str, tuple[str, str, str]] = {
     "binanceusdm": ("binance", "usdm_wire", "BinanceUsdmServer"),
