@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from guard.venues.binance import BinanceUsdm
     from guard.venues.binance_coinm import BinanceCoinm
+    from guard.venues.bitget import Bitget
     from guard.venues.bybit import Bybit
+    from guard.venues.gateio import GateIo
     from guard.venues.generic import GenericVenue
     from guard.venues.hyperliquid import Hyperliquid
     from guard.venues.okx import Okx
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     # They are imported by name, where no type checker looks: here it holds each against the protocol.
     def _are_venues(
-        one: BinanceUsdm | BinanceCoinm | Bybit | Okx | Hyperliquid | GenericVenue,
+        one: BinanceUsdm | BinanceCoinm | Bitget | Bybit | Okx | Hyperliquid | GateIo | GenericVenue,
     ) -> Venue:
         return one
 
@@ -34,9 +36,14 @@ VENUES: "Mapping[str, tuple[str, str]]" = {  # By ccxt id: the module and its cl
     "bybit": ("guard.venues.bybit", "Bybit"),
     "okx": ("guard.venues.okx", "Okx"),
     "hyperliquid": ("guard.venues.hyperliquid", "Hyperliquid"),
+    "gate": ("guard.venues.gateio", "GateIo"),
+    "bitget": ("guard.venues.bitget", "Bitget"),
 }
 SUPPORTED = tuple(VENUES)
-INSTEAD: "Mapping[str, str]" = {"binance": "binanceusdm"}  # Ids that stand for an exchange which has another one here.
+INSTEAD: "Mapping[str, str]" = {  # Ids that stand for an exchange which has another one here.
+    "binance": "binanceusdm",
+    "gateio": "gate",
+}
 
 
 def is_watchable(exchange: str) -> bool:

@@ -18,6 +18,8 @@ SERVERS: Mapping[str, tuple[str, str, str]] = {
     "bybit": ("bybit", "bybit_wire", "BybitServer"),
     "okx": ("okx", "okx_wire", "OkxServer"),
     "hyperliquid": ("hyperliquid", "hyperliquid_wire", "HyperliquidServer"),
+    "gate": ("gate", "gate_wire", "GateServer"),
+    "bitget": ("bitget", "bitget_wire", "BitgetServer"),
 }
 
 

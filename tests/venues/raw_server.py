@@ -21,7 +21,7 @@ class End(Enum):
 
 @dataclass(slots=True)
 class RawServer:
-    """What it answers: a function of the request's body, as bytes on the wire."""
+    """What it answers: a function of the request's body, or of its query where it has none, as bytes on the wire."""
 
     answer: Callable[[bytes], bytes] = field(default=lambda _: b"")
     end: End = End.FIN
@@ -50,7 +50,7 @@ async def _body_of(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"POST "), head
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-    return await reader.readexactly(length)
+    return await reader.readexactly(length) if length else head.split(b" ")[1].partition(b"?")[2]
 
 
 @asynccontextmanager

@@ -11,15 +11,17 @@ from itertools import chain
 import pytest
 from classified import APPLIED, NOT_APPLIED, UNKNOWN, Classified
 from classified_binance import BINANCE
+from classified_bitget import BITGET
 from classified_bybit import BYBIT
 from classified_coinm import COINM
+from classified_gate import GATE
 from classified_hyperliquid import HYPERLIQUID
 from classified_okx import OKX
 from raw_server import End, http, raw_server
 
 from guard.errors import OutcomeUnknown, VenueRefused
 
-VENUES: tuple[Classified, ...] = (BINANCE, COINM, BYBIT, OKX, HYPERLIQUID)
+VENUES: tuple[Classified, ...] = (BINANCE, COINM, BYBIT, OKX, HYPERLIQUID, GATE, BITGET)
 PAGE = b"<html><body>maintenance</body></html>"
 
 

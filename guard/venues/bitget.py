@@ -1,0 +1,250 @@
+"""Bitget: contracts in USDT and USDC, in classic accounts (v2) and in unified ones (UTA, v3), which are watched.
+
+Guarded: isolated positions of classic accounts in single-asset mode. Quirks, with source and date seen (docs: copies of
+2025-10 and later):
+- Whether an account is classic or unified is asked of `v3/account/settings`: an answer is a unified one, code 40084 a
+  classic one, anything else is no answer. ccxt asks too, takes a time-out for "classic" and remembers it (4.5.90,
+  `handle_uta_and_params`), so its option is preset. A classic endpoint says 40085 in a unified account, even before it
+  looks at the signature (ccxt issue 26838).
+- `all-position` and `accounts` tell of one product at a time; USDT always, the others where something is and every ten
+  minutes. `data.list` of a unified account is null when there is none.
+- `marginSize` is the margin without unrealized PnL, `marginRatio` is requirement by equity with 0.06 % to close in the
+  requirement (the documented isolated row meets the published formula to 17 digits).
+- `liquidationPrice` zero or less is "no price at this time"; v1 told zero of every isolated position.
+- `set-margin` needs `holdSide` in one-way mode too, a minus takes money out, and a yes is `data: ""` (docs).
+- While Bitget releases software it answers 40015, 40725, 40808 or 45001 (docs, FAQ 14): these say nothing
+  about a write. 40010 is "request timed out".
+- ccxt rounds the amount to a step of the contract's size (4.5.90 add_margin). No step is documented; a
+  cent is used.
+- Bills of margin name the symbol, not the side; no recorded one is at hand.
+- Demo trading is a header (`paptrading: 1`) on the same host, and a stream of its own (docs, "Demo trading").
+- Coin-margined contracts count in coins, may be margined in another coin, and convert at an index price (help page
+  12560603808759): their positions are told as not modelled.
+- ccxt watches the symbols of one product per call, by the first symbol's (4.5.90 watch_tickers), and lists markets of
+  six products, three of them of an older demo, which cannot be left out.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Collection
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from guard.errors import VenueRefused, VenueUnavailable
+from guard.margin import RuleBook, TierTable
+from guard.margin.rules import KNOWN_RULES
+from guard.snapshot import (
+    Gap,
+    MarginChange,
+    MarginMode,
+    MarginRequest,
+    Mark,
+    Position,
+    PositionEnding,
+    PositionKey,
+    Settlement,
+    Side,
+    StopOrder,
+)
+from guard.venues import bitget_account, bitget_bills, bitget_margin, bitget_market, bitget_orders
+from guard.venues.bitget_reads import BitgetReads, of_product
+from guard.venues.bitget_settle import Lost, settle
+from guard.venues.bitget_wire import FENCE, LOOPBACK_FENCE, PRODUCTS, USDC, USDT, Market, list_of
+from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
+from guard.venues.rows import RowError
+
+KNOWN_LIMITS = (
+    "a unified account is watched only, and its standing orders, endings and key are not read",
+    "a position in a coin-margined contract is told as one that is not modelled, with Bitget's liquidation price",
+    "the published cross formula is cut off: of cross positions Bitget's own price is watched",
+    "a position opened before 2025-11-10 may still be held to whole-position tiers",
+    "a trailing stop is not seen as a stop: the exchange tells where it begins to trail, not where it stands",
+    "no recorded bill of added margin and no recorded answer to the write is at hand: they are by the documents",
+    "whether funding is paid by the wallet or by the position is not told, so it makes a lost answer harder to settle",
+)
+HISTORY_KEPT = timedelta(days=89)  # Bills of 90 days.
+TRADED_WITHIN = timedelta(hours=25)  # A rolling day, and what clocks may be apart.
+STEP = Decimal("0.01")
+HEADER = "paptrading"
+
+
+class Bitget(BitgetReads):
+    """One Bitget account. See guard.venues.protocol.Venue."""
+
+    def __init__(self, account: VenueAccount, *, now: Callable[[], datetime], fence: timedelta | None = None) -> None:
+        super().__init__(account, now=now)
+        gate = self._client.gate
+        self._is_on_loopback: bool = gate.is_loopback
+        self.rules = RuleBook.uniform(KNOWN_RULES["bitget"].rule)
+        self.write_terms = WriteTerms(
+            fence=fence or (LOOPBACK_FENCE if gate.is_loopback else FENCE),
+            history_kept=HISTORY_KEPT,
+            test_host=gate.is_loopback or self._is_demo(),
+        )
+
+    def _is_demo(self) -> bool:
+        """Say whether the header that makes a request a test goes out with a write: not whether an option says so."""
+        signed = self._client.sign("v2/mix/account/set-margin", ["private", "mix"], "POST", {"amount": "1"})
+        headers = self._client.prepare_request_headers(dict(signed["headers"]))
+        return {name.lower(): value for name, value in headers.items()}.get(HEADER) == "1"
+
+    async def tiers(self, symbols: frozenset[str]) -> TierTables:
+        read_at = self._now()
+        by_symbol: dict[str, TierTable] = {}
+        gaps: list[Gap] = []
+        for symbol in sorted(symbols):
+            try:
+                by_symbol[symbol] = await bitget_market.read_tiers(self._client, await self._market(symbol))
+            except (RowError, VenueUnavailable) as error:
+                gaps.append(Gap(subject=f"{symbol} tiers", reason=str(error)))
+        if symbols and not by_symbol:
+            raise VenueUnavailable(f"position tiers: {gaps[0].reason}")
+        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+
+    async def mark(self, symbol: str) -> Mark:
+        return await bitget_market.read_mark(self._client, await self._market(symbol))
+
+    def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
+        products = {market.contract.symbol: market.product for market in self._markets.values()}
+        groups = tuple(
+            group for product in PRODUCTS if (group := tuple(one for one in symbols if products.get(one) == product))
+        )
+        return bitget_market.stream_marks(self._client, groups, now=self.exchange_now)
+
+    async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
+        market = await self._market(symbol)
+        return await bitget_market.read_candles(self._client, market, minutes=minutes, count=count)
+
+    def margin_step(self, currency: str) -> Decimal:  # noqa: ARG002  # Only dollar coins are added.
+        return STEP
+
+    async def add_margin(self, request: MarginRequest) -> str:
+        if request.amount <= 0 or request.amount % STEP:
+            raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {STEP}")
+        market = next((one for one in self._markets.values() if one.contract.symbol == request.key.symbol), None)
+        if market is None or market.contract.settle != request.currency:
+            raise VenueRefused(f"{request.key}: not sent, {self.exchange} has no such market", code="not_sent")
+        if self.watch_only is not None:
+            raise VenueRefused(f"{request.key}: not sent, {self.watch_only}", code="not_sent")
+        if self.write_terms.test_host and not (self._is_on_loopback or self._is_demo()):
+            raise VenueRefused(f"{request.key}: not sent, the header {HEADER} is gone", code="not_sent")
+        try:
+            return await bitget_margin.add_margin(
+                self._client, request, market_id=market.market_id, product=market.product
+            )
+        except VenueRefused as refusal:
+            self._is_clock_off = refusal.code in bitget_margin.CLOCK_IS_OFF  # It is measured before the next read.
+            raise
+
+    async def traded_lately(self) -> frozenset[str] | None:
+        if self._unified:
+            return None
+        start = self.exchange_now() - TRADED_WITHIN
+        closed = await bitget_orders.read_closed(self._client, (USDT, USDC), start)
+        if closed is None:
+            return None
+        return frozenset(self._markets[one].contract.symbol for one in closed if one in self._markets)
+
+    async def margin_changes(
+        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+    ) -> tuple[MarginChange, ...]:
+        """Read the bills of margin. Where they do not name the leg, every open one counts them."""
+        end = self.exchange_now() + timedelta(minutes=1)
+        start = max(since, end - HISTORY_KEPT)
+        held, keys = await self._open_isolated()
+        wanted = {*(one.symbol for one in keys), *also} if key is None else {key.symbol}
+        products = {(await self._market(symbol)).product for symbol in wanted}
+        changes: list[MarginChange] = []
+        for product in sorted(products):
+            for kind in bitget_bills.MOVES:
+                for bill in await bitget_bills.read_bills(self._client, product, kind, start=start, end=end):
+                    market = self._markets.get(bill.symbol.upper())
+                    symbol = "" if market is None else market.contract.symbol
+                    if symbol in wanted:
+                        legs = tuple(one for one in keys if one.symbol == symbol)
+                        changes += bitget_bills.changes_of(bill, symbol, legs)
+        mine = [change for change in changes if key is None or key in change.may_be_of()]
+        opened = self._openings(held, mine, start) if key is None else []
+        return tuple(sorted((*mine, *opened), key=lambda change: change.at))
+
+    async def _open_isolated(self) -> tuple[tuple[Position, ...], tuple[PositionKey, ...]]:
+        """Return the isolated positions, and their keys with those of rows that cannot be read.
+
+        Raises VenueUnavailable when a row hides of which position it is.
+        """
+        snapshot = await self.snapshot()
+        hidden = next((gap for gap in snapshot.gaps if gap.may_be_cross and gap.key is None), None)
+        if hidden is not None:
+            raise VenueUnavailable(f"open positions: {hidden.subject}: {hidden.reason}")
+        held = tuple(one for one in snapshot.positions if one.margin_mode is MarginMode.ISOLATED)
+        unread = (gap.key for gap in snapshot.gaps if gap.key is not None)
+        return held, tuple(dict.fromkeys((*(one.key for one in held), *unread)))
+
+    def _openings(self, held: tuple[Position, ...], changes: list[MarginChange], start: datetime) -> list[MarginChange]:
+        """Return what each position was opened with, which bills of trades do not tell: its margin less what was added.
+
+        Only where Bitget says that it was opened within the time that the bills were read for.
+        """
+        found: list[MarginChange] = []
+        for position in held:
+            at = self._opened.get(position.key)
+            if at is None or at <= start or position.isolated_wallet is None:
+                continue
+            added = sum((one.amount for one in changes if one.key == position.key and one.at >= at), Decimal(0))
+            found.append(
+                MarginChange(
+                    key=position.key,
+                    amount=position.isolated_wallet - added,
+                    currency=position.contract.settle,
+                    at=at,
+                    by_user=False,
+                    entry_id=f"opened|{position.key}|{at.timestamp():.3f}",
+                )
+            )
+        return found
+
+    async def settle(
+        self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]
+    ) -> Settlement:
+        market = await self._market(request.key.symbol)
+        other = PositionKey(request.key.symbol, Side(-request.key.side))
+        lost = Lost(
+            request=request,
+            market_id=market.market_id,
+            product=market.product,
+            sent_at=sent_at,
+            now=now,
+            skew=await self._known_skew(),
+            known_entries=known_entries,
+            read_position=lambda: self._position(market, request.key),
+            read_clock=self._server_time,
+            has_both_legs=request.hedged and await self._position(market, other) is not None,
+        )
+        return await settle(self._client, lost, self.write_terms)
+
+    async def _position(self, market: Market, key: PositionKey) -> Position | None:
+        """Read one position anew. None: it is not there. Raises VenueUnavailable when that cannot be told."""
+        rows = list_of(
+            await self._read("privateMixGetV2MixPositionAllPosition", of_product(market.product)), "positions"
+        )
+        mine = [raw for raw in rows if not isinstance(raw, dict) or raw.get("symbol") == market.market_id]
+        held, gaps = bitget_account.read_positions(mine, self._markets, market.product)
+        if gaps:
+            raise VenueUnavailable(f"{gaps[0].subject}: {gaps[0].reason}")
+        return next((one.position for one in held if one.position.key == key), None)
+
+    async def stops(self, symbols: frozenset[str]) -> tuple[StopOrder, ...]:
+        if self._unified:
+            raise VenueUnavailable("standing orders of a unified account are not read")
+        markets = {name: market for name, market in self._markets.items() if market.contract.symbol in symbols}
+        return await bitget_orders.read_stops(self._client, markets, self._marks)
+
+    async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
+        if self._unified:
+            raise VenueUnavailable("fills of a unified account are not read")
+        market = await self._market(key.symbol)
+        return await bitget_orders.read_ending(self._client, market, key, since + (self._skew or timedelta(0)))
+
+    async def _ask_key_scopes(self) -> KeyScopes:
+        return bitget_orders.read_scopes(await self._read("privateSpotGetV2SpotAccountInfo", {}))
+
+    async def _server_time(self) -> datetime:
+        return await bitget_market.server_time(self._client)

@@ -1,0 +1,222 @@
+"""Reading a Bitget account: which kind it is, and one look at its positions and wallets, classic or unified."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from guard.errors import VenueUnavailable
+from guard.snapshot import AccountSnapshot, AssetMode, Contract, Gap, Position, PositionKey, Wallet
+from guard.venues import bitget_account, bitget_uta
+from guard.venues.base import VenueBase
+from guard.venues.bitget_wire import (
+    CLASSIC_ONLY,
+    PRODUCTS,
+    UNIFIED_ONLY,
+    USDT,
+    Market,
+    data_of,
+    list_of,
+    read_market,
+    wire_of,
+)
+from guard.venues.protocol import VenueAccount
+from guard.venues.rows import RowError, read_row, shown
+from guard.venues.transport import Answered
+
+SWEEP = timedelta(minutes=10)  # How often a product without positions is looked through.
+
+
+class BitgetReads(VenueBase):
+    """The reading half of a venue; see guard.venues.bitget."""
+
+    def __init__(self, account: VenueAccount, *, now: Callable[[], datetime]) -> None:
+        super().__init__(account, wire_of(account), now=now)
+        self._client.options["uta"] = False  # Over the user's too: it is for ccxt's own methods, which we do not use.
+        self._markets: Mapping[str, Market] = {}  # By Bitget's symbol.
+        self._unified: bool | None = None  # None: not known yet, or not any more.
+        self._is_union = False
+        self._looked_at: dict[str, datetime] = {}  # By product.
+        self._in_use: set[str] = set()  # Products with positions, as last looked at.
+        self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
+        self._opened: dict[PositionKey, datetime] = {}  # Since when the positions are there, as last read.
+        self._marks: dict[str, Decimal] = {}
+
+    @property
+    def watch_only(self) -> str | None:
+        if self._unified is None:
+            return "whether the account is classic or unified was not read yet"
+        if self._unified:
+            return bitget_uta.WATCHED
+        if self._is_union:
+            return (
+                "the account is in multi-assets mode, which is not modelled: switch it to single-asset mode at Bitget"
+            )
+        return None
+
+    @property
+    def contracts(self) -> Mapping[str, Contract]:
+        return {market.contract.symbol: market.contract for market in self._markets.values()}
+
+    async def open(self) -> None:
+        if not self._markets:
+            await self._load_markets()
+        await self._read_mode()
+
+    async def _load_markets(self) -> None:
+        # Always ccxt's reload: after an empty answer it would hand out that answer for ever.
+        listed = (await self._read("load_markets", True)).values()
+        markets = [market for one in listed if (market := read_market(one)) is not None]
+        if not markets:
+            raise VenueUnavailable(f"{self.exchange} contracts: none in USDT or USDC among them")
+        self._markets = {market.market_id: market for market in markets}
+
+    async def _read_mode(self) -> None:
+        """Learn whether the account is classic or unified. What does not say it leaves it unknown."""
+        self._unified = None
+        try:
+            answer = await self._read("privateUtaGetV3AccountSettings", {})
+        except Answered as error:
+            if error.code != CLASSIC_ONLY:
+                raise
+            self._unified = False
+            return
+        try:
+            mode = read_row(bitget_uta.Settings, data_of(answer, "account settings")).account_mode
+        except RowError as error:
+            raise VenueUnavailable(f"account settings: {error}") from None
+        if mode not in {"unified", "hybrid"}:
+            raise VenueUnavailable(
+                f"account settings: the account's mode is {shown(mode)}, which is neither one nor the other"
+            )
+        self._unified = True
+
+    async def snapshot(self) -> AccountSnapshot:
+        """Read positions and wallets: two requests, two more for each further product in use.
+
+        Every one of them says so if the account is of the other kind, so that is not asked again.
+        """
+        if not self._markets or self._unified is None:
+            await self.open()
+        try:
+            return await self._snapshot()
+        except Answered as error:
+            if error.code not in {CLASSIC_ONLY, UNIFIED_ONLY}:
+                raise
+        await self._read_mode()  # It was changed meanwhile.
+        return await self._snapshot()
+
+    async def _snapshot(self) -> AccountSnapshot:
+        return await (self._unified_snapshot() if self._unified else self._classic_snapshot())
+
+    async def _classic_snapshot(self) -> AccountSnapshot:
+        started_at = self._now()
+        held: list[bitget_account.Held] = []
+        accounts: list[bitget_account.AccountRow] = []
+        wallets: list[Wallet] = []
+        gaps: list[Gap] = []
+        for product in self._due_products():
+            try:
+                rows = list_of(
+                    await self._read("privateMixGetV2MixPositionAllPosition", of_product(product)), "positions"
+                )
+                told = list_of(await self._read("privateMixGetV2MixAccountAccounts", of_product(product)), "accounts")
+            except VenueUnavailable as error:
+                # What is known to be there does not become a product that was not looked through.
+                known = product == USDT or product in self._in_use
+                if known or (isinstance(error, Answered) and error.code == UNIFIED_ONLY):
+                    raise
+                gaps.append(Gap(subject=f"{product} positions", reason=f"not read: {error}", may_be_cross=True))
+                continue
+            gaps += await self._search_unknown(rows)
+            mine, odd = bitget_account.read_positions(rows, self._markets, product)
+            own, unread = bitget_account.read_accounts(told)
+            purses, missing = bitget_account.read_wallets(own, mine, unread)
+            gaps += (*odd, *unread, *missing, *bitget_account.contradictions(own, mine, odd, product))
+            held, accounts, wallets = [*held, *mine], [*accounts, *own], [*wallets, *purses]
+            self._note(product, started_at, is_used=bool(mine or odd))
+        self._is_union, ratio = bitget_account.union_ratio(accounts)
+        self._opened = {one.position.key: one.opened_at for one in held}
+        positions = tuple(one.position for one in held)
+        mode = AssetMode.MULTI if self._is_union else AssetMode.SINGLE
+        return self._told(
+            started_at,
+            positions=positions,
+            wallets=tuple(wallets),
+            asset_mode=mode,
+            exchange_margin_ratio=ratio,
+            gaps=tuple(gaps),
+        )
+
+    async def _unified_snapshot(self) -> AccountSnapshot:
+        started_at = self._now()
+        positions: list[Position] = []
+        gaps: list[Gap] = []
+        for product in self._due_products():
+            answer = await self._read("privateUtaGetV3PositionCurrentPosition", {"category": product})
+            rows = list_of(answer, "positions", "list")
+            gaps += await self._search_unknown(rows)
+            mine, odd = bitget_uta.read_positions(rows, self._markets, product)
+            positions, gaps = [*positions, *mine], [*gaps, *odd]
+            self._note(product, started_at, is_used=bool(mine or odd))
+        answer = await self._read("privateUtaGetV3AccountAssets", {})
+        wallets, ratio, unread = bitget_uta.read_assets(answer)
+        return self._told(
+            started_at,
+            positions=tuple(positions),
+            wallets=wallets,
+            asset_mode=AssetMode.MULTI,
+            exchange_margin_ratio=ratio if positions else None,
+            gaps=(*gaps, *unread),
+        )
+
+    def _told(self, read_at: datetime, **told: Any) -> AccountSnapshot:
+        snapshot = AccountSnapshot(
+            account=self.account, exchange=self.exchange, positions_read_at=read_at, wallets_read_at=read_at, **told
+        )
+        self._marks |= {position.contract.symbol: position.mark_price for position in snapshot.positions}
+        return snapshot
+
+    def _due_products(self) -> tuple[str, ...]:
+        """Return where to look: USDT always, what is in use, and all the rest now and then."""
+        now = self._now()
+        return tuple(
+            product
+            for product in PRODUCTS
+            if product == USDT
+            or product in self._in_use
+            or product not in self._looked_at
+            or abs(now - self._looked_at[product]) > SWEEP
+        )
+
+    def _note(self, product: str, at: datetime, *, is_used: bool) -> None:
+        self._looked_at[product] = at
+        if is_used:
+            self._in_use.add(product)
+        else:
+            self._in_use.discard(product)
+
+    async def _search_unknown(self, rows: Collection[object]) -> tuple[Gap, ...]:
+        """Read the markets again for symbols that are not among them, once each. A failure is a gap, not the end."""
+        names = {str(raw.get("symbol")) for raw in rows if isinstance(raw, dict)}
+        unknown = {name for name in names if not name.endswith("USD")} - self._markets.keys() - self._searched
+        if not unknown:
+            return ()
+        self._searched |= unknown
+        try:
+            await self._load_markets()
+        except VenueUnavailable as error:
+            return (Gap(subject="markets", reason=f"not read again: {error}"),)
+        return ()
+
+    async def _market(self, symbol: str) -> Market:
+        if not self._markets:
+            await self._load_markets()
+        market = next((market for market in self._markets.values() if market.contract.symbol == symbol), None)
+        if market is None:
+            raise VenueUnavailable(f"{self.exchange}: no market {symbol}")
+        return market
+
+
+def of_product(product: str) -> dict[str, Any]:
+    return {"productType": product}
