@@ -56,11 +56,11 @@ async def top_up(
 
 
 def told_apart(plan: TopUp, unsettled: Iterable[Intent], step: Decimal) -> TopUp | None:
-    """Return the plan with an amount that no unsettled intent of its position has: so no history entry fits two.
+    """Return the plan with an amount that no unsettled intent of its symbol has: so no history entry fits two.
 
     It is made smaller by single steps, for the limits have been asked already. None: nothing is left.
     """
-    taken = {intent.amount for intent in unsettled if intent.key == plan.key}
+    taken = {intent.amount for intent in unsettled if intent.key.symbol == plan.key.symbol}
     amount = plan.amount
     while amount in taken:
         amount -= step
@@ -157,7 +157,7 @@ async def _settle_by_records(journal: Journal, venue: Venue, intent: Intent, now
 async def _prove_earlier(journal: Journal, venue: Venue, intent: Intent, now: Callable[[], datetime]) -> None:
     """Give earlier confirmed acts their history entries first, so that none of these passes for the lost one."""
     since = intent.planned_at - venue.write_terms.fence - CLOCK_SLACK
-    for earlier in journal.unproven(intent.account, intent.key, since):
+    for earlier in journal.unproven(intent.account, intent.key.symbol, since):
         settlement = await _ask(journal, venue, earlier, now())
         if settlement.outcome is Outcome.APPLIED and settlement.entry_id is not None:
             journal.prove(earlier.intent_id, settlement.entry_id, at=now())

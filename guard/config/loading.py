@@ -25,5 +25,6 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -
     config = validate(written, problems)
     check(config, written, problems)
     if problems:
-        raise ConfigError(*without_secrets(problems.lines(), document.values))
+        secrets_in = [document.values, *(source.values for source in written.sources)]
+        raise ConfigError(*without_secrets(problems.lines(), secrets_in))
     return settings(config, document.path, environ, warnings(config, written))

@@ -12,6 +12,7 @@ _NEVER_SHOWN = (
     SECRET_KEYS | {f"{key}_file" for key in SECRET_KEYS} | {"url"}
 )  # A key pasted one line too low is one too.
 _HIDDEN_MIN = 8  # Letters of a secret that is looked for in other values: a shorter one is in every second word.
+_PIECE = 10  # Letters of a secret that must not be told in a row.
 _SHOWN_MAX = 60  # Characters of a value that an error repeats.
 _WORD_MAX = 200  # Characters of a key or variable that is worth a guess.
 
@@ -89,10 +90,21 @@ def shown(path: Path, value: object) -> str:
 
 
 def without_secrets(lines: Iterable[str], values: object) -> tuple[str, ...]:
-    """Return lines without the secrets that stand in a document's values, also where one was pasted a second time."""
-    hidden = {text for value in _secrets_in(values) for text in (value, shortened(value).removesuffix("…"))}
+    """Return lines without the secrets that stand in values, also where one was pasted a second time, whole or spoiled.
+
+    Of an address only the whole is hidden, for addresses begin alike.
+    """
+    secrets = tuple(_secrets_in(values))
+    hidden = {text for _, value in secrets for text in (value, shortened(value).removesuffix("…"))}
     longest_first = sorted((text for text in hidden if len(text) >= _HIDDEN_MIN), key=len, reverse=True)
-    return tuple(_without(line, longest_first) for line in lines)
+    pieces = {
+        piece
+        for key, value in secrets
+        if key in SECRET_KEYS
+        for piece in _pieces(value)
+        if any(letter.isdigit() for letter in piece)  # Else words of ours would be hidden: a credential, for one.
+    }
+    return tuple(_without_pieces(_without(line, longest_first), pieces) for line in lines)
 
 
 def _without(line: str, hidden: Iterable[str]) -> str:
@@ -101,14 +113,33 @@ def _without(line: str, hidden: Iterable[str]) -> str:
     return line
 
 
-def _secrets_in(values: object) -> Iterator[str]:
+def _pieces(text: str) -> Iterator[str]:
+    return (text[at : at + _PIECE] for at in range(len(text) - _PIECE + 1))
+
+
+def _without_pieces(line: str, pieces: set[str]) -> str:
+    """Return a line without the stretches that it has in common with a secret, from `_PIECE` letters up."""
+    ends = [at + _PIECE if piece in pieces else 0 for at, piece in enumerate(_pieces(line))]
+    kept, hidden_to = [], 0
+    for at, letter in enumerate(line):
+        end = ends[at] if at < len(ends) else 0
+        if end and at >= hidden_to:
+            kept.append("***")
+        hidden_to = max(hidden_to, end)
+        if at >= hidden_to:
+            kept.append(letter)
+    return "".join(kept)
+
+
+def _secrets_in(values: object) -> Iterator[tuple[str, str]]:
+    """Yield keys and their secrets."""
     if isinstance(values, list):
         for inner in values:
             yield from _secrets_in(inner)
     elif isinstance(values, dict):
         for key, inner in values.items():
             if isinstance(inner, str) and (key in SECRET_KEYS | {"url"} or "proxy" in key.lower()):
-                yield inner
+                yield key, inner
             else:
                 yield from _secrets_in(inner)
 

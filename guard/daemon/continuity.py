@@ -9,12 +9,13 @@ between have been seen to answer, and an old answer must not pass for a position
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from guard.snapshot import AccountSnapshot, Gap, MarginMode, Position, PositionKey
 
 READS_TO_BELIEVE = 2
 READS_TO_BELIEVE_EMPTY = 3
+CLOCK_TOLERANCE = timedelta(minutes=1)  # Between the exchange's clock as we know it and the one that dates changes.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,21 @@ class Continuity:
     def is_suspect(self) -> bool:
         """Say whether something is missed and not yet believed gone: look again soon."""
         return any(sighting.missing_reads for sighting in self.sightings.values())
+
+
+def without_changes_to_come(snapshot: AccountSnapshot, now: datetime) -> AccountSnapshot:
+    """Return the snapshot without dates of changes after `now`, the exchange's clock.
+
+    Remembered, such a date would make every true row after it look old.
+    """
+    latest = now + CLOCK_TOLERANCE
+    return replace(
+        snapshot,
+        positions=tuple(
+            replace(one, updated_at=None) if one.updated_at is not None and one.updated_at > latest else one
+            for one in snapshot.positions
+        ),
+    )
 
 
 def follow(before: Mapping[PositionKey, Sighting], snapshot: AccountSnapshot, *, counts: bool = True) -> Continuity:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from guard.daemon.continuity import Continuity, Sighting, follow
+from guard.daemon.continuity import Continuity, Sighting, follow, without_changes_to_come
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.margin import TierTable, assess, reprice
 from guard.margin.figures import AccountAssessment
@@ -63,7 +63,9 @@ class AccountReader:
         if not self._opened:
             await self.venue.open()
             self._opened = True
-        continuity = follow(self.sightings, await self.venue.snapshot(), counts=counts)
+        snapshot = await self.venue.snapshot()
+        snapshot = without_changes_to_come(snapshot, self._now() + (self.venue.skew or timedelta(0)))
+        continuity = follow(self.sightings, snapshot, counts=counts)
         self.sightings = continuity.sightings
         self.snapshot = continuity.snapshot
         self.is_suspect = continuity.is_suspect

@@ -96,7 +96,8 @@ class Audits(Past):
         with self._write(now) as connection:
             for one in found:
                 change, dollars = one.change, dollars_of(one.change)
-                take_over(connection, account, change, dollars, rule_of, keeps=change.key in keeps)
+                is_kept = any(key in keeps for key in change.may_be_of())
+                take_over(connection, account, change, dollars, rule_of, keeps=is_kept)
                 if dollars is None and change.at > day_ago:
                     because = f"{change.amount:f} {change.currency} was added that has no dollar price"
                     write_past(connection, account, "watch_only", now, because, None)
@@ -135,14 +136,23 @@ class Audits(Past):
             "ORDER BY planned_at",
             (account, change.key.symbol, time_text(change.at - fence), time_text(change.at + fence)),
         )
-        return next((intent for intent in acts if intent.key in change.may_be_of()), None)
+        return next((intent for intent in acts if _may_be_of(intent, change)), None)
 
 
 def _counts(change: MarginChange, keeps: Mapping[PositionKey, datetime | None], now: datetime) -> bool:
     if change.at > now - INHERITS_WITHIN:
         return True
-    since = keeps.get(change.key)
-    return change.key in keeps and (since is None or change.at >= since - INHERITS_WITHIN)
+    sinces = [keeps[key] for key in change.may_be_of() if key in keeps]
+    return any(since is None or change.at >= since - INHERITS_WITHIN for since in sinces)
+
+
+def _may_be_of(intent: Intent, change: MarginChange) -> bool:
+    """Say whether an entry is of the position of an intent, by all that it tells.
+
+    A one-way position's entry has no side of its own: it is listed under the side that is open now, which may have
+    turned since.
+    """
+    return not set(intent.may_land_on()).isdisjoint(change.may_be_of())
 
 
 def _entry_of(
@@ -151,10 +161,7 @@ def _entry_of(
     """Return the first entry that the intent may have made."""
     sent_at = intent.sent_at or intent.planned_at
     for entry in entries:
-        is_alike = intent.key in entry.may_be_of() and (intent.amount, intent.currency) == (
-            entry.amount,
-            entry.currency,
-        )
+        is_alike = _may_be_of(intent, entry) and (intent.amount, intent.currency) == (entry.amount, entry.currency)
         after = entry.at - sent_at
         if is_alike and (tolerance == timedelta.max or -tolerance <= after <= fence + tolerance):
             return entry

@@ -14,7 +14,6 @@ from guard.journal.columns import key_of, moment, moment_or_none, money_text, ti
 from guard.journal.history import add_event
 from guard.journal.records import Intent, IntentState
 from guard.journal.store import Store
-from guard.snapshot import PositionKey
 
 COUNTS_AS_SPENT = "state IN ('planned', 'sent', 'unknown', 'applied')"
 IS_OPEN = "state IN ('planned', 'sent', 'unknown')"
@@ -56,14 +55,15 @@ class Intents(Store):
     def plan(self, intent: Intent) -> None:
         """Put a planned intent on disk. Raises JournalError if that cannot be vouched for, or another one locks.
 
-        Nor may one of the same amount be open: the exchange's history could not tell them apart.
+        Nor may one of the same symbol and amount be open: the history could not tell them apart, for not every
+        entry says of which side it is.
         """
         assert intent.state is IntentState.PLANNED
         assert intent.amount > 0
         for other in self.open_intents(intent.account):
-            if other.key == intent.key and other.locks:
+            if intent.key in other.may_land_on() and other.locks:
                 raise JournalError(f"{intent.key}: intent {other.intent_id} is not settled yet")
-            if other.key == intent.key and other.amount == intent.amount:
+            if other.key.symbol == intent.key.symbol and other.amount == intent.amount:
                 raise JournalError(f"{intent.key}: intent {other.intent_id} of the same amount is not settled yet")
         life = self._rows("SELECT symbol, side, ended_at FROM lives WHERE life_id = ?", (intent.life_id,))
         if not life or life[0]["ended_at"] is not None or key_of(life[0]["symbol"], life[0]["side"]) != intent.key:
@@ -181,22 +181,29 @@ class Intents(Store):
             (account,),
         )
 
-    def unproven(self, account: str, key: PositionKey, since: datetime) -> tuple[Intent, ...]:
-        """Return applied intents of a position whose history entry is not known, oldest first."""
+    def unproven(self, account: str, symbol: str, since: datetime) -> tuple[Intent, ...]:
+        """Return applied intents of a symbol whose history entry is not known, oldest first.
+
+        Of both sides: an entry does not always say of which it is, and a one-way position may have turned.
+        """
         return self._intents(
-            "account = ? AND symbol = ? AND side = ? AND state = 'applied' AND entry_id IS NULL AND planned_at >= ? "
+            "account = ? AND symbol = ? AND state = 'applied' AND entry_id IS NULL AND planned_at >= ? "
             "ORDER BY planned_at",
-            (account, key.symbol, key.side.word, time_text(since)),
+            (account, symbol, time_text(since)),
         )
 
     def added_since(self, intent: Intent) -> Decimal | None:
-        """Return what later acts are proven to have added to an intent's position. None: one of them is in doubt."""
-        later = self._intents(
-            "account = ? AND symbol = ? AND side = ? AND planned_at > ? AND " + COUNTS_AS_SPENT,
-            (intent.account, intent.key.symbol, intent.key.side.word, time_text(intent.planned_at)),
+        """Return what later acts are proven to have added to an intent's position. None: one of them is in doubt.
+
+        So is an earlier one of the other side, where the position may have turned before it was executed.
+        """
+        others = self._intents(
+            "account = ? AND symbol = ? AND intent_id <> ? AND (planned_at > ? OR side <> ?) AND " + COUNTS_AS_SPENT,
+            (intent.account, intent.key.symbol, intent.intent_id, time_text(intent.planned_at), intent.key.side.word),
         )
-        if any(other.state.is_open for other in later):
+        if any(other.state.is_open for other in others if intent.key in other.may_land_on()):
             return None
+        later = (one for one in others if one.key == intent.key and one.planned_at > intent.planned_at)
         return sum((other.amount for other in later), Decimal(0))
 
     def proving_entries(self, account: str) -> frozenset[str]:

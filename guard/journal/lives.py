@@ -61,7 +61,7 @@ class Lives(Intents):
     def open_lives(self, account: str) -> dict[PositionKey, Life]:
         """Return the lives of the positions believed open, with everything that counts as spent in them."""
         rows = self._rows("SELECT * FROM lives WHERE account = ? AND ended_at IS NULL", (account,))
-        locked = {intent.key for intent in self.open_intents(account) if intent.locks}
+        locked = {key for intent in self.open_intents(account) if intent.locks for key in intent.may_land_on()}
         lives = (_life_of(row, self._spending(row["budget_id"]), locked) for row in rows)
         return {life.key: life for life in lives}
 
@@ -77,7 +77,7 @@ class Lives(Intents):
         for row in self._rows(_UNCLAIMED, within):
             spent = Spending(spent=Decimal(row["amount"]), last_top_up_at=None)
             found[key_of(row["symbol"], row["side"])].append(spent)
-        locked = {intent.key for intent in self.open_intents(account) if intent.locks}
+        locked = {key for intent in self.open_intents(account) if intent.locks for key in intent.may_land_on()}
         opened = self._rows("SELECT symbol, side FROM lives WHERE account = ? AND ended_at IS NULL", (account,))
         closed = (found.keys() | locked) - {key_of(row["symbol"], row["side"]) for row in opened}
         return {key: _legacy_of(found[key], is_locked=key in locked) for key in closed}

@@ -46,7 +46,8 @@ class Past(Lives, Arming):
         unpriced = [change for change in counted if change.at > day_ago and dollars_of(change) is None]
         with self._write(now) as connection:
             for change in counted:
-                take_over(connection, account, change, dollars_of(change), rule_of, keeps=change.key in opened)
+                is_kept = any(key in opened for key in change.may_be_of())
+                take_over(connection, account, change, dollars_of(change), rule_of, keeps=is_kept)
             state, because = _verdict(counted, complete=complete, unpriced=unpriced)
             until = None
             if state == "known" and not closed_seen:
@@ -97,11 +98,11 @@ def take_over(
 def _counts(change: MarginChange, opened: Mapping[PositionKey, datetime | None], day_ago: datetime) -> bool:
     if not change.by_user or change.amount <= 0:  # Margin that was taken out again gives no budget back.
         return False
-    if change.key not in opened:
-        return change.at > day_ago
-    opened_at = opened[change.key]
+    if change.at > day_ago:
+        return True
     # What was added in the 24 h before the opening went into a life that ended in them: this one inherits.
-    return opened_at is None or change.at >= opened_at - INHERITS_WITHIN or change.at > day_ago
+    openings = [opened[key] for key in change.may_be_of() if key in opened]
+    return any(opened_at is None or change.at >= opened_at - INHERITS_WITHIN for opened_at in openings)
 
 
 def _verdict(counted: Sequence[MarginChange], *, complete: bool, unpriced: Sequence[MarginChange]) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from guard.snapshot import PositionKey
+from guard.snapshot import PositionKey, Side
 
 DATA_AGES = "data_ages_s"  # Beside the row in an intent's facts_before: how old what money moved on was.
 LAST_SEEN = "position.last_seen"  # The event that holds what was seen last of a position that is gone.
@@ -62,6 +62,10 @@ class Intent:
     def locks(self) -> bool:
         """Say whether its request may still be executed, so that nothing more is sent to its position."""
         return self.state.is_open and self.unlocked_at is None
+
+    def may_land_on(self) -> tuple[PositionKey, ...]:
+        """Return the positions its request may be executed on: a one-way position may have turned by then."""
+        return (self.key,) if self.hedged else (self.key, PositionKey(self.key.symbol, Side(-self.key.side)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

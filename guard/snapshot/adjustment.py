@@ -48,7 +48,7 @@ class MarginChange:
     at: datetime
     by_user: bool  # A user or API adjustment; False: trade, funding, the exchange's own auto-margin.
     entry_id: str  # The exchange's id, or one made of its fields; equal entries have equal ids.
-    # False: of a position that is closed, and the entry does not say on which side it was; `key` holds one of the two.
+    # False: the entry does not say on which side its position is or was; `key` holds one of the two.
     side_known: bool = True
 
     def may_be_of(self) -> tuple[PositionKey, ...]:

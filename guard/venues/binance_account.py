@@ -29,7 +29,7 @@ from guard.snapshot import (
     Side,
     Wallet,
 )
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
+from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, listed_once, read_row, shown
 
 CLOCK_TOLERANCE = timedelta(minutes=1)  # A clock that is off by more has its requests refused, and is measured then.
 WALLET_TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
@@ -323,9 +323,8 @@ def read_wallets(assets: list[object], positions: tuple[Position, ...]) -> tuple
                     available=row.available_balance,
                 )
             )
-    twice = {currency for currency, times in Counter(wallet.currency for wallet in wallets).items() if times > 1}
-    wallets = [wallet for wallet in wallets if wallet.currency not in twice]  # Which of both holds, nobody knows.
-    gaps += [Gap(subject=f"wallet {currency}", reason="listed twice") for currency in sorted(twice)]
+    wallets, twice = listed_once(wallets)
+    gaps += twice
     known = {wallet.currency for wallet in wallets} | {gap.subject.removeprefix("wallet ") for gap in gaps}
     gaps += [Gap(subject=f"wallet {settle}", reason="not listed") for settle in sorted(settles - known)]
     return tuple(wallets), tuple(gaps)

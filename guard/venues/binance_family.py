@@ -55,7 +55,7 @@ from guard.venues.binance_keys import read_scopes
 from guard.venues.binance_market import INTERVALS, read_candles, read_mark, stream_marks
 from guard.venues.gate import is_loopback
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
-from guard.venues.rows import RowError, rows_of
+from guard.venues.rows import RowError, error_said, rows_of
 from guard.venues.shared import RateLimit
 from guard.venues.transport import Wire
 
@@ -378,8 +378,7 @@ def _error_of(answer: object) -> tuple[str, str] | None:
     code = answer.get("code") if isinstance(answer, dict) else None
     if not isinstance(answer, dict) or not isinstance(code, str | int) or not str(code).startswith("-"):
         return None
-    text = answer.get("msg")
-    return str(code)[:16], text if isinstance(text, str) else ""
+    return error_said(code, answer.get("msg"))
 
 
 def wire_of(family: Family) -> Wire:

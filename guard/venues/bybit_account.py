@@ -25,7 +25,7 @@ from guard.snapshot import (
     PositionKey,
     Side,
 )
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, NotATruth, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
 
 TOLERANCE = Decimal("0.01")  # Of a figure that is stated twice: two requests lie between, and each is rounded.
 # Above the taker fee of every fee group (docs, 2026-07): a reserve taken for larger leaves less margin to us.
@@ -37,8 +37,8 @@ def _choice(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 1 else value
 
 
-Index = Annotated[Literal[0, 1, 2], BeforeValidator(_choice)]
-Flag = Annotated[Literal[0, 1], BeforeValidator(_choice)]
+Index = Annotated[Literal[0, 1, 2], BeforeValidator(_choice), NotATruth]
+Flag = Annotated[Literal[0, 1], BeforeValidator(_choice), NotATruth]
 MODES: Mapping[str, str] = {
     "ISOLATED_MARGIN": "isolated margin mode",
     "REGULAR_MARGIN": "cross margin mode",
@@ -84,7 +84,9 @@ class AccountInfo(Row):
     """GET /v5/account/info."""
 
     margin_mode: Literal["ISOLATED_MARGIN", "REGULAR_MARGIN", "PORTFOLIO_MARGIN"]
-    unified_margin_status: Literal[1, 3, 4, 5, 6]  # 1: classic. 3, 4: unified 1.0. 5, 6: unified 2.0.
+    unified_margin_status: Annotated[
+        Literal[1, 3, 4, 5, 6], NotATruth
+    ]  # 1: classic. 3, 4: unified 1.0. 5, 6: unified 2.0.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +236,7 @@ def _liquidation(row: _Listed, terms: Terms) -> Liquidation:
         return Liquidation(kind=LiquidationKind.PAST)  # It is being sold now.
     if terms.info.margin_mode == "PORTFOLIO_MARGIN":
         return Liquidation(kind=LiquidationKind.UNKNOWN)
-    if row.liq_price in {"", "0"}:
+    if row.liq_price in ("", "0"):
         return Liquidation(kind=LiquidationKind.NONE)
     try:
         return Liquidation(kind=LiquidationKind.AT, price=read_row(_Price, {"price": row.liq_price}).price)
@@ -248,6 +250,6 @@ def _gap(raw: object, reason: str, terms: Terms) -> Gap:
     market = terms.markets.get(str(fields.get("symbol")))
     side = {"Buy": Side.LONG, "Sell": Side.SHORT}.get(str(fields.get("side")))
     if market is None or side is None:
-        return Gap(subject=f"position row {str(fields.get('symbol', '?'))[:32]}", reason=reason, may_be_cross=True)
+        return Gap(subject=f"position row {shown(fields.get('symbol'))}", reason=reason, may_be_cross=True)
     key = PositionKey(market.contract.symbol, side)
     return Gap(subject=str(key), reason=reason, key=key, may_be_cross=not terms.is_isolated)

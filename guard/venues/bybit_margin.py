@@ -7,7 +7,7 @@ zero pass.
 """
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from guard.errors import VenueUnavailable
 from guard.snapshot import MarginRequest, Side
 from guard.venues.bybit_account import Index, Market
 from guard.venues.gate import PostRule
-from guard.venues.rows import Positive, Row, Word, read_row
+from guard.venues.rows import NotATruth, Positive, Row, Word, read_row
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
 ADD_MARGIN = PostRule(method="POST", path_end="/v5/position/add-margin", fields={}, positive=("margin",))
@@ -37,7 +37,7 @@ class _Added(Row):
 class _Confirmation(Confirmation):
     """The answer to POST /v5/position/add-margin that proves that the money moved."""
 
-    ret_code: Literal[0]
+    ret_code: Annotated[Literal[0], NotATruth]
     result: _Added
 
     @property

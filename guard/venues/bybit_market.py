@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from guard.errors import VenueError, VenueUnavailable
 from guard.snapshot import Mark, RiskTier
 from guard.venues.protocol import Candle
-from guard.venues.rows import Moment, NotNegative, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, NotATruth, NotNegative, Positive, Row, RowError, Word, read_row
 
 SILENCE_MAX = timedelta(seconds=10)  # The stream speaks ten times a second where anything is traded.
 PERCENT = 100
@@ -156,7 +156,7 @@ async def stream_marks(
                 if group not in waiting.values():
                     waiting[loop.create_task(client.watch_tickers(list(group)))] = group
             await _wait_for_news(waiting, fresh_by)
-            for mark in _news(client, tuple(symbol for group in groups for symbol in group), told):
+            for mark in _news(client, tuple(symbol for group in groups for symbol in group), told, now()):
                 if now() - mark.at <= silence_max:
                     fresh_by = loop.time() + silence_max.total_seconds()
                     yield mark
@@ -183,17 +183,18 @@ async def _wait_for_news(waiting: dict[asyncio.Task[object], tuple[str, ...]], f
         raise VenueUnavailable(failure)
 
 
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> list[Mark]:
+def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime], now: datetime) -> list[Mark]:
     """Return the marks that are newer than the ones told before, and note them as told.
 
-    A message that does not name the mark says that it stands still, so its stamp is the mark's too.
+    A message that does not name the mark says that it stands still, so its stamp is the mark's too. One that is dated
+    far ahead would keep every true one after it from being told: it is passed over.
     """
     marks = []
     for symbol in symbols:
         ticker = client.tickers.get(symbol) or {}
         with suppress(RowError):  # No price yet, or a broken message: the silence limit judges how long that may last.
             at, price = read_row(_Stamp, ticker).timestamp, read_row(_Update, ticker.get("info")).mark_price
-            if symbol not in told or told[symbol] < at:
+            if at - now <= SILENCE_MAX and (symbol not in told or told[symbol] < at):
                 told[symbol] = at
                 marks.append(Mark(symbol=symbol, price=price, at=at))
     return marks
@@ -202,7 +203,7 @@ def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime]) -> l
 class _Envelope(Row):
     """What every answer of the v5 API stands in."""
 
-    ret_code: Literal[0]
+    ret_code: Annotated[Literal[0], NotATruth]
     result: dict[str, Any]
 
 

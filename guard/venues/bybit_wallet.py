@@ -14,7 +14,7 @@ from guard.errors import VenueUnavailable
 from guard.margin import contract_value
 from guard.snapshot import Gap, PositionKey, Wallet
 from guard.venues.bybit_account import TOLERANCE, Held, Terms
-from guard.venues.rows import NotNegative, Number, Row, RowError, Word, read_row
+from guard.venues.rows import NotNegative, Number, Row, RowError, Word, listed_once, read_row, shown
 
 RESERVE_TOLERANCE = Decimal("0.002")  # Of the notional: whether a wallet's sum counts the fee to close twice.
 
@@ -88,11 +88,13 @@ def read_wallets(
         try:
             wallet = _own_wallet(read_row(_OwnCoin, raw)) if terms.is_isolated else _shared_wallet(raw, totals)
         except RowError as error:
-            name = str(raw.get("coin", "?"))[:16] if isinstance(raw, dict) else "?"
+            name = shown(raw.get("coin"), 16) if isinstance(raw, dict) else "?"
             gaps.append(Gap(subject=f"wallet {name}", reason=str(error)))
             continue
         if wallet.cross_wallet_balance or wallet.available or wallet.currency in settles:
             wallets.append(wallet)
+    wallets, twice = listed_once(wallets)
+    gaps += twice
     known = {wallet.currency for wallet in wallets} | {gap.subject.removeprefix("wallet ") for gap in gaps}
     gaps += [Gap(subject=f"wallet {settle}", reason="not listed") for settle in sorted(settles - known)]
     return tuple(wallets), tuple(gaps)

@@ -8,6 +8,7 @@ from guard.errors import ConfigError
 from guard.venues import bybit_margin
 from guard.venues.gate import is_loopback
 from guard.venues.protocol import VenueAccount
+from guard.venues.rows import error_said
 from guard.venues.transport import Wire
 
 # Where Bybit's own API answers (docs, Integration Guidance, 2026-07). A key is sent to none but these.
@@ -82,7 +83,7 @@ def error_of(answer: object) -> tuple[str, str] | None:
     code = answer.get("retCode") if isinstance(answer, dict) else None
     if not isinstance(answer, dict) or code is None or code == 0:
         return None
-    return str(code)[:16], str(answer.get("retMsg", ""))
+    return error_said(code, answer.get("retMsg"))
 
 
 def quiet_s(status: int, headers: Mapping[str, str], answer: object) -> float | None:

@@ -41,7 +41,7 @@ from guard.snapshot import (
 from guard.venues.base import VenueBase
 from guard.venues.gate import PostRule
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
-from guard.venues.rows import Number, Positive, Row, RowError, Word, read_row, rows_of
+from guard.venues.rows import Number, Positive, Row, RowError, Word, read_row, rows_of, shown
 from guard.venues.transport import Wire
 
 # Exchanges that list positions by POST. It changes nothing there; nothing else may leave.
@@ -187,7 +187,7 @@ class GenericVenue(VenueBase):
 
     def _gap(self, raw: object, reason: str) -> Gap:
         fields = raw if isinstance(raw, Mapping) else {}
-        symbol, side = str(fields.get("symbol"))[:64], SIDES.get(str(fields.get("side")))
+        symbol, side = shown(fields.get("symbol"), 64), SIDES.get(str(fields.get("side")))
         if symbol not in self._contracts or side is None:
             return Gap(subject=f"position row {symbol[:32]}", reason=reason, may_be_cross=True)
         key = PositionKey(symbol, side)

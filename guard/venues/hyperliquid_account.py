@@ -23,7 +23,7 @@ from guard.snapshot import (
     Side,
     Wallet,
 )
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row
+from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
 
 CURRENCY = "USDC"
 USDC_TOKEN = 0  # Of spot balances.
@@ -239,7 +239,7 @@ def _gap(raw: object, reason: str, contracts: Mapping[str, Contract]) -> Gap:
     except RowError:
         size = Decimal(0)
     if contract is None or size == 0:
-        subject = f"position row {str(fields.get('coin', '?'))[:32]}"
+        subject = f"position row {shown(fields.get('coin'))}"
         return Gap(subject=subject, reason=reason, may_be_cross=True)
     key = PositionKey(contract.symbol, Side.LONG if size > 0 else Side.SHORT)
     return Gap(subject=str(key), reason=reason, key=key, may_be_cross=may_be_cross)
@@ -290,9 +290,12 @@ def read_unified_wallet(spot: object, reading: Reading) -> tuple[tuple[Wallet, .
 
 
 def _usdc(spot: object) -> _SpotBalance:
-    for raw in read_row(SpotState, spot).balances:
-        if isinstance(raw, dict) and raw.get("token") == USDC_TOKEN:
-            return read_row(_SpotBalance, raw)
+    listed = [one for one in read_row(SpotState, spot).balances if isinstance(one, dict)]
+    usdc = [one for one in listed if one.get("token") == USDC_TOKEN]
+    if len(usdc) > 1:
+        raise RowError("USDC is listed twice")
+    if usdc:
+        return read_row(_SpotBalance, usdc[0])
     return _SpotBalance.model_construct(token=USDC_TOKEN, total=Decimal(0), hold=Decimal(0))  # None is held.
 
 

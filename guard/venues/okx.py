@@ -282,8 +282,11 @@ class Okx(VenueBase):
     async def margin_changes(
         self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
     ) -> tuple[MarginChange, ...]:
-        """Read what moved margin of isolated positions. Where bills do not name the leg, every open one counts it."""
+        """Read what moved margin of isolated positions. Where bills do not name the leg, it is said to be of either."""
         now = self.exchange_now()
+        if self._config is None:
+            await self._read_config()
+        hedged = self._known_config().pos_mode != "net_mode"
         legs = await self._open_keys() if key is None else (key,)
         open_symbols = {one.symbol for one in legs}
         changes: list[MarginChange] = []
@@ -293,10 +296,10 @@ class Okx(VenueBase):
             bills = await okx_bills.read_moves(self._client, market.inst_id, start=start, end=end, now=now)
             mine = tuple(one for one in legs if one.symbol == symbol)
             if mine:
-                changes += [change for bill in bills for change in okx_bills.changes_of(bill, mine)]
+                changes += [change for bill in bills for change in okx_bills.changes_of(bill, mine, hedged=hedged)]
                 continue
             of_either = (PositionKey(symbol, Side.LONG),)  # It is closed: nothing says on which side it was.
-            found = (change for bill in bills for change in okx_bills.changes_of(bill, of_either))
+            found = (change for bill in bills for change in okx_bills.changes_of(bill, of_either, hedged=hedged))
             changes += [replace(change, side_known=False) for change in found]
         return tuple(sorted(changes, key=lambda change: change.at))
 

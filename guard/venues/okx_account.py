@@ -27,7 +27,7 @@ from guard.snapshot import (
 from guard.venues.okx_contracts import CONTRACTS, Market
 from guard.venues.okx_rows import BalanceTotals, Config, Detail, KeyRights, PositionRow, SideWord, Size, data_of
 from guard.venues.protocol import KeyScopes, KeyVerdict
-from guard.venues.rows import Number, Positive, Row, RowError, read_row
+from guard.venues.rows import Number, Positive, Row, RowError, listed_once, read_row, shown
 
 MARGIN_TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
 NOTIONAL_TOLERANCE = Decimal("0.05")  # Of the notional: more than any index basis, less than a wrong contract size.
@@ -188,8 +188,8 @@ def _gap(raw: object, reason: str, markets: Mapping[str, Market]) -> Gap:
     market, side = markets.get(str(fields.get("instId"))), _side_left(raw)
     may_be_cross = fields.get("mgnMode") != "isolated"
     if market is None or side is None:
-        is_contract = fields.get("instType") not in {"MARGIN", "OPTION"}
-        name = f"position row {str(fields.get('instId', '?'))[:32]}"
+        is_contract = fields.get("instType") not in ("MARGIN", "OPTION")
+        name = f"position row {shown(fields.get('instId'))}"
         return Gap(subject=name, reason=reason, may_be_cross=may_be_cross or is_contract)
     key = PositionKey(market.contract.symbol, side)
     return Gap(subject=str(key), reason=reason, key=key, may_be_cross=may_be_cross)
@@ -209,7 +209,7 @@ class _Won(Row):
 def _side_left(raw: object) -> Side | None:
     """Return the side by the word, else by the sign of the size, else by what the position won."""
     word = raw.get("posSide") if isinstance(raw, dict) else None
-    if word in {"long", "short"}:
+    if word in ("long", "short"):
         return Side.LONG if word == "long" else Side.SHORT
     with suppress(RowError):
         signed = read_row(_Signed, raw)
@@ -239,7 +239,7 @@ def read_details(totals: BalanceTotals) -> tuple[tuple[Detail, ...], tuple[Gap, 
         try:
             details.append(read_row(Detail, raw))
         except RowError as error:
-            name = str(raw.get("ccy", "?"))[:16] if isinstance(raw, dict) else "?"
+            name = shown(raw.get("ccy"), 16) if isinstance(raw, dict) else "?"
             gaps.append(Gap(subject=f"wallet {name}", reason=str(error)))
     return tuple(details), tuple(gaps)
 
@@ -264,6 +264,8 @@ def read_wallets(
                 available=_available(detail),
             )
         )
+    wallets, twice = listed_once(wallets)
+    gaps += twice
     known = {wallet.currency for wallet in wallets} | {gap.subject.removeprefix("wallet ") for gap in (*gaps, *unread)}
     settles = {position.contract.settle for position in positions}
     gaps += [Gap(subject=f"wallet {settle}", reason="not listed") for settle in sorted(settles - known)]

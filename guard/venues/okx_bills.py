@@ -109,8 +109,11 @@ def is_by_hand(bill: Bill) -> bool:
     return bill.type == MARGIN_TRANSFER and bill.sub_type != "162"
 
 
-def changes_of(bill: Bill, legs: tuple[PositionKey, ...]) -> list[MarginChange]:
-    """Return what a bill changed, once for each leg that it may be about."""
+def changes_of(bill: Bill, legs: tuple[PositionKey, ...], *, hedged: bool) -> list[MarginChange]:
+    """Return what a bill changed, once for each leg that it may be about.
+
+    One by hand is one change: where there can be two legs it is of either, whichever of them is open now.
+    """
     if bill.mgn_mode == "cross" or not bill.moved:
         return []
     by_hand = is_by_hand(bill)
@@ -120,6 +123,8 @@ def changes_of(bill: Bill, legs: tuple[PositionKey, ...]) -> list[MarginChange]:
     amount = bill.moved
     if bill.type == MARGIN_TRANSFER and bill.sub_type in {ADDED_BY_HAND, TAKEN_BY_HAND}:
         amount = abs(amount) if bill.sub_type == ADDED_BY_HAND else -abs(amount)
+    about = [leg for leg in legs if named in {None, leg.side} or len(legs) == 1]
+    is_of_either = by_hand and hedged and named is None  # One entry of one act: proof once, and spending once.
     return [
         MarginChange(
             key=leg,
@@ -127,8 +132,8 @@ def changes_of(bill: Bill, legs: tuple[PositionKey, ...]) -> list[MarginChange]:
             currency=bill.ccy,
             at=bill.ts,
             by_user=by_hand,
-            entry_id=entry_of(bill) + (f"|{leg.side.word}" if len(legs) > 1 else ""),
+            entry_id=entry_of(bill) + (f"|{leg.side.word}" if len(legs) > 1 and not by_hand else ""),
+            side_known=not is_of_either,
         )
-        for leg in legs
-        if named in {None, leg.side} or len(legs) == 1
+        for leg in (about[:1] if is_of_either else about)
     ]

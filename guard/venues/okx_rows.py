@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from guard.errors import VenueUnavailable
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, Word, read_row
+from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, Word, error_said, read_row
 
 
 class _One(Row):
@@ -44,7 +44,7 @@ def error_of(answer: object) -> tuple[str, str] | None:
     """
     if not isinstance(answer, dict) or "code" not in answer:
         return None
-    code, text = str(answer["code"])[:16], str(answer.get("msg", ""))
+    code, text = error_said(answer["code"], answer.get("msg"))
     inner = _inner(answer.get("data"))
     if inner is not None and code in {"0", "1", "2"}:
         return inner
@@ -53,9 +53,9 @@ def error_of(answer: object) -> tuple[str, str] | None:
 
 def _inner(data: object) -> tuple[str, str] | None:
     for row in data if isinstance(data, list) else []:
-        code = str(row.get("sCode", "0")) if isinstance(row, dict) else "0"
+        code, text = error_said(row.get("sCode", "0"), row.get("sMsg")) if isinstance(row, dict) else ("0", "")
         if code not in {"0", ""}:
-            return code[:16], str(row.get("sMsg", ""))
+            return code, text
     return None
 
 

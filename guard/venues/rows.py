@@ -1,6 +1,8 @@
 """Foreign rows become our values here, or an error that names the field. Shared by the venue files."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -9,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from guard.errors import VenueUnavailable
+from guard.snapshot import Gap, Wallet
 
 DIGITS_MAX = 40  # Also behind the point: a thousand zeros there are no price, and a text of as many letters.
 MAGNITUDE_MAX = 18  # 1E+18 of anything is a broken answer, not a balance.
@@ -84,6 +87,18 @@ def shown(word: object, letters_max: int = 32) -> str:
     if not isinstance(word, str) or not word:
         return "?"
     return "".join(letter if letter.isprintable() else "?" for letter in word[:letters_max])
+
+
+def error_said(code: object, text: object) -> tuple[str, str]:
+    """Return an error's code and text; a code that is neither word nor number is "?", a text that is none is empty."""
+    return str(code)[:16] if isinstance(code, str | int) else "?", text if isinstance(text, str) else ""
+
+
+def listed_once(wallets: Sequence[Wallet]) -> tuple[list[Wallet], list[Gap]]:
+    """Return the wallets that are listed once, and a Gap for each that is listed twice: which holds, nobody knows."""
+    times = Counter(wallet.currency for wallet in wallets)
+    gaps = [Gap(subject=f"wallet {one}", reason="listed twice") for one in sorted(times) if times[one] > 1]
+    return [wallet for wallet in wallets if times[wallet.currency] == 1], gaps
 
 
 def first_problem(error: ValidationError) -> str:

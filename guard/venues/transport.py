@@ -285,8 +285,9 @@ class StrictClient:
             None,
             PAUSES[status][1] if status in PAUSES else "no usable JSON" if answer is None else "",
         )
+        code, text = code and clean(code, self.gate.secrets), clean(text, self.gate.secrets)
         message = f"{what}: " + ", ".join(
-            part for part in (f"HTTP {status}", f"code {code}" if code else "", clean(text, self.gate.secrets)) if part
+            part for part in (f"HTTP {status}", f"code {code}" if code else "", text) if part
         )
         if reads and code in self.wire.keys_refused:
             raise KeysRefused(message)

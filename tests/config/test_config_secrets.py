@@ -247,3 +247,40 @@ def test_pydantic_settings_logs_no_source(tmp_path, monkeypatch, caplog):
     caplog.set_level("DEBUG")
     load(write(tmp_path / "config.toml", ACCOUNT + 'password = "canary"\n'), environ=VARIABLES)
     assert "canary" not in caplog.text
+
+
+PASTED = "canary-9-pasted-2-twice-1234567890"
+
+
+@pytest.mark.parametrize(
+    "again",
+    [f'[ladder]\nwatch = {{ distance = "{PASTED}" }}', f'[web]\nlisten = "{PASTED}"', f'mode = "{PASTED}"', f'[[rules]]\n"{PASTED}" = 1'],
+    ids=["as a distance", "as an address", "as a mode", "as a key"],
+)  # fmt: skip
+def test_a_secret_that_was_pasted_a_second_time_is_not_repeated_from_there(tmp_path, again):
+    keys = f'api_key = "{PASTED}"\nsecret = "another-secret-0987654321"\n'
+    text = again + "\n" + ACCOUNT + keys if again.startswith("mode") else ACCOUNT + keys + again
+    said = problems(write(tmp_path / "config.toml", text))
+    assert said
+    assert PASTED not in " ".join(said)
+    assert "***" in " ".join(said)
+
+
+@pytest.mark.parametrize("spoiled", [PASTED.replace("twice", "tw%ice"), PASTED[3:-2], PASTED + "x"], ids=str)
+def test_a_secret_that_was_pasted_with_a_letter_off_is_not_repeated_in_long_pieces(tmp_path, spoiled):
+    keys = f'api_key = "{PASTED}"\nsecret = "another-secret-0987654321"\n'
+    said = " ".join(problems(write(tmp_path / "config.toml", f'mode = "{spoiled}"\n{ACCOUNT}{keys}')))
+    assert not [PASTED[at : at + 10] for at in range(len(PASTED) - 9) if PASTED[at : at + 10] in said]
+    assert "mode: found" in said
+
+
+def test_a_long_secret_is_not_repeated_in_part_where_a_long_value_is_cut(tmp_path):
+    long = "canary-" + "0123456789abcdef" * 8
+    said = problems(write(tmp_path / "config.toml", f'mode = "{long}"\n{ACCOUNT}api_key = "k"\nsecret = "{long}"\n'))
+    assert "canary" not in " ".join(said)
+
+
+def test_a_secret_from_a_variable_is_not_repeated_from_the_file(tmp_path):
+    environ = {"GUARD_ACCOUNTS__MAIN__API_KEY": PASTED, "GUARD_ACCOUNTS__MAIN__SECRET": "another-secret-0987654321"}
+    said = problems(write(tmp_path / "config.toml", f'mode = "{PASTED}"\n{ACCOUNT}'), **environ)
+    assert PASTED not in " ".join(said)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from guard.daemon.continuity import Sighting, follow
+from guard.daemon.continuity import Sighting, follow, without_changes_to_come
 from guard.snapshot import (
     AccountSnapshot,
     AssetMode,
@@ -146,3 +146,11 @@ def test_an_old_answer_about_a_position_is_a_gap_and_a_newer_one_ends_it():
     old = follow(before.sightings, read(position(BTC, changed=T0 - timedelta(minutes=1))))
     assert {gap.key for gap in old.snapshot.gaps} == {BTC}
     assert not follow(old.sightings, read(position(BTC, changed=T0))).snapshot.gaps
+
+
+def test_a_change_that_is_yet_to_come_does_not_make_the_true_ones_look_old():
+    odd = without_changes_to_come(read(position(BTC, changed=T0 + timedelta(days=1))), T0)
+    seen = follow({}, odd)
+    assert [one.key for one in seen.snapshot.positions] == [BTC]
+    true = without_changes_to_come(read(position(BTC, changed=T0)), T0)
+    assert follow(seen.sightings, true).snapshot.gaps == ()

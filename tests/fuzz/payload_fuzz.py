@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path as File
 from typing import Any
@@ -30,8 +30,8 @@ from payload_checks import (
 )
 
 from guard.errors import KeysRefused, OutcomeUnknown, VenueRefused, VenueUnavailable
-from guard.snapshot import MarginRequest, Outcome
-from guard.venues import binance_margin, binance_market
+from guard.snapshot import MarginRequest, Mark, Outcome
+from guard.venues import binance_margin, binance_market, mark_stream
 from guard.venues.protocol import WriteTerms
 
 KINDS = {
@@ -234,9 +234,9 @@ class PayloadFuzz:
         """Hand ccxt's own handler a message, as its connection does, and look what comes out."""
         client, symbol = world.venue._client, first(world).symbol
         client.tickers.clear()
-        told: dict[str, Any] = {}
+        told: dict[str, Mark] = {}
         _hand_on(client, case.raw["stream"])
-        for mark in binance_market._news(client, (symbol,), told, NOW):
+        for mark in _streamed(client, symbol, told, NOW):
             world.reader.note_mark(mark)
             said = json.loads(case.raw["stream"], parse_float=str, parse_int=oracle.Whole)  # ccxt's own reading of it.
             row = said.get("data", said)
@@ -244,7 +244,7 @@ class PayloadFuzz:
                 case.wrong.append("a streamed mark is not what the message says of this symbol")
         case.outcome = "taken" if told else "passed over"
         _hand_on(client, to_json(_message(world, later_ms=1_000)).encode())
-        for mark in binance_market._news(client, (symbol,), told, NOW + timedelta(seconds=1)):
+        for mark in _streamed(client, symbol, told, NOW + timedelta(seconds=1)):
             world.reader.note_mark(mark)
         check_newest_is_true(case, world, symbol)
         world.reader.assess(world.reader.snapshot)
@@ -323,6 +323,11 @@ class _Socket:
     def resolve(self, *_: object) -> None: ...
 
     def reject(self, *_: object) -> None: ...
+
+
+def _streamed(client: Any, symbol: str, told: dict[str, Mark], now: datetime) -> list[Mark]:
+    latest = now + binance_market.SILENCE_MAX
+    return mark_stream._news(client, (symbol,), binance_market._read_update, told, latest)
 
 
 def _hand_on(client: Any, raw: bytes) -> None:

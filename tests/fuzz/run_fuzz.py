@@ -22,7 +22,7 @@ import structlog  # noqa: E402
 from config_fuzz import ConfigFuzz  # noqa: E402 - they are found by the line above.
 from payload_fuzz import PayloadFuzz  # noqa: E402
 
-CHUNK = 2_000
+CHUNK = 500
 
 
 def main() -> int:
@@ -95,7 +95,7 @@ def _many(what: str, play: "object", count: int, *, seed: int, jobs: int, until_
             failed += len(wrong)
             for one, text in wrong[:5]:
                 print(f"{what} {one}: {text}\n  again: python tests/fuzz/run_fuzz.py --{what} {one}", flush=True)
-            if done % (5 * CHUNK) < CHUNK:
+            if done % 5_000 < CHUNK:
                 print(f"  {done} {what}s, {failed} wrong, {done / (time.monotonic() - started):.0f}/s", flush=True)
             if time.monotonic() > until_s:
                 break

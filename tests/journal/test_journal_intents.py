@@ -102,7 +102,7 @@ def test_an_entry_of_the_exchange_proves_one_intent(journal):
     assert journal.proving_entries("main") == {"e1"}
     with pytest.raises(JournalError, match="UNIQUE"):
         journal.settle(second.intent_id, IntentState.APPLIED, at=NOON, evidence="e1 again", entry_id="e1")
-    assert journal.unproven("main", BTC, NOON) == ()
+    assert journal.unproven("main", BTC.symbol, NOON) == ()
 
 
 def test_an_altered_amount_is_noticed(journal, tmp_path):

@@ -201,6 +201,13 @@ def test_every_gap_names_its_subject_its_reason_and_its_position():
     ]
 
 
+def test_a_pool_without_many_positions_names_some_of_them_and_counts_the_rest():
+    many = [position(f"COIN{number}") for number in range(300)]
+    (reason,) = [reason for subject, reason, _ in gaps_of(*many, tiers={}) if subject == "USDT cross"]
+    assert "COIN7/USDT:USDT long and 292 more:" in reason
+    assert "COIN8/" not in reason
+
+
 def test_a_position_unseen_in_one_currency_s_pool_does_not_cost_another_its_model():
     hidden = Gap(
         subject="SOL/USDC:USDC long",

@@ -25,6 +25,7 @@ COLUMNS = (
     "wrong mode",
     "clock",
     "whole daemon",
+    "siege",
 )
 
 

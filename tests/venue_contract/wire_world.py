@@ -52,7 +52,14 @@ async def wire_world(folder: Path, server: WireServer, *, limits: Mapping[str, s
     world = WireWorld(server=server, config=folder / "config.toml")
     async with receive_webhooks(world.messages.append) as hook:
         world.config.touch(mode=0o600)
-        world.config.write_text(f"""\
+        channel = f'[notify.webhook.test]\nurl = "{hook}"\nsecret = "{SECRET}"\nfrom_level = "watch"'
+        world.config.write_text(f"{config_text(server, limits)}\n{channel}\n")
+        yield world
+
+
+def config_text(server: WireServer, limits: Mapping[str, str]) -> str:
+    """Return the config of an account at a server, without a channel. `limits` are those of the one rule."""
+    return f"""\
 mode = "act"
 [accounts.main]
 exchange = "{server.exchange}"
@@ -65,16 +72,11 @@ timeout = 1000
 {QUICK}
 {RULES}
 {_lines(limits)}
-[notify.webhook.test]
-url = "{hook}"
-secret = "{SECRET}"
-from_level = "watch"
 [notify.console]
 enabled = false
 [journal]
 path = "journal.db"
-""")
-        yield world
+"""
 
 
 def _lines(table: Mapping[str, object], prefix: str = "") -> str:

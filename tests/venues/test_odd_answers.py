@@ -11,6 +11,9 @@ from venue_support import account_of, position_row
 from guard.errors import OutcomeUnknown, VenueUnavailable
 from guard.snapshot import MarginRequest, PositionKey, Side
 from guard.venues import binance_market
+from guard.venues.binance import USDM
+from guard.venues.binance_account import read_wallets
+from guard.venues.binance_family import wire_of
 from guard.venues.rows import Number, Row, RowError, read_row
 from guard.venues.transport import parse
 
@@ -145,3 +148,30 @@ async def test_a_streamed_mark_from_the_future_keeps_no_true_one_out():
     stream = binance_market.stream_marks(client, (KEY.symbol,), now=lambda: datetime.now(UTC))
     assert (await anext(stream)).price == 52_000
     await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"code": ["-4051"], "msg": "x"}, None),
+        ({"code": -4051, "msg": {"a": "x" * 500}}, ("-4051", "")),
+        ({"code": -4051, "msg": None}, ("-4051", "")),
+        ({"code": "-" + "9" * 500, "msg": "x"}, ("-" + "9" * 15, "x")),
+    ],
+    ids=["a code that is a list", "a text that is an object", "no text", "a long code"],
+)
+def test_a_code_is_a_word_or_a_number_and_a_text_is_a_text(odd, said):
+    assert wire_of(USDM).error(odd) == said
+
+
+async def test_a_code_that_cannot_be_written_down_is_cleaned_like_every_foreign_text(exchange, venue):
+    exchange.replies["/positionRisk"] = lambda _: web.json_response({"code": "-\ud800\x1b[31m", "msg": ""}, status=400)
+    exchange.replies["/account"] = exchange.replies["/positionRisk"]
+    with pytest.raises(VenueUnavailable) as caught:
+        await _snapshot(exchange, venue)
+    assert "code - [31m" in str(caught.value)
+
+
+def test_a_wallet_whose_name_is_no_word_is_a_question_mark_and_short():
+    _, gaps = read_wallets([{"asset": ["USDT"]}, {"asset": "A\ud800"}, {"asset": "B" * 500}, {}, 5], ())
+    assert [gap.subject for gap in gaps] == [f"wallet {name}" for name in ("?", "A?", "B" * 16, "?", "?")]

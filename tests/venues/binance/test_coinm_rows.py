@@ -81,6 +81,20 @@ async def test_without_the_undocumented_wallet_the_margin_is_what_the_documented
     assert abs(snapshot.positions[0].isolated_wallet - server.sample.margin) <= Decimal("1E-8")
 
 
+async def test_an_account_without_the_undocumented_wallet_leaves_the_position_as_it_is(server, venue):
+    server.hold_sample()
+
+    def as_documented(answer):
+        for row in answer["positions"]:
+            row.pop("isolatedWallet", None)
+        return answer
+
+    server.mangle("wallets", as_documented)
+    snapshot = await venue.snapshot()
+    assert snapshot.gaps == ()
+    assert snapshot.positions[0].isolated_wallet == server.sample.margin
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -184,6 +184,26 @@ async def test_a_spot_state_that_cannot_be_read_is_a_gap_or_no_snapshot(server, 
     assert snapshot.wallets == ()
 
 
+async def test_dollars_that_are_listed_twice_are_no_wallet(server, venue):
+    server.abstraction = "unifiedAccount"
+    usdc = {"coin": "USDC", "token": 0, "total": "100.0", "hold": "0.0", "entryNtl": "0.0"}
+    server.spot = {"balances": [usdc, usdc | {"total": "99999.0"}]}
+    snapshot = await venue.snapshot()
+    assert snapshot.wallets == ()
+    assert "USDC is listed twice" in " ".join(gap.reason for gap in snapshot.gaps if gap.subject == "wallet USDC")
+
+
+async def test_a_name_that_cannot_be_written_down_is_shown_as_question_marks(server, venue):
+    server.hold_sample()
+
+    def alter(state):
+        state["assetPositions"][0]["position"]["coin"] = "A\ud800\x1b[31m"
+        return state
+
+    server.mangle("positions", alter)
+    assert "position row A??[31m" in {gap.subject for gap in (await venue.snapshot()).gaps}
+
+
 async def test_withdrawable_is_what_may_move_and_not_what_is_left_of_the_account(server, venue):
     """Recorded 2024-10-20: open orders held the rest (ccxt's `free` was 20.454862)."""
     summary = {"accountValue": "20.454862", "totalNtlPos": "0.0", "totalRawUsd": "20.454862", "totalMarginUsed": "0.0"}

@@ -281,10 +281,12 @@ async def test_a_bill_that_names_no_leg_counts_for_both_and_one_that_does_for_it
         server.hold_sample(leg, hedged=True)
     server.add_to(BTC, Side.LONG, D("5.50"))
     changes = await okx.margin_changes(None, datetime.now(UTC) - timedelta(hours=1))
-    by_user = [change.key for change in changes if change.by_user]
-    assert set(by_user) == {LONG, SHORT}  # To spend too little is safer than to spend too much.
+    (by_user,) = [change for change in changes if change.by_user]  # One act, one proof.
+    assert set(by_user.may_be_of()) == {LONG, SHORT}  # To spend too little is safer than to spend too much.
     assert {change.key: change.amount for change in changes if not change.by_user} == {LONG: 600, SHORT: 600}
-    assert len({change.entry_id for change in changes}) == 4
+    assert len({change.entry_id for change in changes}) == 3
+    (of_one,) = [one for one in await okx.margin_changes(SHORT, by_user.at - timedelta(hours=1)) if one.by_user]
+    assert (of_one.entry_id, of_one.may_be_of()[::-1]) == (by_user.entry_id, by_user.may_be_of())
 
 
 async def test_margin_taken_out_is_negative_and_cross_trades_are_left_out(server, okx):

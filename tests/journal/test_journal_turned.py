@@ -1,0 +1,84 @@
+"""A one-way position that turns: the exchange knows its symbol only, so what is in doubt of one side is of both."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from journal_support import BTC, NOON, intent, live, opened, spend
+
+from guard.errors import JournalError
+from guard.journal import IntentState
+from guard.snapshot import MarginChange, PositionKey, Side
+
+TURNED = PositionKey(BTC.symbol, Side.SHORT)
+FENCE = timedelta(seconds=2)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with opened(tmp_path) as journal:
+        live(journal)
+        live(journal, TURNED, life_id="turned")
+        yield journal
+
+
+def lost(journal, **other):
+    one = intent(**other)
+    journal.plan(one)
+    journal.sent(one.intent_id, one.planned_at)
+    return journal.settle(one.intent_id, IntentState.UNKNOWN, at=NOON, evidence="connection lost")
+
+
+def entry(key=TURNED, *, amount="62.31", at=NOON):
+    one = intent(amount=amount)
+    return MarginChange(key=key, amount=one.amount, currency="USDT", at=at, by_user=True, entry_id="e1")
+
+
+def found(journal, *changes):
+    keeps = {TURNED: NOON}
+    return journal.unexplained("main", changes, keeps=keeps, fence=FENCE, now=NOON + FENCE)
+
+
+def test_a_lost_request_locks_the_side_that_the_position_turned_to(journal):
+    lost(journal)
+    assert journal.open_lives("main")[TURNED].has_open_intent
+    with pytest.raises(JournalError, match="is not settled yet"):
+        journal.plan(intent(TURNED, life_id="turned", amount="5"))
+
+
+def test_a_lost_request_of_a_hedge_leg_locks_its_own_leg_only(journal):
+    journal.plan(replace(intent(), hedged=True))
+    assert not journal.open_lives("main")[TURNED].has_open_intent
+    with pytest.raises(JournalError, match="same amount"):  # Not every exchange's history names the leg.
+        journal.plan(replace(intent(TURNED, life_id="turned"), hedged=True))
+    journal.plan(replace(intent(TURNED, life_id="turned", amount="62.30"), hedged=True))
+
+
+def test_our_own_lost_act_is_not_taken_for_somebody_elses_when_the_position_turned(journal):
+    lost(journal)
+    assert found(journal, entry()) == ()
+    assert journal.proving_entries("main") == frozenset()
+
+
+def test_another_amount_of_a_turned_position_is_somebody_elses(journal):
+    lost(journal)
+    (one,) = found(journal, entry(amount="62.32"))
+    assert one.beside is not None
+
+
+def test_the_twin_legs_entry_does_not_explain_a_hedge_legs_act(journal):
+    journal.plan(replace(intent(), hedged=True))
+    assert len(found(journal, entry())) == 1
+
+
+def test_an_earlier_request_of_the_other_side_is_doubt_about_what_a_margin_grew_by(journal):
+    earlier = lost(journal)
+    journal.unlock(earlier.intent_id, NOON)
+    later = intent(TURNED, life_id="turned", amount="5", at=NOON + FENCE)
+    journal.plan(later)
+    assert journal.added_since(later) is None
+
+
+def test_a_confirmed_act_of_the_other_side_gets_its_entry_before_a_lost_one_is_settled(journal):
+    spend(journal, intent())
+    assert [one.key for one in journal.unproven("main", TURNED.symbol, NOON)] == [BTC]
