@@ -132,9 +132,10 @@ def test_a_life_is_not_fixed_before_its_tiers_are_known():
     assert first == judged(isolated("0.3"), lives=[]).new_lives[0]  # The same facts make the same id.
 
 
-def test_where_the_exchanges_price_is_nearer_the_amount_is_reckoned_from_it():
-    # Ours ends at 7,000, theirs at 9,300: 7 % away. Theirs must move to 8,400 as if the model were worse by the gap.
-    top_up = row(judged(isolated("0.3", exchange_liquidation=at(9300)))).top_up
+@pytest.mark.parametrize("ours", ["0.3", "0.8"])  # With more margin than half of what it is worth, too.
+def test_where_the_exchanges_price_is_nearer_the_amount_is_reckoned_from_it(ours):
+    # Ours ends at 7,000 or 2,000, theirs at 9,300: 7 % away. It must move to 8,400 as if the model were worse by the gap.
+    top_up = row(judged(isolated(ours, exchange_liquidation=at(9300)))).top_up
     assert top_up.distance_before == Decimal("0.07")
     assert top_up.amount == Decimal("891.00")
     assert top_up.liquidation_after == Decimal(8400)
