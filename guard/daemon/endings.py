@@ -59,6 +59,7 @@ class Endings:
                     ending,
                     account=self._venue.account,
                     lost_hedge_of=other if other in listed and ending.kind is not EndKind.CLOSED else None,
+                    is_open_again=key in listed,
                     now=self._now(),
                     new_id=new_id,
                 )

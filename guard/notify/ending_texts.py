@@ -25,14 +25,19 @@ def ending_message(
     *,
     account: str,
     lost_hedge_of: PositionKey | None,
+    is_open_again: bool = False,
     now: datetime,
     new_id: Callable[[], str],
 ) -> Message:
-    """Return how a position ended. `lost_hedge_of`: the other leg of its symbol, which is open on its own now."""
+    """Return how a position ended. `lost_hedge_of`: the other leg of its symbol, which is open on its own now.
+
+    `is_open_again`: what is open at the same place now is another one.
+    """
     forced = ending.kind in {EndKind.LIQUIDATED, EndKind.DELEVERAGED}
     at = f" at {wording.price(ending.price)}" if ending.price is not None else ""
     unknown = ", how it ended is not known" if ending.kind is EndKind.UNKNOWN else ""
     bare = f", {short_name(lost_hedge_of)} stands alone" if lost_hedge_of is not None else ""
+    again = ", another is open" if is_open_again else ""
     return Message(
         id=new_id(),
         alert=f"ended {account} {key} {now.isoformat(timespec='seconds')}",
@@ -44,13 +49,20 @@ def ending_message(
         symbol=key.symbol,
         side=key.side.word,
         margin_mode=None,
-        title=titled(f"{_WORDS[ending.kind]} {short_name(key)}{at}{unknown}{bare}", account),
-        text="\n".join(_lines(key, ending, account, lost_hedge_of)),
+        title=titled(f"{_WORDS[ending.kind]} {short_name(key)}{at}{unknown}{bare}{again}", account),
+        text="\n".join(_lines(key, ending, account, lost_hedge_of, is_open_again=is_open_again)),
         facts={"ended": ending.kind.value, "evidence": ending.evidence},
     )
 
 
-def _lines(key: PositionKey, ending: PositionEnding, account: str, lost_hedge_of: PositionKey | None) -> Iterator[str]:
+def _lines(
+    key: PositionKey,
+    ending: PositionEnding,
+    account: str,
+    lost_hedge_of: PositionKey | None,
+    *,
+    is_open_again: bool,
+) -> Iterator[str]:
     when = f" at {wording.clock(ending.at)}" if ending.at is not None else ""
     report = f"`guard history --report '{key}'` shows what was done, and which written limit would have saved it."
     match ending.kind:
@@ -64,6 +76,8 @@ def _lines(key: PositionKey, ending: PositionEnding, account: str, lost_hedge_of
             yield "It is not listed any more, and the exchange does not say how it ended."
     if lost_hedge_of is not None:
         yield f"It hedged {lost_hedge_of}, which is open and unhedged now."
+    if is_open_again:
+        yield "This is of the one before: what is open there now was opened since."
     yield f"{key}, account {account}."
     yield f"Seen in: {ending.evidence}."
     match ending.kind:

@@ -128,3 +128,12 @@ async def test_an_end_that_a_killed_process_did_not_explain_is_explained_by_the_
     await endings_of(Fills(LIQUIDATED), journal, told).tell([], seen())
     await endings_of(Fills(LIQUIDATED), journal, told).tell([], seen())
     assert [message.title for message in told] == ["LIQUIDATED BTC long — main"]
+
+
+async def test_the_end_of_one_that_was_opened_again_is_told_as_that_of_the_one_before(journal):
+    told, venue = [], Fills(NOT_YET, PositionEnding(kind=EndKind.CLOSED, evidence="2 fills", at=NOON))
+    endings = endings_of(venue, journal, told)
+    await endings.tell([LONG], seen())
+    await endings.tell([], seen(LONG))
+    assert [message.title for message in told] == ["CLOSED BTC long, another is open — main"]
+    assert "what is open there now was opened since" in told[0].text
