@@ -18,6 +18,22 @@ _WORDS = {
     EndKind.UNKNOWN: "GONE",
 }
 
+_HAPPENED = {
+    EndKind.CLOSED: "It was closed by orders of this account{when}.",
+    EndKind.LIQUIDATED: "The exchange liquidated it{when}. Its margin is lost.",
+    EndKind.DELEVERAGED: ("The exchange closed it{when} to pay for somebody else's bankruptcy (auto-deleveraging)."),
+    EndKind.UNKNOWN: "It is not listed any more, and the exchange does not say how it ended.",
+}
+_TO_DO = {
+    EndKind.CLOSED: "To do: nothing, if you or your bot closed it.",
+    EndKind.LIQUIDATED: (
+        "To do: look at what is left in the account. `guard history --report '{key}'` shows what was done, and which "
+        "written limit would have saved it."
+    ),
+    EndKind.DELEVERAGED: "To do: open it again if you still want it; look at what it hedged.",
+    EndKind.UNKNOWN: "To do: look at the order history at the exchange.",
+}
+
 
 def ending_message(
     key: PositionKey,
@@ -63,29 +79,11 @@ def _lines(
     *,
     is_open_again: bool,
 ) -> Iterator[str]:
-    when = f" at {wording.clock(ending.at)}" if ending.at is not None else ""
-    report = f"`guard history --report '{key}'` shows what was done, and which written limit would have saved it."
-    match ending.kind:
-        case EndKind.CLOSED:
-            yield f"It was closed by orders of this account{when}."
-        case EndKind.LIQUIDATED:
-            yield f"The exchange liquidated it{when}. Its margin is lost."
-        case EndKind.DELEVERAGED:
-            yield f"The exchange closed it{when} to pay for somebody else's bankruptcy (auto-deleveraging)."
-        case EndKind.UNKNOWN:
-            yield "It is not listed any more, and the exchange does not say how it ended."
+    yield _HAPPENED[ending.kind].format(when=f" at {wording.clock(ending.at)}" if ending.at is not None else "")
     if lost_hedge_of is not None:
         yield f"It hedged {lost_hedge_of}, which is open and unhedged now."
     if is_open_again:
         yield "This is of the one before: what is open there now was opened since."
     yield f"{key}, account {account}."
     yield f"Seen in: {ending.evidence}."
-    match ending.kind:
-        case EndKind.CLOSED:
-            yield "To do: nothing, if you or your bot closed it."
-        case EndKind.LIQUIDATED:
-            yield f"To do: look at what is left in the account. {report}"
-        case EndKind.DELEVERAGED:
-            yield "To do: open it again if you still want it; look at what it hedged."
-        case EndKind.UNKNOWN:
-            yield "To do: look at the order history at the exchange."
+    yield _TO_DO[ending.kind].format(key=key)
