@@ -252,7 +252,7 @@ class BinanceVenue(VenueBase):
         return read_candles(await self._read(f"{self._family.api}PublicGetMarkPriceKlines", parameters), symbol)
 
     async def stops(self, symbols: frozenset[str]) -> tuple[StopOrder, ...]:
-        market_ids = {await self._market_id(symbol): symbol for symbol in symbols}
+        market_ids = {await self._market_id(symbol): symbol for symbol in sorted(symbols)}
         orders: list[StopOrder] = []
         for endpoint in self._family.stops:
             for parameters in binance_orders.fewest_requests(market_ids):

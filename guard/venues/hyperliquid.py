@@ -266,7 +266,7 @@ class Hyperliquid(VenueBase):
         return market.read_candles(await self._info("candleSnapshot", req=wanted), coin, symbol)[-count:]
 
     async def stops(self, symbols: frozenset[str]) -> tuple[StopOrder, ...]:
-        coins = {await self._coin(symbol): symbol for symbol in symbols}
+        coins = {await self._coin(symbol): symbol for symbol in sorted(symbols)}
         return market.read_stops(await self._info("frontendOpenOrders", user=self._address), coins)
 
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:

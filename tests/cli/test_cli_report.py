@@ -312,8 +312,8 @@ def test_what_is_not_there_or_not_one_thing_is_one_line_and_exits_2(journal, con
     live(journal)
     live(journal, account="hedge", life_id="there")
     live(journal, SHORT, life_id="beside")
-    planned(journal)
-    planned(journal, "20251010-120001-bbbb", key=SHORT, life_id="beside")
+    planned(journal, hedged=True)
+    planned(journal, "20251010-120001-bbbb", key=SHORT, life_id="beside", hedged=True, amount=Decimal("62.32"))
     with pytest.raises(typer.Exit) as leaving:
         run_report(config, wanted, account=None, as_json=False)
     assert leaving.value.exit_code == 2

@@ -189,7 +189,8 @@ def open_client_like(account: VenueAccount, wire: Wire) -> Any:
     mould = _moulds[settings]
     client = object.__new__(type(mould))
     client.__dict__.update({name: _its_own(value, mould, client) for name, value in vars(mould).items()})
-    client.gate = Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads))
+    client.gate = Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads), wire.limit)
+    client.shared, client.markets_loaded_s = account.shared, None
     return client
 
 
