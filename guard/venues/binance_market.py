@@ -1,6 +1,6 @@
 """Binance futures' market data: one mark price, a stream of them, and candles of them. Never the last traded price."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -96,6 +96,7 @@ def stream_marks(
     return dated_marks(client, symbols, _read_update, now=now, silence_max=silence_max)
 
 
-def _read_update(raw: object, symbol: str) -> Mark:
+def _read_update(ticker: Mapping[str, Any], symbol: str) -> Mark:
+    raw = ticker.get("info")
     row = read_row(_MarkUpdate, raw)
     return Mark(symbol=symbol, price=row.price, at=row.at, index_price=_index(_IndexUpdate, raw))

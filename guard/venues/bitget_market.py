@@ -1,17 +1,17 @@
 """Bitget's market data: one mark price, a stream of them, candles of them, tiers. Never the last traded price."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from guard.errors import VenueError, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.margin import TierTable
 from guard.snapshot import Mark, RiskTier
 from guard.venues.bitget_wire import Market, data_of, list_of, ms
+from guard.venues.mark_stream import grouped_marks
 from guard.venues.protocol import Candle
 from guard.venues.rows import Moment, NotNegative, Positive, Row, RowError, Word, read_row
 from guard.venues.transport import ask
@@ -81,76 +81,20 @@ def _index(raw: object) -> Decimal | None:
     return None
 
 
-async def stream_marks(
+def stream_marks(
     client: Any,
     groups: tuple[tuple[str, ...], ...],
     *,
     now: Callable[[], datetime],
     silence_max: timedelta = SILENCE_MAX,
 ) -> AsyncGenerator[Mark, None]:
-    """Yield each new mark price. `groups`: the symbols of one product each, for ccxt takes a group's product for all.
-
-    `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
-    """
-    loop = asyncio.get_running_loop()
-    symbols = tuple(symbol for group in groups for symbol in group)
-    told: dict[str, Mark] = {}
-    fresh_by = loop.time() + silence_max.total_seconds()
-    waits: dict[asyncio.Task[Any], tuple[str, ...]] = {}
-    try:
-        while True:
-            idle = [group for group in groups if group not in waits.values()]
-            waits |= {asyncio.create_task(_news_of(client, group)): group for group in idle}
-            left = max(0.0, fresh_by - loop.time())
-            done, _ = await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if not done:
-                raise VenueUnavailable("mark stream: no fresh price for too long")
-            for task in done:
-                del waits[task]
-                task.result()
-            for mark in _news(client, symbols, told, now() + silence_max):
-                if now() - mark.at <= silence_max:
-                    fresh_by = loop.time() + silence_max.total_seconds()
-                    yield mark
-    finally:
-        for task in waits:
-            task.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-        await client.close_ws_clients()
+    """Yield each new mark price; see `grouped_marks`. `groups`: the symbols of one product each."""
+    return grouped_marks(client, groups, _read_update, now=now, silence_max=silence_max)
 
 
-async def _news_of(client: Any, group: tuple[str, ...]) -> None:
-    try:
-        await client.watch_tickers(list(group))
-    except VenueError:
-        raise
-    except Exception as error:  # noqa: BLE001  # ccxt hands on whatever broke the connection.
-        failure = f"mark stream: {type(error).__name__}"
-    else:
-        return
-    raise VenueUnavailable(failure)  # Out here, for the address of the stream stands in ccxt's errors.
-
-
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark], latest: datetime) -> list[Mark]:
-    """Return the marks that are newer than those told before, or others of the same moment; note them as told.
-
-    One that is dated far ahead would keep every true one after it from being told: it is passed over.
-    """
-    marks = []
-    for symbol in symbols:
-        info = (client.tickers.get(symbol) or {}).get("info")
-        try:
-            row = read_row(_Tick, info)
-        except RowError:
-            continue  # No price yet, or a broken message: the silence limit judges how long that may last.
-        mark = Mark(symbol=symbol, price=row.mark_price, at=row.ts, index_price=_index(info))
-        known = told.get(symbol)
-        if mark.at > latest:
-            continue
-        if known is None or known.at < mark.at or (known.at == mark.at and known != mark):
-            told[symbol] = mark
-            marks.append(mark)
-    return marks
+def _read_update(ticker: Mapping[str, Any], symbol: str) -> Mark:
+    row = read_row(_Tick, ticker.get("info"))
+    return Mark(symbol=symbol, price=row.mark_price, at=row.ts, index_price=_index(ticker.get("info")))
 
 
 async def read_candles(client: Any, market: Market, *, minutes: int, count: int) -> tuple[Candle, ...]:

@@ -1,14 +1,13 @@
 """Bybit's market data: one mark price, a stream of them, candles of them, tiers. Never the last traded price."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from guard.errors import VenueError, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.snapshot import Mark, RiskTier
+from guard.venues.mark_stream import grouped_marks
 from guard.venues.protocol import Candle
 from guard.venues.rows import Moment, NotATruth, NotNegative, Positive, Row, RowError, Word, read_row
 
@@ -134,70 +133,21 @@ def _unit(row: _RiskLimit) -> Decimal:
     raise RowError(f"initialMargin is {row.initial_margin} at a leverage of {row.max_leverage}")
 
 
-async def stream_marks(
+def stream_marks(
     client: Any,
     groups: tuple[tuple[str, ...], ...],
     *,
     now: Callable[[], datetime],
     silence_max: timedelta = SILENCE_MAX,
 ) -> AsyncGenerator[Mark, None]:
-    """Yield each new mark price. `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
-
-    `groups`: symbols by category, for each category is a stream of its own and ccxt asks all symbols of the first's.
-    It wakes us with one symbol, so all of them are looked up whenever it does.
-    """
-    told: dict[str, datetime] = {}
-    loop = asyncio.get_running_loop()
-    fresh_by = loop.time() + silence_max.total_seconds()
-    waiting: dict[asyncio.Task[object], tuple[str, ...]] = {}
-    try:
-        while True:
-            for group in groups:
-                if group not in waiting.values():
-                    waiting[loop.create_task(client.watch_tickers(list(group)))] = group
-            await _wait_for_news(waiting, fresh_by)
-            for mark in _news(client, tuple(symbol for group in groups for symbol in group), told, now()):
-                if now() - mark.at <= silence_max:
-                    fresh_by = loop.time() + silence_max.total_seconds()
-                    yield mark
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        await client.close_ws_clients()
+    """Yield each new mark price; see `grouped_marks`. `groups`: symbols by category, each a stream of its own."""
+    return grouped_marks(client, groups, _read_update, now=now, silence_max=silence_max)
 
 
-async def _wait_for_news(waiting: dict[asyncio.Task[object], tuple[str, ...]], fresh_by: float) -> None:
-    """Wait until one of the streams spoke, and take it off the list."""
-    left = fresh_by - asyncio.get_running_loop().time()
-    done, _ = await asyncio.wait(waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
-    failure = "" if done else "mark stream: no fresh price for too long"
-    for task in done:
-        del waiting[task]
-        error = task.exception()
-        if isinstance(error, VenueError):
-            raise error
-        if error is not None:
-            failure = f"mark stream: {type(error).__name__}"  # Its text holds the address of the stream.
-    if failure:
-        raise VenueUnavailable(failure)
-
-
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, datetime], now: datetime) -> list[Mark]:
-    """Return the marks that are newer than the ones told before, and note them as told.
-
-    A message that does not name the mark says that it stands still, so its stamp is the mark's too. One that is dated
-    far ahead would keep every true one after it from being told: it is passed over.
-    """
-    marks = []
-    for symbol in symbols:
-        ticker = client.tickers.get(symbol) or {}
-        with suppress(RowError):  # No price yet, or a broken message: the silence limit judges how long that may last.
-            at, price = read_row(_Stamp, ticker).timestamp, read_row(_Update, ticker.get("info")).mark_price
-            if at - now <= SILENCE_MAX and (symbol not in told or told[symbol] < at):
-                told[symbol] = at
-                marks.append(Mark(symbol=symbol, price=price, at=at))
-    return marks
+def _read_update(ticker: Mapping[str, Any], symbol: str) -> Mark:
+    """Return the mark. A message that does not name it says that it stands still, so its stamp is the mark's too."""
+    at, price = read_row(_Stamp, ticker).timestamp, read_row(_Update, ticker.get("info")).mark_price
+    return Mark(symbol=symbol, price=price, at=at)
 
 
 class _Envelope(Row):

@@ -1,14 +1,14 @@
 """Gate's market data: one mark price, a stream of them, candles of them, tiers. Never the last traded price."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from guard.errors import VenueError, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.snapshot import Mark, RiskTier
 from guard.venues.gateio_account import GateRow, Market, Moment
+from guard.venues.mark_stream import grouped_marks
 from guard.venues.protocol import Candle
 from guard.venues.rows import Moment as Milliseconds
 from guard.venues.rows import NotNegative, Positive, RowError, Word, read_row, rows_of
@@ -128,39 +128,22 @@ def read_tiers(answer: object, *, progressive: bool) -> tuple[RiskTier, ...]:
     return tuple(tiers)
 
 
-async def stream_marks(
+def stream_marks(
     client: Any,
     groups: tuple[tuple[str, ...], ...],
     *,
     now: Callable[[], datetime],
     silence_max: timedelta = SILENCE_MAX,
 ) -> AsyncGenerator[Mark, None]:
-    """Yield each new mark price. `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
-
-    `groups`: symbols by kind, for linear and inverse contracts have streams of their own and ccxt asks all symbols of
-    the first's. It wakes us with one symbol, so all of them are looked up whenever it does.
-    """
+    """Yield each new mark price; see `grouped_marks`. `groups`: symbols by kind, each with a stream of its own."""
     _keep_stamps(client)
-    symbols = tuple(symbol for group in groups for symbol in group)
-    told: dict[str, Mark] = {}
-    loop = asyncio.get_running_loop()
-    fresh_by = loop.time() + silence_max.total_seconds()
-    waiting: dict[asyncio.Task[object], tuple[str, ...]] = {}
-    try:
-        while True:
-            for group in groups:
-                if group not in waiting.values():
-                    waiting[loop.create_task(client.watch_tickers(list(group)))] = group
-            await _wait_for_news(waiting, fresh_by)
-            for mark in _news(client, symbols, told, now() + silence_max):
-                if now() - mark.at <= silence_max:
-                    fresh_by = loop.time() + silence_max.total_seconds()
-                    yield mark
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        await client.close_ws_clients()
+    return grouped_marks(client, groups, _read_update, now=now, silence_max=silence_max)
+
+
+def _read_update(ticker: Mapping[str, Any], symbol: str) -> Mark:
+    raw = ticker.get("info")
+    at, price = read_row(_Stamp, raw).t, read_row(_Ticker, raw).mark_price
+    return Mark(symbol=symbol, price=price, at=at, index_price=_index(raw))
 
 
 def _keep_stamps(client: Any) -> None:
@@ -177,39 +160,3 @@ def _keep_stamps(client: Any) -> None:
         handle(connection, message)
 
     client.handle_ticker = handle_stamped
-
-
-async def _wait_for_news(waiting: dict[asyncio.Task[object], tuple[str, ...]], fresh_by: float) -> None:
-    """Wait until one of the streams spoke, and take it off the list."""
-    left = fresh_by - asyncio.get_running_loop().time()
-    done, _ = await asyncio.wait(waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
-    failure = "" if done else "mark stream: no fresh price for too long"
-    for task in done:
-        del waiting[task]
-        error = task.exception()
-        if isinstance(error, VenueError):
-            raise error
-        if error is not None:
-            failure = f"mark stream: {type(error).__name__}"  # Its text holds the address of the stream.
-    if failure:
-        raise VenueUnavailable(failure)
-
-
-def _news(client: Any, symbols: tuple[str, ...], told: dict[str, Mark], latest: datetime) -> list[Mark]:
-    """Return the marks that are newer than those told before, or others of the same moment; note them as told.
-
-    One that is dated far ahead would keep every true one after it from being told: it is passed over.
-    """
-    marks = []
-    for symbol in symbols:
-        raw = (client.tickers.get(symbol) or {}).get("info")
-        try:
-            at, price = read_row(_Stamp, raw).t, read_row(_Ticker, raw).mark_price
-        except RowError:
-            continue  # No price yet, or a broken message: the silence limit judges how long that may last.
-        known = told.get(symbol)
-        is_new = known is None or known.at < at or (known.at == at and known.price != price)
-        if is_new and at <= latest:
-            told[symbol] = Mark(symbol=symbol, price=price, at=at, index_price=_index(raw))
-            marks.append(told[symbol])
-    return marks

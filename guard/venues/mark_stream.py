@@ -1,7 +1,7 @@
 """Marks from ccxt.pro's streams, where its clients keep the latest message of each symbol: new, dated, not too late."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from guard.errors import VenueError, VenueUnavailable
 from guard.snapshot import Mark
 from guard.venues.rows import RowError
 
-Reader = Callable[[object, str], Mark]  # Of a raw message and the unified symbol. Raises RowError.
+Reader = Callable[[Mapping[str, Any], str], Mark]  # Of ccxt's ticker and the unified symbol. Raises RowError.
 
 
 async def dated_marks(
@@ -30,6 +30,56 @@ async def dated_marks(
                     yield mark
     finally:
         await client.close_ws_clients()
+
+
+async def grouped_marks(
+    client: Any,
+    groups: tuple[tuple[str, ...], ...],
+    read: Reader,
+    *,
+    now: Callable[[], datetime],
+    silence_max: timedelta,
+) -> AsyncGenerator[Mark, None]:
+    """Yield each new mark price where it comes with the tickers, and ccxt asks all symbols of the first one's stream.
+
+    `groups`: symbols of one stream each. The rest is as with `dated_marks`.
+    """
+    told: dict[str, Mark] = {}
+    symbols = tuple(symbol for group in groups for symbol in group)
+    loop = asyncio.get_running_loop()
+    fresh_by = loop.time() + silence_max.total_seconds()
+    waiting: dict[asyncio.Task[object], tuple[str, ...]] = {}
+    try:
+        while True:
+            for group in groups:
+                if group not in waiting.values():
+                    waiting[loop.create_task(client.watch_tickers(list(group)))] = group
+            await _wait_for_any(waiting, fresh_by)
+            for mark in _news(client, symbols, read, told, now() + silence_max):
+                if now() - mark.at <= silence_max:
+                    fresh_by = loop.time() + silence_max.total_seconds()
+                    yield mark
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await client.close_ws_clients()
+
+
+async def _wait_for_any(waiting: dict[asyncio.Task[object], tuple[str, ...]], fresh_by: float) -> None:
+    """Wait until one of the streams spoke, and take it off the list."""
+    left = fresh_by - asyncio.get_running_loop().time()
+    done, _ = await asyncio.wait(waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
+    failure = "" if done else "mark stream: no fresh price for too long"
+    for task in done:
+        del waiting[task]
+        error = task.exception()
+        if isinstance(error, VenueError):
+            raise error
+        if error is not None:
+            failure = f"mark stream: {type(error).__name__}"  # Its text holds the address of the stream.
+    if failure:
+        raise VenueUnavailable(failure)
 
 
 async def _wait_for_news(client: Any, symbols: tuple[str, ...], fresh_by: float) -> None:
@@ -54,7 +104,7 @@ def _news(client: Any, symbols: tuple[str, ...], read: Reader, told: dict[str, M
     marks = []
     for symbol in symbols:
         try:
-            mark = read((client.tickers.get(symbol) or {}).get("info"), symbol)
+            mark = read(client.tickers.get(symbol) or {}, symbol)
         except RowError:
             continue  # No price yet, or a broken message: the silence limit judges how long that may last.
         known = told.get(symbol)

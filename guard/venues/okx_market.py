@@ -1,6 +1,6 @@
 """OKX's market data: one mark price, a stream of them, and candles of them. Never the last traded price."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,8 +40,8 @@ def stream_marks(
     return dated_marks(client, symbols, _read_update, now=now, silence_max=silence_max)
 
 
-def _read_update(raw: object, symbol: str) -> Mark:
-    row = read_row(MarkRow, raw)
+def _read_update(ticker: Mapping[str, Any], symbol: str) -> Mark:
+    row = read_row(MarkRow, ticker.get("info"))
     return Mark(symbol=symbol, price=row.mark_px, at=row.ts)
 
 

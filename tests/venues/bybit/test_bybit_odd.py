@@ -1,5 +1,6 @@
 """Bybit answers that looked like another one, or broke more than themselves: found by fuzzing another exchange's."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from bybit_wire import BybitServer
 from guard.errors import VenueUnavailable
 from guard.snapshot import LiquidationKind, PositionKey, Side
 from guard.venues.bybit_margin import ANSWERS
-from guard.venues.bybit_market import _news, result_of
+from guard.venues.bybit_market import result_of, stream_marks
 from guard.venues.bybit_wire import error_of
 from guard.venues.rows import RowError, read_row
 
@@ -79,12 +80,25 @@ def test_a_code_or_text_that_is_no_word_is_not_repeated():
 
 
 class _Client:
-    def __init__(self, at, price):
-        self.tickers = {KEY.symbol: {"timestamp": round(at.timestamp() * 1000), "info": {"markPrice": price}}}
+    """A stream that says these things, one after the other, and then nothing more."""
+
+    def __init__(self, *said):
+        self.said = list(said)
+        self.tickers = {}
+
+    async def watch_tickers(self, symbols):
+        if not self.said:
+            await asyncio.Event().wait()
+        at, price = self.said.pop(0)
+        ticker = {"timestamp": round(at.timestamp() * 1000), "info": {"markPrice": price}}
+        self.tickers = dict.fromkeys(symbols, ticker)
+
+    async def close_ws_clients(self): ...
 
 
-def test_a_streamed_mark_from_the_future_keeps_no_true_one_out():
-    now, told = datetime.now(UTC), {}
-    assert not _news(_Client(now + timedelta(days=1), "1"), (KEY.symbol,), told, now)
-    (mark,) = _news(_Client(now, "52000"), (KEY.symbol,), told, now)
-    assert mark.price == 52_000
+async def test_a_streamed_mark_from_the_future_keeps_no_true_one_out():
+    now = datetime.now(UTC)
+    client = _Client((now + timedelta(days=1), "1"), (now, "52000"))
+    stream = stream_marks(client, ((KEY.symbol,),), now=lambda: datetime.now(UTC))
+    assert (await anext(stream)).price == 52_000
+    await stream.aclose()
