@@ -68,9 +68,13 @@ def rows_of(venue: Classified) -> dict[str, tuple[bytes, str]]:
 
 
 ROWS = [
-    pytest.param(venue, *row, id=f"{venue.name}: {name}") for venue in VENUES for name, row in rows_of(venue).items()
+    pytest.param(venue, *row, id=f"{venue.name}: {name}")
+    for venue in VENUES
+    for name, row in sorted(rows_of(venue).items(), key=lambda row: row[0])
 ]
-CODES = [pytest.param(venue, code, id=f"{venue.name} {code}") for venue in VENUES for code in venue.answers.refusals]
+CODES = [
+    pytest.param(venue, code, id=f"{venue.name} {code}") for venue in VENUES for code in sorted(venue.answers.refusals)
+]
 every_venue = pytest.mark.parametrize("classified", VENUES, ids=lambda venue: venue.name)
 
 
