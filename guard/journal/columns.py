@@ -1,7 +1,10 @@
 """How values stand in columns: money as decimal text, moments as fixed-width ISO 8601 UTC text, sides as words."""
 
+import sqlite3
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from guard.policy.terms import Level
 from guard.snapshot import PositionKey, Side
@@ -47,3 +50,10 @@ def key_of(symbol: str, side: str) -> PositionKey:
 
 def level_of(word: str) -> Level:
     return Level[word.upper()]
+
+
+def first_row(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+) -> Any:
+    """Return the first row; None: there is none. All are read, for an open statement keeps its tables locked."""
+    return next(iter(connection.execute(sql, parameters).fetchall()), None)

@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from guard.errors import JournalError
-from guard.journal.columns import key_of, moment, moment_or_none, money_text, time_text, time_text_or_none
+from guard.journal.columns import first_row, key_of, moment, moment_or_none, money_text, time_text, time_text_or_none
 from guard.journal.history import add_event
 from guard.journal.records import Intent, IntentState
 from guard.journal.store import Store
@@ -227,7 +227,7 @@ class Intents(Store):
     def _put(
         self, connection: sqlite3.Connection, intent: Intent, effect: Mapping[str, str | None] = MappingProxyType({})
     ) -> None:
-        stored = dict(connection.execute("SELECT * FROM intents WHERE intent_id = ?", (intent.intent_id,)).fetchone())
+        stored = dict(first_row(connection, "SELECT * FROM intents WHERE intent_id = ?", (intent.intent_id,)))
         changed = {
             **stored,
             "state": intent.state.value,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from guard.journal.columns import key_of, moment, money_or_none, money_text_or_none, time_text
+from guard.journal.columns import first_row, key_of, moment, money_or_none, money_text_or_none, time_text
 from guard.journal.history import add_event
 from guard.journal.intents import COUNTS_AS_SPENT, IS_OPEN, Intents
 from guard.journal.records import HOW_IT_ENDED, IntentState
@@ -134,16 +134,18 @@ def add_lives(connection: sqlite3.Connection, account: str, lives: Iterable[Life
 
 def open_budget(connection: sqlite3.Connection, account: str, key: PositionKey) -> str | None:
     """Return the budget_id of the position's open life; None: it has none."""
-    row = connection.execute(
+    row = first_row(
+        connection,
         "SELECT budget_id FROM lives WHERE account = ? AND symbol = ? AND side = ? AND ended_at IS NULL",
         (account, key.symbol, key.side.word),
-    ).fetchone()
+    )
     return None if row is None else str(row["budget_id"])
 
 
 def _budget_of(connection: sqlite3.Connection, account: str, life: Life, now: datetime) -> str:
     """Return whose spending a new life goes on with: an earlier life's, a rebuilt past's, else its own."""
-    row = connection.execute(
+    row = first_row(
+        connection,
         f"SELECT budget_id FROM ({_GOES_ON}) WHERE symbol = :symbol AND side = :side LIMIT 1",  # noqa: S608 - our own.
         {
             "account": account,
@@ -151,7 +153,7 @@ def _budget_of(connection: sqlite3.Connection, account: str, life: Life, now: da
             "side": life.key.side.word,
             "since": time_text(now - INHERITS_WITHIN),
         },
-    ).fetchone()
+    )
     return life.life_id if row is None else str(row["budget_id"])
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from guard.errors import JournalError
+from guard.journal.columns import first_row
 
 APPLICATION_ID = 0x67756172  # "guar": tells our file from somebody else's database.
 
@@ -17,7 +18,7 @@ def migrations() -> tuple[str, ...]:
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    return int(first_row(connection, "PRAGMA user_version")[0])
 
 
 def check_is_ours(connection: sqlite3.Connection, path: object, newest: int) -> None:
@@ -28,8 +29,8 @@ def check_is_ours(connection: sqlite3.Connection, path: object, newest: int) -> 
             f"{path} was written by a newer guard (schema {version}, this one knows {newest}): "
             "install that version again, or point [journal] path at another file"
         )
-    holds_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    holds_tables = first_row(connection, "SELECT count(*) FROM sqlite_master")[0] > 0
+    application = first_row(connection, "PRAGMA application_id")[0]
     if holds_tables and application != APPLICATION_ID:
         raise JournalError(f"{path} is a database, but no guard journal: point [journal] path at another file")
 

@@ -13,11 +13,11 @@ from typing import Self
 from urllib.parse import quote
 
 from guard.errors import JournalError
-from guard.journal.columns import moment, time_text
+from guard.journal.columns import first_row, moment, time_text
 from guard.journal.lock import DaemonLock
 from guard.journal.migrations import check_is_ours, migrate, migrations, version_of
 
-BUSY_TIMEOUT_MS = 5_000
+BUSY_TIMEOUT_S = 5
 ROOM_BYTES = 2**18  # More than any one transaction needs.
 CLOCK_WRITTEN_EVERY = timedelta(minutes=1)  # A quiet cycle must not wear the disk.
 
@@ -199,9 +199,9 @@ def _opening(path: Path, uri: str) -> Iterator[sqlite3.Connection]:
     """Connect; on any failure close again and say what to do about the file."""
     connection: sqlite3.Connection | None = None
     try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None)  # Transactions are ours alone.
+        # Transactions are ours alone.
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         connection.row_factory = sqlite3.Row
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         yield connection
     except sqlite3.OperationalError as error:
         _close(connection)
@@ -228,7 +228,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> bool:
     damage = _damage(connection)
     if damage is not None:
         raise sqlite3.DatabaseError(damage)
-    connection.execute("PRAGMA journal_mode = WAL")
+    first_row(connection, "PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return migrate(connection, path)
@@ -236,5 +236,5 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> bool:
 
 def _damage(connection: sqlite3.Connection) -> str | None:
     """Return what SQLite finds wrong with the file; None: nothing."""
-    found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    found = str(first_row(connection, "PRAGMA quick_check(1)")[0])
     return None if found == "ok" else found.splitlines()[-1]
