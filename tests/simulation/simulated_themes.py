@@ -115,7 +115,6 @@ THEMES: tuple[tuple[float, Callable[[Scenario, random.Random], Scenario]], ...] 
     (0.04, clock_set_after_a_write),
     (0.04, old_answers_after_flips),
     (0.015, adding_is_impossible),
-    # Off until the journal learns what was spent since a copy that is put back: then 0.03.
-    (0.0, old_copy_put_back),
     (0.01, stopped_in_fair_weather),
+    (0.03, old_copy_put_back),
 )
