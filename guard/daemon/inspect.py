@@ -15,6 +15,7 @@ from guard.config.settings import AccountSettings, Settings
 from guard.daemon.channels import open_channels
 from guard.daemon.clock import SteadyClock
 from guard.daemon.look import Look, Looker
+from guard.daemon.past import open_isolated
 from guard.daemon.reaction import reaction
 from guard.daemon.tell import new_id
 from guard.errors import DeliveryFailed, KeysRefused, VenueUnavailable
@@ -137,7 +138,8 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
 
 async def _margin_history(venue: Venue, since: datetime) -> tuple[MarginChange, ...]:
     """Read it as a journal without a past does: of what is open, and of what was closed lately."""
-    return await venue.margin_changes(None, since, also=await venue.traded_lately() or ())
+    keys = open_isolated(await venue.snapshot())
+    return await venue.margin_changes(keys, since, also=await venue.traded_lately() or ())
 
 
 async def _tiers_in_use(venue: Venue) -> TierTables:

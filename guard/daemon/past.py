@@ -108,7 +108,8 @@ class Past:
         traded = await venue.traded_lately()
         changes: tuple[MarginChange, ...] = ()
         if self._has_history:
-            changes = await venue.margin_changes(None, self._now() - venue.write_terms.history_kept, also=traded or ())
+            since = self._now() - venue.write_terms.history_kept
+            changes = await venue.margin_changes(open_isolated(snapshot), since, also=traded or ())
         opened = {
             position.key: _opened_at(position, changes) for position in snapshot.positions if position.isolated_wallet
         }
@@ -139,8 +140,9 @@ class Past:
             self._tell_if_only_watching()
         known_since = self._journal.known_since(account)
         since = now - timedelta(days=1) if known_since is None or known_since > now else known_since
+        keys = open_isolated(snapshot)
         traded = await venue.traded_lately()
-        changes = await venue.margin_changes(None, max(since - OVERLAP, kept_since), also=traded or ())
+        changes = await venue.margin_changes(keys, max(since - OVERLAP, kept_since), also=traded or ())
         self._count(changes, snapshot)
 
     async def _audit(self, key: PositionKey | None) -> None:
@@ -151,7 +153,9 @@ class Past:
         elapsed = timedelta(seconds=asyncio.get_running_loop().time() - self._learned_s)
         venue = self._reader.venue
         since = self._now() + (venue.skew or timedelta(0)) - elapsed - max(OVERLAP, 2 * venue.write_terms.fence)
-        self._count(await venue.margin_changes(key, since), snapshot)
+        keys = [one for one in open_isolated(snapshot) if key is None or one.symbol == key.symbol]
+        also = () if key is None else (key.symbol,)  # It may be closed by now.
+        self._count(await venue.margin_changes(keys, since, also=also), snapshot)
 
     def _count(self, changes: Sequence[MarginChange], snapshot: AccountSnapshot) -> None:
         account, now = self._terms.account, self._now()
@@ -185,6 +189,18 @@ class Past:
         because = self._journal.watched_only(self._terms.account)
         if because is not None and self._terms.mode is Mode.ACT:
             self._teller.tell(watching_only_message(self._terms.account, because, now=self._now(), new_id=new_id))
+
+
+def open_isolated(snapshot: AccountSnapshot) -> tuple[PositionKey, ...]:
+    """Return the isolated positions of a read, and those that are missed or could not be read, whatever they are.
+
+    Raises VenueUnavailable when a row hides of which position it is.
+    """
+    hidden = next((gap for gap in snapshot.gaps if gap.may_be_cross and gap.key is None), None)
+    if hidden is not None:
+        raise VenueUnavailable(f"open positions: {hidden.subject}: {hidden.reason}")
+    isolated = (one.key for one in snapshot.positions if one.margin_mode is MarginMode.ISOLATED)
+    return tuple(dict.fromkeys((*isolated, *(gap.key for gap in snapshot.gaps if gap.key is not None))))
 
 
 def _messages(account: str, found: Sequence[Unexplained], now: datetime) -> Iterator[Message]:

@@ -296,30 +296,23 @@ class BinanceVenue(VenueBase):
         return frozenset(self._contracts[one].symbol for one in traded if one in self._contracts)
 
     async def margin_changes(
-        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+        self, keys: Collection[PositionKey], since: datetime, *, also: Collection[str] = ()
     ) -> tuple[MarginChange, ...]:
         end = self.exchange_now() + timedelta(minutes=1)
         start = min(max(since, end - HISTORY_KEPT + timedelta(hours=1)), end)
+        by_symbol = {key.symbol: key for key in keys}  # In hedge mode rows name their leg.
         changes: list[MarginChange] = []
-        keys = await self._open_keys() if key is None else (key,)
-        closed = {PositionKey(symbol, Side.LONG) for symbol in also} if key is None else set()
-        closed = {one for one in closed if one.symbol not in {other.symbol for other in keys}}
-        for one in (*keys, *sorted(closed, key=lambda one: one.symbol)):
-            market_id, is_open = await self._market_id(one.symbol), one not in closed
+        for symbol in sorted({*by_symbol, *also}):
             changes += await binance_margin.read_changes(
-                self._client, self._family.api, market_id, one, start=start, end=end, is_open=is_open
+                self._client,
+                self._family.api,
+                await self._market_id(symbol),
+                by_symbol.get(symbol, PositionKey(symbol, Side.LONG)),
+                start=start,
+                end=end,
+                is_open=symbol in by_symbol,
             )
-        mine = (change for change in changes if key is None or change.key == key)
-        return tuple(sorted(mine, key=lambda change: change.at))
-
-    async def _open_keys(self) -> tuple[PositionKey, ...]:
-        """Return one key for each symbol with a position. Raises VenueUnavailable when a row hides of which it is."""
-        snapshot = await self.snapshot()
-        hidden = next((gap for gap in snapshot.gaps if gap.may_be_cross and gap.key is None), None)
-        if hidden is not None:
-            raise VenueUnavailable(f"open positions: {hidden.subject}: {hidden.reason}")
-        keys = (*(gap.key for gap in snapshot.gaps if gap.key), *(position.key for position in snapshot.positions))
-        return tuple({key.symbol: key for key in keys}.values())
+        return tuple(sorted(changes, key=lambda change: change.at))
 
     async def settle(
         self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]

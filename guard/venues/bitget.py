@@ -34,7 +34,6 @@ from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
     Gap,
     MarginChange,
-    MarginMode,
     MarginRequest,
     Mark,
     Position,
@@ -144,13 +143,12 @@ class Bitget(BitgetReads):
         return frozenset(self._markets[one].contract.symbol for one in closed if one in self._markets)
 
     async def margin_changes(
-        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+        self, keys: Collection[PositionKey], since: datetime, *, also: Collection[str] = ()
     ) -> tuple[MarginChange, ...]:
         """Read the bills of margin. Where they do not name the leg, every open one counts them."""
         end = self.exchange_now() + timedelta(minutes=1)
         start = max(since, end - HISTORY_KEPT)
-        held, keys = await self._open_isolated()
-        wanted = {*(one.symbol for one in keys), *also} if key is None else {key.symbol}
+        wanted = {*(one.symbol for one in keys), *also}
         products = {(await self._market(symbol)).product for symbol in wanted}
         changes: list[MarginChange] = []
         for product in sorted(products):
@@ -161,32 +159,19 @@ class Bitget(BitgetReads):
                     if symbol in wanted:
                         legs = tuple(one for one in keys if one.symbol == symbol)
                         changes += bitget_bills.changes_of(bill, symbol, legs)
-        mine = [change for change in changes if key is None or key in change.may_be_of()]
-        opened = self._openings(held, mine, start) if key is None else []
-        return tuple(sorted((*mine, *opened), key=lambda change: change.at))
+        opened = self._openings(keys, changes, start)
+        return tuple(sorted((*changes, *opened), key=lambda change: change.at))
 
-    async def _open_isolated(self) -> tuple[tuple[Position, ...], tuple[PositionKey, ...]]:
-        """Return the isolated positions, and their keys with those of rows that cannot be read.
-
-        Raises VenueUnavailable when a row hides of which position it is.
-        """
-        snapshot = await self.snapshot()
-        hidden = next((gap for gap in snapshot.gaps if gap.may_be_cross and gap.key is None), None)
-        if hidden is not None:
-            raise VenueUnavailable(f"open positions: {hidden.subject}: {hidden.reason}")
-        held = tuple(one for one in snapshot.positions if one.margin_mode is MarginMode.ISOLATED)
-        unread = (gap.key for gap in snapshot.gaps if gap.key is not None)
-        return held, tuple(dict.fromkeys((*(one.key for one in held), *unread)))
-
-    def _openings(self, held: tuple[Position, ...], changes: list[MarginChange], start: datetime) -> list[MarginChange]:
+    def _openings(
+        self, keys: Collection[PositionKey], changes: list[MarginChange], start: datetime
+    ) -> list[MarginChange]:
         """Return what each position was opened with, which bills of trades do not tell: its margin less what was added.
 
         Only where Bitget says that it was opened within the time that the bills were read for.
         """
         found: list[MarginChange] = []
-        for position in held:
-            at = self._opened.get(position.key)
-            if at is None or at <= start or position.isolated_wallet is None:
+        for position, at in ((one.position, one.opened_at) for one in self._held):
+            if position.key not in keys or position.isolated_wallet is None or at <= start:
                 continue
             added = sum((one.amount for one in changes if one.key == position.key and one.at >= at), Decimal(0))
             found.append(

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from guard.errors import VenueUnavailable
-from guard.snapshot import AccountSnapshot, AssetMode, Contract, Gap, Position, PositionKey, Wallet
+from guard.snapshot import AccountSnapshot, AssetMode, Contract, Gap, Position, Wallet
 from guard.venues import bitget_account, bitget_uta
 from guard.venues.base import VenueBase
 from guard.venues.bitget_wire import (
@@ -39,7 +39,7 @@ class BitgetReads(VenueBase):
         self._looked_at: dict[str, datetime] = {}  # By product.
         self._in_use: set[str] = set()  # Products with positions, as last looked at.
         self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
-        self._opened: dict[PositionKey, datetime] = {}  # Since when the positions are there, as last read.
+        self._held: tuple[bitget_account.Held, ...] = ()  # As last read.
         self._marks: dict[str, Decimal] = {}
 
     @property
@@ -136,7 +136,7 @@ class BitgetReads(VenueBase):
             held, accounts, wallets = [*held, *mine], [*accounts, *own], [*wallets, *purses]
             self._note(product, started_at, is_used=bool(mine or odd))
         self._is_union, ratio = bitget_account.union_ratio(accounts)
-        self._opened = {one.position.key: one.opened_at for one in held}
+        self._held = tuple(held)
         positions = tuple(one.position for one in held)
         mode = AssetMode.MULTI if self._is_union else AssetMode.SINGLE
         return self._told(

@@ -145,7 +145,7 @@ class Bybit(BybitReads):
 
     async def margin_changes(
         self,
-        key: PositionKey | None,  # noqa: ARG002  # There is nothing to ask.
+        keys: Collection[PositionKey],  # noqa: ARG002  # There is nothing to ask.
         since: datetime,  # noqa: ARG002
         *,
         also: Collection[str] = (),  # noqa: ARG002

@@ -153,7 +153,7 @@ class GateIo(GateReads):
 
     async def margin_changes(
         self,
-        key: PositionKey | None,  # noqa: ARG002  # There is nothing to ask.
+        keys: Collection[PositionKey],  # noqa: ARG002  # There is nothing to ask.
         since: datetime,  # noqa: ARG002
         *,
         also: Collection[str] = (),  # noqa: ARG002

@@ -253,7 +253,7 @@ class GenericVenue(VenueBase):
 
     async def margin_changes(
         self,
-        key: PositionKey | None,  # noqa: ARG002
+        keys: Collection[PositionKey],  # noqa: ARG002
         since: datetime,  # noqa: ARG002
         *,
         also: Collection[str] = (),  # noqa: ARG002

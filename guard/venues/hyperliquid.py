@@ -310,9 +310,9 @@ class Hyperliquid(VenueBase):
         return None
 
     async def margin_changes(
-        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+        self, keys: Collection[PositionKey], since: datetime, *, also: Collection[str] = ()
     ) -> tuple[MarginChange, ...]:
-        del key, since, also
+        del keys, since, also
         raise VenueUnavailable("Hyperliquid keeps no history of isolated margin")
 
     async def settle(

@@ -280,21 +280,19 @@ class Okx(VenueBase):
         return frozenset(self._markets[one].contract.symbol for one in inst_ids if one in self._markets)
 
     async def margin_changes(
-        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+        self, keys: Collection[PositionKey], since: datetime, *, also: Collection[str] = ()
     ) -> tuple[MarginChange, ...]:
         """Read what moved margin of isolated positions. Where bills do not name the leg, it is said to be of either."""
         now = self.exchange_now()
         if self._config is None:
             await self._read_config()
         hedged = self._known_config().pos_mode != "net_mode"
-        legs = await self._open_keys() if key is None else (key,)
-        open_symbols = {one.symbol for one in legs}
         changes: list[MarginChange] = []
-        for symbol in sorted({*open_symbols, *(also if key is None else ())}):
+        for symbol in sorted({*(key.symbol for key in keys), *also}):
             market = await self._market(symbol)
             start, end = max(since, now - HISTORY_KEPT), now + timedelta(minutes=1)
             bills = await okx_bills.read_moves(self._client, market.inst_id, start=start, end=end, now=now)
-            mine = tuple(one for one in legs if one.symbol == symbol)
+            mine = tuple(one for one in keys if one.symbol == symbol)
             if mine:
                 changes += [change for bill in bills for change in okx_bills.changes_of(bill, mine, hedged=hedged)]
                 continue
@@ -302,15 +300,6 @@ class Okx(VenueBase):
             found = (change for bill in bills for change in okx_bills.changes_of(bill, of_either, hedged=hedged))
             changes += [replace(change, side_known=False) for change in found]
         return tuple(sorted(changes, key=lambda change: change.at))
-
-    async def _open_keys(self) -> tuple[PositionKey, ...]:
-        """Return the keys of the isolated positions. Raises VenueUnavailable when a row hides of which it is."""
-        snapshot = await self.snapshot()
-        hidden = next((gap for gap in snapshot.gaps if gap.may_be_cross and gap.key is None), None)
-        if hidden is not None:
-            raise VenueUnavailable(f"open positions: {hidden.subject}: {hidden.reason}")
-        isolated = [one.key for one in snapshot.positions if one.margin_mode is MarginMode.ISOLATED]
-        return tuple(dict.fromkeys([*isolated, *(gap.key for gap in snapshot.gaps if gap.key is not None)]))
 
     async def settle(
         self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]

@@ -148,11 +148,13 @@ class Venue(Protocol):
         ...
 
     async def margin_changes(
-        self, key: PositionKey | None, since: datetime, *, also: Collection[str] = ()
+        self, keys: Collection[PositionKey], since: datetime, *, also: Collection[str] = ()
     ) -> tuple[MarginChange, ...]:
-        """Read the adjustment history, oldest first. None: of all symbols with an open position, and of `also`.
+        """Read the adjustment history of the symbols of these open positions and of `also`, oldest first.
 
-        Raises VenueUnavailable also where the exchange keeps none.
+        What is open is the caller's to say, as of its last read: another read here could contradict it. An entry that
+        names no side is of `keys`, of either side where its symbol is not among them. Raises VenueUnavailable also
+        where the exchange keeps none.
         """
         ...
 

@@ -42,8 +42,8 @@ class History:
     async def traded_lately(self):
         return self.traded
 
-    async def margin_changes(self, key, since, *, also=()):
-        self.asked.append((key, since, also))
+    async def margin_changes(self, keys, since, *, also=()):
+        self.asked.append((tuple(keys), since, also))
         if self.failing == "hangs":
             await asyncio.Event().wait()
         if self.failing:
@@ -95,9 +95,32 @@ async def test_a_past_is_not_learned_while_a_position_could_not_be_read(journal)
     past.reader.snapshot = snapshot()
     await past.learn()
     assert (journal.needs_rebuild("main"), spent(journal)) == (False, [Decimal(40)])
-    assert venue.asked == [(None, NOON - timedelta(days=90), {"BTCUSDT"})]
+    assert venue.asked == [((), NOON - timedelta(days=90), {"BTCUSDT"})]
     await past.learn()  # Once is enough.
     assert len(venue.asked) == 1
+
+
+async def test_a_position_that_the_last_read_missed_is_asked_about_all_the_same(journal):
+    venue = History(change())
+    past = past_of(venue, journal)
+    await past.learn()
+    past.reader.snapshot = snapshot(Gap(subject=str(BTC), reason="missing now", key=BTC))
+    await asyncio.sleep(AUDIT_EVERY.total_seconds())
+    await past.look_now_and_then()
+    assert venue.asked[-1][0] == (BTC,)
+
+
+async def test_a_row_that_hides_of_which_position_it_is_lets_no_audit_pass_for_whole(journal):
+    venue = History(change())
+    past = past_of(venue, journal)
+    await past.learn()
+    past.reader.snapshot = snapshot(Gap(subject="a row", reason="symbol is None", may_be_cross=True))
+    await asyncio.sleep(AUDIT_EVERY.total_seconds())
+    await past.look_now_and_then()
+    past.reader.snapshot = snapshot()
+    await asyncio.sleep(AUDIT_AGAIN.total_seconds())
+    await past.look_now_and_then()
+    assert len(venue.asked) == 2  # Soon again, and not ten minutes later.
 
 
 async def test_an_exchange_without_a_history_is_not_asked_and_the_account_only_watches(journal):
@@ -135,7 +158,7 @@ async def test_what_somebody_adds_is_counted_before_the_next_act(journal):
     await asyncio.sleep(30)
     venue.changes = [change()]
     await past.look_before(BTC)
-    assert venue.asked[-1][:2] == (BTC, NOON - OVERLAP)  # From what was learned last, and a little earlier.
+    assert venue.asked[-1][1:] == (NOON - OVERLAP, (BTC.symbol,))  # From what was learned last, and a little earlier.
     assert spent(journal) == [Decimal(40)]
 
 
@@ -162,7 +185,7 @@ async def test_after_an_act_its_position_is_looked_at_when_its_fence_is_over(jou
     await asyncio.sleep(0.1)
     await past.look_now_and_then()
     await past.look_now_and_then()
-    assert [key for key, *_ in venue.asked] == [BTC]
+    assert [also for *_, also in venue.asked] == [(BTC.symbol,)]
 
 
 async def test_everything_is_held_against_the_journal_every_ten_minutes(journal):
@@ -176,7 +199,7 @@ async def test_everything_is_held_against_the_journal_every_ten_minutes(journal)
         assert venue.asked == []
         await asyncio.sleep(1)
         await past.look_now_and_then()
-        assert [key for key, *_ in venue.asked] == [None]
+        assert [also for *_, also in venue.asked] == [()]
         venue.asked.clear()
 
 

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from wire_faults import NOT_DONE, UNCLEAR, Fate
 
+from guard.daemon.past import open_isolated
 from guard.errors import OutcomeUnknown, VenueError, VenueRefused, VenueUnavailable
 from guard.snapshot import MarginBefore, MarginRequest, Outcome, PositionKey, Side
 
@@ -236,8 +237,12 @@ async def test_what_went_into_a_position_that_is_closed_is_found_again(server, v
     server.end_position(one.symbol, Side.LONG, "closed")
     traded = await venue.traded_lately()
     assert traded == {one.symbol}
-    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(hours=1), also=traded)
+    changes = await venue.margin_changes(
+        open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(hours=1), also=traded
+    )
     by_hand = [change for change in changes if change.by_user]
     assert [change.amount for change in by_hand] == [one.top_up]
     assert PositionKey(one.symbol, Side.LONG) in by_hand[0].may_be_of()
-    assert await venue.margin_changes(None, datetime.now(UTC) - timedelta(hours=1)) == ()
+    assert (
+        await venue.margin_changes(open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(hours=1)) == ()
+    )

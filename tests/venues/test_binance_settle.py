@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from venue_support import account_at, position_row
 
+from guard.daemon.past import open_isolated
 from guard.errors import VenueUnavailable
 from guard.snapshot import MarginRequest, Outcome, PositionKey, Side
 from guard.venues import binance_margin
@@ -202,7 +203,7 @@ async def test_margin_changes_tell_people_from_trades_and_have_their_sign(exchan
         change(at, amount="2.57148240", deltaType="TRADE"),
         change(at + timedelta(seconds=1), amount="10"),
     ]
-    changes = await venue.margin_changes(LONG_BTC, at - timedelta(minutes=1))
+    changes = await venue.margin_changes([LONG_BTC], at - timedelta(minutes=1))
     assert [(c.amount, c.by_user) for c in changes] == [(Decimal("2.5714824"), False), (10, True), (-5, True)]
     assert len({c.entry_id for c in changes}) == 3
     assert changes[0].at == at.replace(microsecond=at.microsecond // 1000 * 1000) or abs(
@@ -215,7 +216,7 @@ async def test_margin_changes_of_all_open_positions_map_one_way_rows_to_the_open
     exchange.positions, exchange.margin_types["ETHUSDT"] = [position_row(), eth], "ISOLATED"
     at = now() - timedelta(hours=1)
     exchange.history = [change(at), change(at, symbol="ETHUSDT"), change(at, symbol="1000SHIBUSDT")]
-    keys = {c.key for c in await venue.margin_changes(None, at - timedelta(minutes=1))}
+    keys = {c.key for c in await venue.margin_changes(open_isolated(await venue.snapshot()), at - timedelta(minutes=1))}
     assert keys == {LONG_BTC, PositionKey("ETH/USDT:USDT", Side.SHORT)}
 
 
@@ -223,10 +224,12 @@ async def test_a_position_that_cannot_be_read_is_asked_about_and_one_that_cannot
     exchange, venue
 ):
     exchange.positions, exchange.history = [position_row(markPrice="NaN")], [change(now() - timedelta(hours=1))]
-    assert [one.key for one in await venue.margin_changes(None, now() - timedelta(days=1))] == [LONG_BTC]
+    assert [
+        one.key for one in await venue.margin_changes(open_isolated(await venue.snapshot()), now() - timedelta(days=1))
+    ] == [LONG_BTC]
     exchange.positions = [position_row(symbol=None)]
     with pytest.raises(VenueUnavailable, match="open positions"):
-        await venue.margin_changes(None, now() - timedelta(days=1))
+        await venue.margin_changes(open_isolated(await venue.snapshot()), now() - timedelta(days=1))
 
 
 async def test_symbols_that_were_asked_about_beside_the_open_ones_do_not_say_on_which_side_they_were(exchange, venue):
@@ -237,7 +240,7 @@ async def test_symbols_that_were_asked_about_beside_the_open_ones_do_not_say_on_
         change(at, symbol="1000SHIBUSDT", positionSide="SHORT"),
     ]
     also = {"BTC/USDT:USDT", "ETH/USDT:USDT", "1000SHIB/USDT:USDT"}
-    found = await venue.margin_changes(None, at - timedelta(minutes=1), also=also)
+    found = await venue.margin_changes(open_isolated(await venue.snapshot()), at - timedelta(minutes=1), also=also)
     assert {(one.key.symbol, one.side_known) for one in found} == {
         ("BTC/USDT:USDT", True),
         ("ETH/USDT:USDT", False),
@@ -250,12 +253,12 @@ async def test_a_history_longer_than_a_page_is_read_to_its_end(exchange, venue, 
     monkeypatch.setattr(binance_margin, "HISTORY_ROWS_MAX", 5)
     start = now() - timedelta(hours=2)
     exchange.history = [change(start + timedelta(seconds=n * n), amount=str(n + 1)) for n in range(23)]
-    changes = await venue.margin_changes(LONG_BTC, start - timedelta(seconds=1))
+    changes = await venue.margin_changes([LONG_BTC], start - timedelta(seconds=1))
     assert [change.amount for change in changes] == list(range(1, 24))
 
 
 async def test_the_history_is_never_asked_for_more_than_thirty_days(exchange, venue):
-    await venue.margin_changes(LONG_BTC, now() - timedelta(days=400))
+    await venue.margin_changes([LONG_BTC], now() - timedelta(days=400))
     (asked,) = exchange.asked("positionMargin/history")
     assert int(asked["endTime"]) - int(asked["startTime"]) <= timedelta(days=30) / timedelta(milliseconds=1)
 

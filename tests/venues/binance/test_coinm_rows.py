@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from coinm_wire import BTC, ETH, BinanceCoinmServer
 
+from guard.daemon.past import open_isolated
 from guard.errors import VenueUnavailable
 from guard.snapshot import ContractKind, LiquidationKind, MarginMode, MarginRequest, Outcome, PositionKey, Side
 from guard.venues import open_venue
@@ -214,7 +215,9 @@ async def test_what_a_cause_that_is_not_said_moved_counts_as_a_persons(server, v
     server.hold_sample()
     await venue.snapshot()
     server.add_to(BTC, Side.LONG, Decimal("0.01"))
-    (change,) = await venue.margin_changes(None, datetime.now(UTC) - timedelta(hours=1))
+    (change,) = await venue.margin_changes(
+        open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(hours=1)
+    )
     assert (change.key, change.amount, change.currency, change.by_user) == (LONG, Decimal("0.01"), "BTC", True)
 
 

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from wire_faults import Fate
 
+from guard.daemon.past import open_isolated
 from guard.errors import OutcomeUnknown, VenueRefused, VenueUnavailable
 from guard.snapshot import MarginBefore, MarginRequest, Outcome, PositionKey, Side
 from guard.venues.gate import NotSent
@@ -222,7 +223,9 @@ async def test_the_history_tells_what_was_moved_by_whom_and_what_was_opened(serv
         server.bill(KEY.symbol, "contract_settle_fee", Decimal(-5), at(1)),
         server.bill("ETH/USDT:USDT", "append_margin", Decimal(7), at(2)),  # Closed since.
     ]
-    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1), also={"ETH/USDT:USDT"})
+    changes = await venue.margin_changes(
+        open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(days=1), also={"ETH/USDT:USDT"}
+    )
     told = [(one.key.symbol, one.amount, one.by_user, one.side_known) for one in changes]
     eth = ("ETH/USDT:USDT", Decimal(7), True, False)
     assert told[0] == (KEY.symbol, Decimal(500), False, True)  # Opened with 600 less what was added since.
@@ -235,23 +238,25 @@ async def test_the_history_tells_what_was_moved_by_whom_and_what_was_opened(serv
             eth,
         ]
     )
-    open_only = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1))
+    open_only = await venue.margin_changes(open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(days=1))
     assert {one.key.symbol for one in open_only} == {KEY.symbol}
 
 
 async def test_an_opening_before_the_history_is_not_told(server, venue):
     server.hold_sample()
     server.holdings[KEY.symbol, KEY.side].since = datetime.now(UTC) - timedelta(hours=5)
-    assert await venue.margin_changes(None, datetime.now(UTC) - timedelta(hours=4)) == ()
+    assert (
+        await venue.margin_changes(open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(hours=4)) == ()
+    )
 
 
 async def test_what_was_added_to_one_of_two_legs_counts_for_both(server, venue):
     for side in Side:
         server.hold_sample(side, hedged=True)
     server.extra_bills = [server.bill(KEY.symbol, "append_margin", Decimal(100), at(0))]
-    changes = await venue.margin_changes(KEY, datetime.now(UTC) - timedelta(hours=1))
+    changes = await venue.margin_changes([KEY], datetime.now(UTC) - timedelta(hours=1))
     assert [(one.key, one.amount) for one in changes] == [(KEY, Decimal(100))]
-    both = await venue.margin_changes(None, datetime.now(UTC) - timedelta(hours=1))
+    both = await venue.margin_changes(open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(hours=1))
     added = [one for one in both if one.by_user]
     assert {one.key.side for one in added} == set(Side)
     assert len({one.entry_id for one in added}) == 2
@@ -261,7 +266,9 @@ async def test_three_months_are_read_in_spans_that_the_exchange_takes(server, ve
     server.extra_bills = [
         server.bill(KEY.symbol, "append_margin", Decimal(days), at(24 * days)) for days in (1, 40, 80)
     ]
-    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=200), also={KEY.symbol})
+    changes = await venue.margin_changes(
+        open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(days=200), also={KEY.symbol}
+    )
     assert [one.amount for one in changes] == [80, 40, 1]
 
 
@@ -269,7 +276,9 @@ async def test_all_pages_of_bills_are_read(server, venue):
     server.extra_bills = [
         server.bill(KEY.symbol, "append_margin", Decimal(number + 1), at(20) + number) for number in range(250)
     ]
-    changes = await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1), also={KEY.symbol})
+    changes = await venue.margin_changes(
+        open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(days=1), also={KEY.symbol}
+    )
     assert [one.amount for one in changes] == list(range(1, 251))
 
 
@@ -283,7 +292,9 @@ async def test_bills_of_a_kind_that_was_not_asked_for_are_not_taken_for_it(serve
 
     server.mangle("history", change)
     with pytest.raises(VenueUnavailable, match="open_long"):
-        await venue.margin_changes(None, datetime.now(UTC) - timedelta(days=1), also={KEY.symbol})
+        await venue.margin_changes(
+            open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(days=1), also={KEY.symbol}
+        )
 
 
 async def test_closed_positions_of_all_products_are_told_for_a_day(server, venue):

@@ -185,7 +185,7 @@ def test_how_long_the_exchange_wants_quiet(status, headers, body, seconds):
 async def test_there_is_no_history_of_margin_to_ask(venue):
     assert venue.write_terms.history_kept == timedelta(0)
     with pytest.raises(VenueUnavailable, match="no record"):
-        await venue.margin_changes(None, datetime.now(UTC))
+        await venue.margin_changes((), datetime.now(UTC))
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,7 @@ async def test_behind_our_fence_but_before_theirs_nothing_is_concluded(server, v
 async def test_there_is_no_history_of_margin(server, venue):
     await venue.open()
     with pytest.raises(VenueUnavailable, match="no history"):
-        await venue.margin_changes(None, NOW)
+        await venue.margin_changes((), NOW)
     assert venue.write_terms.history_kept == timedelta(0)
 
 

@@ -9,6 +9,7 @@ import time_machine
 from okx_wire import OkxServer
 from wire_faults import Fate
 
+from guard.daemon.past import open_isolated
 from guard.errors import OutcomeUnknown, VenueUnavailable
 from guard.snapshot import MarginBefore, MarginRequest, Outcome, PositionKey, Side
 from guard.venues import okx_bills
@@ -260,7 +261,7 @@ async def test_a_request_older_than_the_bills_is_not_judged_by_them(server, okx)
 async def test_what_was_added_and_what_opened_the_position_are_told_apart(server, okx):
     server.hold_sample()
     server.add_to(BTC, Side.LONG, D("5.50"))
-    changes = await okx.margin_changes(LONG, datetime.now(UTC) - timedelta(hours=1))
+    changes = await okx.margin_changes([LONG], datetime.now(UTC) - timedelta(hours=1))
     assert [(change.amount, change.by_user, change.key) for change in changes] == [
         (600, False, LONG),
         (D("5.50"), True, LONG),
@@ -272,7 +273,7 @@ async def test_all_open_isolated_positions_are_asked_about(server, okx):
     server.hold_sample(of=server.inverse)
     server.hold_sample(of=server.other, margin=None)
     server.add_to(SAMPLE.symbol, Side.LONG, D("5.50"))
-    changes = await okx.margin_changes(None, datetime.now(UTC) - timedelta(hours=1))
+    changes = await okx.margin_changes(open_isolated(await okx.snapshot()), datetime.now(UTC) - timedelta(hours=1))
     assert Counter(change.key.symbol for change in changes) == {BTC: 2, server.inverse.symbol: 1}
 
 
@@ -280,12 +281,12 @@ async def test_a_bill_that_names_no_leg_counts_for_both_and_one_that_does_for_it
     for leg in Side:
         server.hold_sample(leg, hedged=True)
     server.add_to(BTC, Side.LONG, D("5.50"))
-    changes = await okx.margin_changes(None, datetime.now(UTC) - timedelta(hours=1))
+    changes = await okx.margin_changes(open_isolated(await okx.snapshot()), datetime.now(UTC) - timedelta(hours=1))
     (by_user,) = [change for change in changes if change.by_user]  # One act, one proof.
     assert set(by_user.may_be_of()) == {LONG, SHORT}  # To spend too little is safer than to spend too much.
     assert {change.key: change.amount for change in changes if not change.by_user} == {LONG: 600, SHORT: 600}
     assert len({change.entry_id for change in changes}) == 3
-    (of_one,) = [one for one in await okx.margin_changes(SHORT, by_user.at - timedelta(hours=1)) if one.by_user]
+    (of_one,) = [one for one in await okx.margin_changes([SHORT], by_user.at - timedelta(hours=1)) if one.by_user]
     assert (of_one.entry_id, of_one.may_be_of()[::-1]) == (by_user.entry_id, by_user.may_be_of())
 
 
@@ -297,7 +298,7 @@ async def test_margin_taken_out_is_negative_and_cross_trades_are_left_out(server
         server.bill(BTC, "2", "1", D(9), at, mgnMode="cross"),
         server.bill(BTC, "2", "1", D(0), at, mgnMode="isolated"),
     ]
-    changes = await okx.margin_changes(LONG, at - timedelta(hours=1))
+    changes = await okx.margin_changes([LONG], at - timedelta(hours=1))
     assert [change.amount for change in changes] == [600, -7]
 
 
@@ -305,7 +306,7 @@ async def test_bills_are_read_page_by_page_and_the_older_ones_from_the_archive(s
     server.hold_sample()
     now = datetime.now(UTC)
     server.extra_bills = [server.bill(BTC, "6", "160", D(n) / 100, now - timedelta(hours=n)) for n in range(1, 700)]
-    changes = await okx.margin_changes(LONG, now - timedelta(days=20, minutes=30))
+    changes = await okx.margin_changes([LONG], now - timedelta(days=20, minutes=30))
     mine = [change for change in changes if change.by_user]
     assert len(mine) == len({change.entry_id for change in mine}) == 480
     assert {path.rsplit("/", 1)[-1] for _, path, _ in server.requests if "bills" in path} == {"bills", "bills-archive"}
@@ -322,7 +323,7 @@ async def test_of_a_busy_account_all_transfers_are_read_and_the_latest_trades(se
     ]
     by_hand = [server.bill(BTC, "6", "160", D("7.77"), now - timedelta(days=day)) for day in (2, 30)]
     server.extra_bills = [*trades, *by_hand]
-    changes = await okx.margin_changes(LONG, now - timedelta(days=60))
+    changes = await okx.margin_changes([LONG], now - timedelta(days=60))
     assert [change.amount for change in changes if change.by_user] == [D("7.77"), D("7.77")]
     told = [change for change in changes if not change.by_user]
     assert len(told) == 200
@@ -335,7 +336,7 @@ async def test_pages_that_repeat_themselves_are_no_history(server, okx):
     rows = [server.bill(BTC, "6", "160", D(n) / 100, now - timedelta(seconds=n)) for n in range(1, 101)]
     server.mangle("history", lambda answer: answer | {"data": rows})
     with pytest.raises(VenueUnavailable, match="pages"):
-        await okx.margin_changes(LONG, now - timedelta(hours=1))
+        await okx.margin_changes([LONG], now - timedelta(hours=1))
 
 
 @pytest.mark.parametrize("field", ["billId", "type", "subType", "ts", "instId", "ccy", "mgnMode"])
@@ -343,7 +344,7 @@ async def test_a_bill_that_cannot_be_read_is_no_history(server, okx, field):
     server.hold_sample()
     server.mangle("history", lambda answer: (answer["data"][0].pop(field) and answer) or answer)
     with pytest.raises(VenueUnavailable, match=f"{field} is missing"):
-        await okx.margin_changes(LONG, datetime.now(UTC) - timedelta(hours=1))
+        await okx.margin_changes([LONG], datetime.now(UTC) - timedelta(hours=1))
 
 
 def test_a_week_and_no_more_is_asked_of_the_recent_bills():
