@@ -1,11 +1,12 @@
 """What every venue does alike: one strict client, its clock, its hosts, and reads that mend a wrong stamp once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from guard.errors import VenueUnavailable
-from guard.snapshot import PositionEnding, PositionKey, StopOrder
+from guard.errors import VenueRefused, VenueUnavailable
+from guard.snapshot import Contract, MarginRequest, PositionEnding, PositionKey, StopOrder
 from guard.venues.protocol import KeyScopes, KeyVerdict, VenueAccount
 from guard.venues.transport import Answered, Wire, ask, open_client
 
@@ -61,6 +62,42 @@ class VenueBase:
         except VenueUnavailable as error:
             text = f"the exchange did not say what the key may do: {error}"
             return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
+
+    @property
+    def watch_only(self) -> str | None:
+        return None
+
+    @property
+    def contracts(self) -> Mapping[str, Contract]:
+        raise NotImplementedError
+
+    def margin_step(self, currency: str) -> Decimal:
+        raise NotImplementedError
+
+    async def add_margin(self, request: MarginRequest) -> str:
+        """Send it by `_send_margin`, unless `_obstacle` says why not. An amount off the step is a bug: ValueError."""
+        step = self.margin_step(request.currency)
+        if request.amount <= 0 or request.amount % step:
+            raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {step}")
+        obstacle = self._obstacle(request)
+        if obstacle is not None:
+            raise VenueRefused(f"{request.key}: not sent, {obstacle}", code="not_sent")
+        try:
+            return await self._send_margin(request)
+        except VenueRefused as refusal:
+            self._is_clock_off = refusal.code in self._wire.clock_is_off  # It is measured before the next read.
+            raise
+
+    def _obstacle(self, request: MarginRequest) -> str | None:
+        """Return why a request is not even sent. None: it is."""
+        contract = self.contracts.get(request.key.symbol)
+        if contract is None or contract.settle != request.currency:
+            return f"{self.exchange} has no such market in {request.currency}"
+        return self.watch_only
+
+    async def _send_margin(self, request: MarginRequest) -> str:
+        """Send one POST, once, as `add_margin` of guard.venues.protocol.Venue promises."""
+        raise NotImplementedError
 
     async def stops(self, symbols: frozenset[str]) -> tuple[StopOrder, ...]:  # noqa: ARG002
         raise VenueUnavailable(f"{self.exchange}: standing orders are not read at this exchange")

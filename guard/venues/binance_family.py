@@ -22,7 +22,7 @@ from typing import Any
 
 import yarl
 
-from guard.errors import ConfigError, VenueRefused, VenueUnavailable
+from guard.errors import ConfigError, VenueUnavailable
 from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
@@ -129,7 +129,6 @@ class BinanceVenue(VenueBase):
     ) -> None:
         super().__init__(account, wire_of(family), now=now)
         self.rules = RuleBook.uniform(KNOWN_RULES[family.rule].rule)
-        self.watch_only: str | None = None
         self._family = family
         gate = self._client.gate
         self._recv_window = LOOPBACK_RECV_WINDOW if gate.is_loopback else RECV_WINDOW
@@ -270,20 +269,9 @@ class BinanceVenue(VenueBase):
     def margin_step(self, currency: str) -> Decimal:
         return Decimal("0.01") if currency in DOLLAR_STABLECOINS else Decimal("0.00000001")
 
-    async def add_margin(self, request: MarginRequest) -> str:
-        step = self.margin_step(request.currency)
-        if request.amount <= 0 or request.amount % step:
-            raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {step}")
-        market_id = self._market_ids.get(request.key.symbol)
-        if market_id is None:
-            raise VenueRefused(f"{request.key}: not sent, {self.exchange} has no such market", code="not_sent")
-        try:
-            return await binance_margin.add_margin(
-                self._client, self._family.api, request, market_id, self._recv_window
-            )
-        except VenueRefused as refusal:
-            self._is_clock_off = refusal.code == CLOCK_IS_OFF  # It is measured before the next read.
-            raise
+    async def _send_margin(self, request: MarginRequest) -> str:
+        market_id = self._market_ids[request.key.symbol]
+        return await binance_margin.add_margin(self._client, self._family.api, request, market_id, self._recv_window)
 
     async def traded_lately(self) -> frozenset[str] | None:
         if not self._market_ids:

@@ -28,7 +28,7 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from guard.errors import VenueRefused, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
@@ -115,23 +115,14 @@ class Bitget(BitgetReads):
     def margin_step(self, currency: str) -> Decimal:  # noqa: ARG002  # Only dollar coins are added.
         return STEP
 
-    async def add_margin(self, request: MarginRequest) -> str:
-        if request.amount <= 0 or request.amount % STEP:
-            raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {STEP}")
-        market = next((one for one in self._markets.values() if one.contract.symbol == request.key.symbol), None)
-        if market is None or market.contract.settle != request.currency:
-            raise VenueRefused(f"{request.key}: not sent, {self.exchange} has no such market", code="not_sent")
-        if self.watch_only is not None:
-            raise VenueRefused(f"{request.key}: not sent, {self.watch_only}", code="not_sent")
+    def _obstacle(self, request: MarginRequest) -> str | None:
         if self.write_terms.test_host and not (self._is_on_loopback or self._is_demo()):
-            raise VenueRefused(f"{request.key}: not sent, the header {HEADER} is gone", code="not_sent")
-        try:
-            return await bitget_margin.add_margin(
-                self._client, request, market_id=market.market_id, product=market.product
-            )
-        except VenueRefused as refusal:
-            self._is_clock_off = refusal.code in bitget_margin.CLOCK_IS_OFF  # It is measured before the next read.
-            raise
+            return f"the header {HEADER} is gone"
+        return super()._obstacle(request)
+
+    async def _send_margin(self, request: MarginRequest) -> str:
+        market = await self._market(request.key.symbol)
+        return await bitget_margin.add_margin(self._client, request, market_id=market.market_id, product=market.product)
 
     async def traded_lately(self) -> frozenset[str] | None:
         if self._unified:

@@ -33,7 +33,7 @@ from decimal import Decimal
 
 import yarl
 
-from guard.errors import VenueRefused, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
@@ -129,19 +129,8 @@ class Bybit(BybitReads):
     def margin_step(self, currency: str) -> Decimal:  # noqa: ARG002  # Four decimals of any coin.
         return bybit_margin.STEP
 
-    async def add_margin(self, request: MarginRequest) -> str:
-        if request.amount <= 0 or request.amount % bybit_margin.STEP:
-            raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {bybit_margin.STEP}")
-        market = next((m for m in self._markets.values() if m.contract.symbol == request.key.symbol), None)
-        if market is None:
-            raise VenueRefused(f"{request.key}: not sent, {self.exchange} has no such market", code="not_sent")
-        if self.watch_only is not None:
-            raise VenueRefused(f"{request.key}: not sent, {self.watch_only}", code="not_sent")
-        try:
-            return await bybit_margin.add_margin(self._client, request, market)
-        except VenueRefused as refusal:
-            self._is_clock_off = refusal.code in self._wire.clock_is_off  # It is measured before the next read.
-            raise
+    async def _send_margin(self, request: MarginRequest) -> str:
+        return await bybit_margin.add_margin(self._client, request, await self._market(request.key.symbol))
 
     async def margin_changes(
         self,

@@ -123,22 +123,9 @@ class GateIo(GateReads):
     def margin_step(self, currency: str) -> Decimal:
         return gateio_margin.STEPS[currency]
 
-    async def add_margin(self, request: MarginRequest) -> str:
-        step = self.margin_step(request.currency)
-        if request.amount <= 0 or request.amount % step:
-            raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {step}")
-        market = next((m for m in self._markets.values() if m.contract.symbol == request.key.symbol), None)
-        if market is None or market.contract.settle != request.currency:
-            text = f"{request.key}: not sent, {self.exchange} has no such market in {request.currency}"
-            raise VenueRefused(text, code="not_sent")
-        if self.watch_only is not None:
-            raise VenueRefused(f"{request.key}: not sent, {self.watch_only}", code="not_sent")
+    async def _send_margin(self, request: MarginRequest) -> str:
         await self._refuse_bad_stamps(request)
-        try:
-            return await gateio_margin.add_margin(self._client, request, market)
-        except VenueRefused as refusal:
-            self._is_clock_off = refusal.code in self._wire.clock_is_off  # It is measured before the next read.
-            raise
+        return await gateio_margin.add_margin(self._client, request, await self._market(request.key.symbol))
 
     async def _refuse_bad_stamps(self, request: MarginRequest) -> None:
         try:

@@ -19,7 +19,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from guard.errors import ConfigError, VenueRefused, VenueUnavailable
+from guard.errors import ConfigError, VenueUnavailable
 from guard.margin import MarginRule, RuleBook
 from guard.snapshot import (
     AccountSnapshot,
@@ -90,10 +90,13 @@ class GenericVenue(VenueBase):
             )
         self._client.safe_position = _as_it_is
         self.rules = RuleBook.uniform(MarginRule())  # Unused: without brackets nothing is modelled.
-        self.watch_only: str | None = WATCH_ONLY
         self.write_terms = WriteTerms(fence=timedelta(0), history_kept=timedelta(0), test_host=False)
         self._contracts: dict[str, Contract] = {}
         self._odd: dict[str, str] = {}  # Symbols of contracts that are not described here, and why.
+
+    @property
+    def watch_only(self) -> str:
+        return WATCH_ONLY
 
     @property
     def contracts(self) -> Mapping[str, Contract]:
@@ -247,9 +250,6 @@ class GenericVenue(VenueBase):
 
     def margin_step(self, currency: str) -> Decimal:  # noqa: ARG002  # Nothing is ever added.
         return Decimal("0.01")
-
-    async def add_margin(self, request: MarginRequest) -> str:
-        raise VenueRefused(f"{request.key}: not sent, {WATCH_ONLY}", code="not_sent")
 
     async def margin_changes(
         self,

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from guard.errors import VenueRefused, VenueUnavailable
+from guard.errors import VenueUnavailable
 from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
@@ -277,28 +277,17 @@ class Hyperliquid(VenueBase):
     def margin_step(self, currency: str) -> Decimal:  # noqa: ARG002  # There is one currency.
         return Decimal("0.000001")
 
-    async def add_margin(self, request: MarginRequest) -> str:
-        step = self.margin_step(request.currency)
-        if request.amount <= 0 or request.amount % step:
-            raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {step}")
-        asset = self._markets.assets.get(request.key.symbol)
-        obstacle = self.watch_only or ("no such market is known" if asset is None else None)
-        if asset is None or obstacle is not None:
-            raise VenueRefused(f"{request.key}: not sent, {obstacle}", code="not_sent")
+    async def _send_margin(self, request: MarginRequest) -> str:
         nonce = self._nonce()
         body = margin.signed(
             self._client,
             request,
-            asset,
+            self._markets.assets[request.key.symbol],
             nonce=nonce,
             expires_at=nonce + self._valid_for // timedelta(milliseconds=1),
             sub_account=self._address if self._role and self._role.word == "subAccount" else None,
         )
-        try:
-            return await margin.add_margin(self._client, body, request)
-        except VenueRefused as refusal:
-            self._is_clock_off = refusal.code in margin.CLOCK_IS_OFF
-            raise
+        return await margin.add_margin(self._client, body, request)
 
     def _nonce(self) -> int:
         """Return the exchange's time in milliseconds, and never one that was returned before."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from guard.errors import ConfigError
 from guard.venues.gate import PostRule
-from guard.venues.hyperliquid_margin import ADD_MARGIN, error_of
+from guard.venues.hyperliquid_margin import ADD_MARGIN, CLOCK_IS_OFF, error_of
 from guard.venues.hyperliquid_modes import WORDS
 from guard.venues.transport import Wire
 
@@ -37,6 +37,7 @@ WIRE = Wire(
     reads=(PostRule(method="POST", path_end="/info", fields={}),),
     error=error_of,
     keys_refused=frozenset(),  # Reads have no keys.
+    clock_is_off=CLOCK_IS_OFF,
     bare_words=WORDS,
     credentials=lambda account: {"walletAddress": account.api_key.lower(), "privateKey": "0x" + account.secret[-64:]},
 )

@@ -37,7 +37,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from guard.errors import ConfigError, VenueRefused, VenueUnavailable
+from guard.errors import ConfigError, VenueUnavailable
 from guard.margin import RuleBook
 from guard.snapshot import (
     DOLLAR_STABLECOINS,
@@ -256,22 +256,13 @@ class Okx(VenueBase):
     def margin_step(self, currency: str) -> Decimal:
         return Decimal("0.01") if currency in DOLLAR_STABLECOINS else Decimal("0.00000001")
 
-    async def add_margin(self, request: MarginRequest) -> str:
-        step = self.margin_step(request.currency)
-        if request.amount <= 0 or request.amount % step:
-            raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {step}")
-        market = self._by_symbol.get(request.key.symbol)
-        if market is None:
-            raise VenueRefused(f"{request.key}: not sent, {self.exchange} has no such market", code="not_sent")
-        if self.watch_only is not None:
-            raise VenueRefused(f"{request.key}: not sent, {self.watch_only}", code="not_sent")
+    def _obstacle(self, request: MarginRequest) -> str | None:
         if self.write_terms.test_host and not (self._is_on_loopback or self._is_simulated()):
-            raise VenueRefused(f"{request.key}: not sent, the header {SIMULATED} is gone", code="not_sent")
-        try:
-            return await okx_margin.add_margin(self._client, request, market.inst_id)
-        except VenueRefused as refusal:
-            self._is_clock_off = refusal.code in okx_margin.CLOCK_IS_OFF  # It is measured before the next read.
-            raise
+            return f"the header {SIMULATED} is gone"
+        return super()._obstacle(request)
+
+    async def _send_margin(self, request: MarginRequest) -> str:
+        return await okx_margin.add_margin(self._client, request, self._by_symbol[request.key.symbol].inst_id)
 
     async def traded_lately(self) -> frozenset[str] | None:
         inst_ids = await okx_orders.read_closed(self._client, self.exchange_now() - TRADED_WITHIN)
