@@ -289,11 +289,13 @@ class Okx(VenueBase):
         hedged = self._known_config().pos_mode != "net_mode"
         legs = await self._open_keys() if key is None else (key,)
         open_symbols = {one.symbol for one in legs}
+        wanted = {one: await self._market(one) for one in sorted({*open_symbols, *(also if key is None else ())})}
+        inst_ids = frozenset(market.inst_id for market in wanted.values())
+        start, end = max(since, now - HISTORY_KEPT), now + timedelta(minutes=1)
+        moves = await okx_bills.read_moves(self._client, inst_ids, start=start, end=end, now=now)
         changes: list[MarginChange] = []
-        for symbol in sorted({*open_symbols, *(also if key is None else ())}):
-            market = await self._market(symbol)
-            start, end = max(since, now - HISTORY_KEPT), now + timedelta(minutes=1)
-            bills = await okx_bills.read_moves(self._client, market.inst_id, start=start, end=end, now=now)
+        for symbol, market in wanted.items():
+            bills = moves[market.inst_id]
             mine = tuple(one for one in legs if one.symbol == symbol)
             if mine:
                 changes += [change for bill in bills for change in okx_bills.changes_of(bill, mine, hedged=hedged)]
