@@ -1,11 +1,11 @@
 """What every venue does alike: one strict client, its clock, its hosts, and reads that mend a wrong stamp once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from guard.errors import VenueUnavailable
-from guard.snapshot import PositionEnding, PositionKey, StopOrder
+from guard.snapshot import HaircutTier, PositionEnding, PositionKey, StopOrder
 from guard.venues.protocol import KeyScopes, KeyVerdict, VenueAccount
 from guard.venues.transport import Answered, Wire, ask, open_client
 
@@ -61,6 +61,10 @@ class VenueBase:
         except VenueUnavailable as error:
             text = f"the exchange did not say what the key may do: {error}"
             return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
+
+    async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:  # noqa: ARG002
+        """Return nothing: what an asset counts for is not asked, until a venue says how it can be."""
+        return {}
 
     async def stops(self, symbols: frozenset[str]) -> tuple[StopOrder, ...]:  # noqa: ARG002
         raise VenueUnavailable(f"{self.exchange}: standing orders are not read at this exchange")
