@@ -7,7 +7,7 @@ from guard.venues.capabilities import Capabilities, Published
 
 CAPABILITIES = Capabilities(
     name="Bitget",
-    contracts="linear in USDT and USDC",
+    contracts="perpetual, linear in USDT and USDC",
     guarded="isolated positions of a classic account in single-asset mode",
     watched={
         "unified accounts (UTA)": "only what they state of positions and wallets is read",
