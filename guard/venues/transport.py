@@ -129,7 +129,7 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
 
 
 def _made(account: VenueAccount, for_ccxt: Mapping[str, object], *, is_demo: bool) -> Any:
-    """Raises ConfigError for a test mode that ccxt has no addresses for: it stumbles over them by any exception."""
+    """Return a client of ccxt. Raises ConfigError for a test mode that ccxt has no addresses for, and stumbles over."""
     try:
         client = _strict_class(account.exchange)(for_ccxt)
         if is_demo:
