@@ -1,10 +1,10 @@
 """Requests, weight and memory of each guarded exchange: `python benchmarks/venues.py`.
 
-Each exchange is its own server of the contract suite (tests/venues), with twenty isolated positions where it can list
-so many coins. The daemon's own parts read it through a virtual hour: a cycle and the stops every minute (calm), and a
-cycle every five seconds (near), for ten minutes and times six. Memory is that of the real `guard run` in a process of
-its own. Weight is by the published limit in guard.venues.capabilities. All requests of a cycle count as of one moment:
-on a real host ccxt's pace spreads them.
+Each exchange is its own server of the contract suite (tests/venues), with twenty isolated positions. The daemon's own
+parts read it through a virtual hour: a cycle and the stops every minute (calm), and a cycle every five seconds (near),
+for ten minutes and times six. Memory is that of the real `guard run` in a process of its own. Weight is by the
+published limit in guard.venues.capabilities. All requests of a cycle count as of one moment: on a real host ccxt's pace
+spreads them.
 """
 
 import argparse
@@ -72,16 +72,17 @@ def main() -> None:
 
 
 def _many_symbols(server: WireServer) -> tuple[str, ...]:
-    """Make a server list twenty coins, where it is known how, and return their symbols."""
+    """Make a server list twenty coins, and return their symbols."""
     listers: Mapping[str, Callable[[Any], tuple[str, ...]]] = {
         "binanceusdm": lambda one: _list_tables(one, "{}/USDT:USDT"),
         "binancecoinm": lambda one: _list_tables(one, "{0}/USD:{0}"),
         "bybit": lambda _: tuple(f"{coin}/USDT:USDT" for coin in COINS),  # It lists them by itself.
         "okx": _list_instruments,
         "hyperliquid": _list_coins,
+        "gate": _list_contracts,
+        "bitget": _list_products,
     }
-    lister = listers.get(server.exchange)
-    return (server.sample.symbol, server.other.symbol) if lister is None else lister(server)
+    return listers[server.exchange](server)
 
 
 def _list_tables(server: Any, pattern: str) -> tuple[str, ...]:
@@ -103,6 +104,24 @@ def _list_instruments(_: WireServer) -> tuple[str, ...]:
     return tuple(f"{coin}/USDT:USDT" for coin in COINS)
 
 
+def _list_contracts(server: WireServer) -> tuple[str, ...]:
+    from gate_listed import LISTED, OF_MARKET  # noqa: PLC0415  # Its folder is found when its server was asked for.
+
+    for coin in COINS:
+        one = replace(LISTED[server.sample.symbol], symbol=f"{coin}/USDT:USDT", market=f"{coin}_USDT")
+        LISTED[one.symbol] = OF_MARKET[one.settle, one.market] = one
+    return tuple(f"{coin}/USDT:USDT" for coin in COINS)
+
+
+def _list_products(server: WireServer) -> tuple[str, ...]:
+    from bitget_wire_market import LISTED, OF_MARKET  # noqa: PLC0415  # Its folder is found as its server was asked for.
+
+    for coin in COINS:
+        one = replace(LISTED[server.sample.symbol], symbol=f"{coin}/USDT:USDT", market=f"{coin}USDT", base=coin)
+        LISTED[one.symbol] = OF_MARKET[one.market] = one
+    return tuple(f"{coin}/USDT:USDT" for coin in COINS)
+
+
 def _list_coins(server: Any) -> tuple[str, ...]:
     symbols = {f"{coin}/USDC:USDC": coin for coin in COINS}
     server.coins = {**server.coins, **symbols}
@@ -116,7 +135,7 @@ def _hold_many(server: Any) -> int:
     known = server.sample_of
 
     def sample_of(symbol: str) -> Any:
-        if symbol not in symbols or server.exchange not in {"binanceusdm", "binancecoinm", "okx", "hyperliquid"}:
+        if symbol not in symbols or server.exchange == "bybit":
             return known(symbol)
         return replace(one, symbol=symbol, currency=symbol.rpartition(":")[2])
 

@@ -13,6 +13,7 @@ from guard.daemon.acting import Actor
 from guard.daemon.brackets import BracketKeeper
 from guard.daemon.endings import Endings
 from guard.daemon.fences import Fences
+from guard.daemon.haircuts import HaircutKeeper
 from guard.daemon.held import held_to_test_hosts
 from guard.daemon.judging import Fault, judge_despite_bugs
 from guard.daemon.keys import KeyGuard
@@ -75,6 +76,7 @@ class AccountWatch:
         self._looks = LookKeeper(self._journal, settings.name)
         self._witness = Witness(reader, self._journal)
         self._brackets = BracketKeeper(reader, teller)
+        self._haircuts = HaircutKeeper(reader, teller)
         self._endings = Endings(reader.venue, teller, now)
         self.stop_orders = StopOrders(reader)
         self._born_at = now()
@@ -156,6 +158,7 @@ class AccountWatch:
                 self._actor.tell_outcomes()
                 await self._endings.tell(ended, self.decision)
                 self._brackets.look(self._now())
+                await self._haircuts.look(self._now())
         self._lines = lines_of(self.decision, self.settings.terms.ladder)
         self._finish(started, read_s, failure)
         return self._interval

@@ -14,6 +14,8 @@ HOW_IT_ENDED = "position.how_it_ended"  # The event that says how: closed, liqui
 
 BRACKETS = "brackets"  # The event that keeps the leverage brackets of a symbol as they were read.
 
+HAIRCUTS = "haircuts"  # The event that keeps how much of an asset counts as margin, as it was read.
+
 
 class IntentState(StrEnum):
     """PLANNED, SENT and UNKNOWN are open and count as spent, APPLIED does too; the others give budget back."""

@@ -47,18 +47,10 @@ def brackets_message(
     """Return that an exchange changed brackets of symbols in use. `moved`: the positions it means something to."""
     nearer = [one for one in moved if one.came_nearer]
     named = symbols[0] if len(symbols) == 1 else f"{len(symbols)} symbols"
-    effect = (
-        f"{short_name(nearer[0].key)} {_answer(nearer[0].before, nearer[0].mark)} → "
-        f"{_answer(nearer[0].after, nearer[0].mark)}"
-        if nearer
-        else "no liquidation came nearer"
-    )
+    effect = moved_shortly(nearer[0]) if nearer else "no liquidation came nearer"
     lines = [
         f"The exchange changed its leverage brackets of {', '.join(symbols)}.",
-        *(
-            f"{one.key}: liquidated at {_answer(one.before, one.mark)} before, at {_answer(one.after, one.mark)} now."
-            for one in moved
-        ),
+        *moved_lines(moved),
         *(() if moved else ("No liquidation price of yours moved by it.",)),
         f"Account {account}. guard goes by the new brackets from now on.",
         "To do: look at the distance of these positions." if nearer else "Nothing to do.",
@@ -76,18 +68,31 @@ def brackets_message(
         margin_mode=None,
         title=titled(f"BRACKETS CHANGED {named}: {effect}", account),
         text="\n".join(lines),
-        facts={
-            "moved": [
-                {
-                    "symbol": one.key.symbol,
-                    "side": one.key.side.word,
-                    "before": None if one.before.price is None else f"{one.before.price:f}",
-                    "after": None if one.after.price is None else f"{one.after.price:f}",
-                }
-                for one in moved
-            ]
-        },
+        facts={"moved": moved_facts(moved)},
     )
+
+
+def moved_shortly(one: MovedLiquidation) -> str:
+    return f"{short_name(one.key)} {_answer(one.before, one.mark)} → {_answer(one.after, one.mark)}"
+
+
+def moved_lines(moved: Sequence[MovedLiquidation]) -> list[str]:
+    return [
+        f"{one.key}: liquidated at {_answer(one.before, one.mark)} before, at {_answer(one.after, one.mark)} now."
+        for one in moved
+    ]
+
+
+def moved_facts(moved: Sequence[MovedLiquidation]) -> list[dict[str, str | None]]:
+    return [
+        {
+            "symbol": one.key.symbol,
+            "side": one.key.side.word,
+            "before": None if one.before.price is None else f"{one.before.price:f}",
+            "after": None if one.after.price is None else f"{one.after.price:f}",
+        }
+        for one in moved
+    ]
 
 
 def _answer(liquidation: Liquidation, mark: Decimal) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from guard.errors import VenueRefused, VenueUnavailable
-from guard.snapshot import Contract, MarginRequest, PositionEnding, PositionKey, StopOrder
+from guard.snapshot import Contract, HaircutTier, MarginRequest, PositionEnding, PositionKey, StopOrder
 from guard.venues.protocol import KeyScopes, KeyVerdict, VenueAccount
 from guard.venues.transport import Answered, Wire, ask, open_client
 
@@ -98,6 +98,10 @@ class VenueBase:
     async def _send_margin(self, request: MarginRequest) -> str:
         """Send one POST, once, as `add_margin` of guard.venues.protocol.Venue promises."""
         raise NotImplementedError
+
+    async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:  # noqa: ARG002
+        """Return nothing: what an asset counts for is not asked, until a venue says how it can be."""
+        return {}
 
     async def stops(self, symbols: frozenset[str]) -> tuple[StopOrder, ...]:  # noqa: ARG002
         raise VenueUnavailable(f"{self.exchange}: standing orders are not read at this exchange")

@@ -18,8 +18,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+from pydantic import Field
+
 from guard.errors import VenueUnavailable
-from guard.snapshot import AssetMode, Contract, ContractKind, Gap
+from guard.snapshot import AssetMode, Contract, ContractKind, Gap, HaircutTier
 from guard.venues.binance_account import Leg, PositionRow, Stated, open_legs
 from guard.venues.binance_family import AccountState, BinanceVenue, Family
 from guard.venues.protocol import VenueAccount
@@ -52,6 +54,18 @@ class BinanceUsdm(BinanceVenue):
     async def open(self) -> None:
         await super().open()
         await self._read_choices()
+
+    async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:
+        found: dict[str, tuple[HaircutTier, ...]] = {}
+        for raw in rows_of(await self._read("fapiPublicGetAssetIndex", {}), "assetIndex"):
+            asset = str(raw.get("symbol")).removesuffix("USD") if isinstance(raw, dict) else ""
+            if asset in assets:
+                try:
+                    buffer = read_row(_AssetIndex, raw).bid_buffer
+                except RowError as error:
+                    raise VenueUnavailable(f"assetIndex of {asset}: {error}") from None
+                found[asset] = (HaircutTier(balance_floor=Decimal(0), haircut=buffer),)
+        return found
 
     def _is_open(self) -> bool:
         return self._choices_read_at is not None
@@ -138,6 +152,12 @@ class _AccountConfig(Row):
 
     dual_side_position: bool
     multi_assets_margin: bool
+
+
+class _AssetIndex(Row):
+    """GET /fapi/v1/assetIndex: in multi-assets mode a balance counts at its index price less this share of it."""
+
+    bid_buffer: NotNegative = Field(le=1)
 
 
 class _AccountTotals(Row):

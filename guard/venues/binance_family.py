@@ -77,6 +77,7 @@ LIMIT = RateLimit(
         "/userTrades": 5,
         "/forceOrders": 20,
         "/income": 30,
+        "/assetIndex": 10,
     },
     weight_else=1,
     used_header="X-MBX-USED-WEIGHT-1M",

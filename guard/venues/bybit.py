@@ -27,7 +27,7 @@ Quirks, with source and date seen (docs: bybit-exchange/docs of 2026-07-24):
   main host.
 """
 
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -39,6 +39,7 @@ from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
     ContractKind,
     Gap,
+    HaircutTier,
     MarginChange,
     MarginRequest,
     Mark,
@@ -54,10 +55,13 @@ from guard.venues.bybit_market import read_candles, read_mark, read_tiers, resul
 from guard.venues.bybit_orders import read_ending, read_scopes, read_stops
 from guard.venues.bybit_reads import PAGE_ROWS_MAX, PAGE_ROWS_USUAL, BybitReads
 from guard.venues.bybit_wire import FENCE, LOOPBACK_FENCE, LOOPBACK_RECV_WINDOW, RECV_WINDOW, is_test_host
+from guard.venues.haircut_rows import Names, read_haircuts
 from guard.venues.margin_difference import settle_by_margin
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
-from guard.venues.rows import RowError
+from guard.venues.rows import RowError, rows_of
 from guard.venues.transport import ask
+
+HAIRCUTS = Names(asset="currency", steps="collateralRatioList", floor="minQty", share="collateralRatio")
 
 KNOWN_LIMITS = (
     "a classic account is not read, and the inverse positions of a unified account 1.0 are named as not seen",
@@ -104,6 +108,10 @@ class Bybit(BybitReads):
         if symbols and not by_symbol:
             raise VenueUnavailable(f"risk-limit: {gaps[0].reason}")
         return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+
+    async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:
+        result = result_of(await self._read("publicGetV5SpotMarginTradeCollateral", {}), "collateral ratios")
+        return read_haircuts(rows_of(result.get("list"), "collateral ratios"), assets, HAIRCUTS)
 
     async def mark(self, symbol: str) -> Mark:
         market = await self._market(symbol)

@@ -9,6 +9,7 @@ from guard.venues import bybit_margin
 from guard.venues.gate import is_loopback
 from guard.venues.protocol import VenueAccount
 from guard.venues.rows import error_said
+from guard.venues.shared import RateLimit
 from guard.venues.transport import Wire
 
 # Where Bybit's own API answers (docs, Integration Guidance, 2026-07). A key is sent to none but these.
@@ -29,6 +30,7 @@ LOOPBACK_RECV_WINDOW = timedelta(seconds=1)
 LOOPBACK_FENCE = timedelta(seconds=2)  # Half a second for its turn, recv_window, and no backend behind it.
 
 CLOCK_IS_OFF = "10002"
+LIMIT = RateLimit(weight_max=600, window_s=5.0, weights={}, weight_else=1)  # Requests of an address (docs, 2026-07).
 QUIET_MIN_S, QUIET_MAX_S = 0.1, 5.0  # The limit of the user is by the second.
 BLOCKED_S = 600.0  # The limit of the address: "wait for at least 10 minutes" (docs, Rate Limit Rules, 2026-07).
 FORBIDDEN_S = 60.0  # A 403 that gives no reason: asked again once a minute, for ten minutes without a look are long.
@@ -53,6 +55,7 @@ def wire_of(account: VenueAccount) -> Wire:
         error=error_of,
         keys_refused=frozenset({"10003", "10004", "10005", "10007", "10010", "33004"}),
         clock_is_off=frozenset({CLOCK_IS_OFF}),
+        limit=LIMIT,
         quiet_s=quiet_s,
     )
 

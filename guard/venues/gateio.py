@@ -64,6 +64,7 @@ KNOWN_LIMITS = (
     "unified accounts and split positions are watched, nothing is added to them",
     "no price since the progressive tiers of 2025-07 is published with all its figures; those before fit to the tick",
     "where progressive tiers are off, the tier that goes with the size is taken, not the limit that its owner chose",
+    "what each asset counts for in a unified account is not read: its own ratio tells when that changes",
     "whether trial funds, which count as available, may go into isolated margin is not documented",
     "trailing orders, chase orders and stops that wait on an open order are not seen as stops",
     "a first position in BTC-settled contracts is noticed within ten minutes when its account was empty",

@@ -7,6 +7,7 @@ from guard.errors import ConfigError
 from guard.venues.gate import PostRule
 from guard.venues.hyperliquid_margin import ADD_MARGIN, CLOCK_IS_OFF, error_of
 from guard.venues.hyperliquid_modes import WORDS
+from guard.venues.shared import RateLimit
 from guard.venues.transport import Wire
 
 HOSTNAME = "hyperliquid.xyz"
@@ -25,6 +26,19 @@ def _urls_in_use(api: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(url).replace("{hostname}", HOSTNAME) for url in urls)
 
 
+# By the type of the question (docs, Rate limits, 2026-09); long lists of fills weigh more, which is not foreseen here.
+LIMIT = RateLimit(
+    weight_max=1200,
+    window_s=60.0,
+    weights={
+        **dict.fromkeys(("/clearinghouseState", "/spotClearinghouseState", "/exchangeStatus"), 2),
+        "/userRole": 60,
+        "/exchange": 1,
+    },
+    weight_else=20,
+    question="type",
+)
+
 WIRE = Wire(
     options={
         "fetchMarkets": {"types": ["swap"]},
@@ -38,6 +52,7 @@ WIRE = Wire(
     error=error_of,
     keys_refused=frozenset(),  # Reads have no keys.
     clock_is_off=CLOCK_IS_OFF,
+    limit=LIMIT,
     bare_words=WORDS,
     credentials=lambda account: {"walletAddress": account.api_key.lower(), "privateKey": "0x" + account.secret[-64:]},
 )

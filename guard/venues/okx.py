@@ -44,6 +44,7 @@ from guard.snapshot import (
     AccountSnapshot,
     Contract,
     Gap,
+    HaircutTier,
     MarginChange,
     MarginMode,
     MarginRequest,
@@ -66,6 +67,7 @@ from guard.venues import (
     okx_tiers,
 )
 from guard.venues.base import VenueBase
+from guard.venues.haircut_rows import read_haircuts
 from guard.venues.okx_contracts import Market
 from guard.venues.okx_rows import Config, data_of, error_of
 from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
@@ -219,7 +221,9 @@ class Okx(VenueBase):
             rates = okx_tiers.read_fee(await self._read("privateGetAccountTradeFee", {"instType": inst_type}))
             for mode in MarginMode:
                 members = [market for market in of_type if self._mode_of(market) is mode]
-                families = await self._families(inst_type, mode, members)
+                families: dict[str, list[Any]] = {}
+                for question in okx_tiers.questions(inst_type, mode, members):
+                    families |= okx_tiers.read_families(await self._read("publicGetPublicPositionTiers", question))
                 for market in members:
                     symbol = market.contract.symbol
                     try:
@@ -235,14 +239,9 @@ class Okx(VenueBase):
         modes = self._modes.get(market.contract.symbol, frozenset())
         return MarginMode.CROSS if MarginMode.CROSS in modes else MarginMode.ISOLATED
 
-    async def _families(self, inst_type: str, mode: MarginMode, members: list[Market]) -> dict[str, list[Any]]:
-        names = sorted({market.family for market in members})
-        rows: dict[str, list[Any]] = {}
-        for first in range(0, len(names), okx_tiers.FAMILIES_MAX):
-            some = ",".join(names[first : first + okx_tiers.FAMILIES_MAX])
-            parameters = {"instType": inst_type, "tdMode": mode.value, "instFamily": some}
-            rows |= okx_tiers.read_families(await self._read("publicGetPublicPositionTiers", parameters))
-        return rows
+    async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:
+        answer = await self._read("publicGetPublicDiscountRateInterestFreeQuota", {})
+        return read_haircuts(data_of(answer, "discount rates"), assets, okx_tiers.HAIRCUTS)
 
     async def mark(self, symbol: str) -> Mark:
         return await okx_market.read_mark(self._client, await self._market(symbol))
@@ -278,11 +277,13 @@ class Okx(VenueBase):
         if self._config is None:
             await self._read_config()
         hedged = self._known_config().pos_mode != "net_mode"
+        wanted = {one: await self._market(one) for one in sorted({*(key.symbol for key in keys), *also})}
+        inst_ids = frozenset(market.inst_id for market in wanted.values())
+        start, end = max(since, now - HISTORY_KEPT), now + timedelta(minutes=1)
+        moves = await okx_bills.read_moves(self._client, inst_ids, start=start, end=end, now=now)
         changes: list[MarginChange] = []
-        for symbol in sorted({*(key.symbol for key in keys), *also}):
-            market = await self._market(symbol)
-            start, end = max(since, now - HISTORY_KEPT), now + timedelta(minutes=1)
-            bills = await okx_bills.read_moves(self._client, market.inst_id, start=start, end=end, now=now)
+        for symbol, market in wanted.items():
+            bills = moves[market.inst_id]
             mine = tuple(one for one in keys if one.symbol == symbol)
             if mine:
                 changes += [change for bill in bills for change in okx_bills.changes_of(bill, mine, hedged=hedged)]

@@ -1,4 +1,4 @@
-"""OKX's bills: what moved the margin of one instrument's positions, by hand and by trading.
+"""OKX's bills: what moved the margin of positions, by hand and by trading.
 
 Source: docs "Get bills details" (copies of 2025-07 and 2026). Seven days of them stand in one endpoint, three months in
 another. A bill of a margin transfer names instrument and amount, not the side.
@@ -12,7 +12,7 @@ from typing import Any
 from guard.errors import VenueUnavailable
 from guard.snapshot import MarginChange, PositionKey, Side
 from guard.venues.okx_rows import Bill, data_of, ms
-from guard.venues.rows import RowError, read_row
+from guard.venues.rows import Row, RowError, Word, read_row
 from guard.venues.transport import ask
 
 PAGE_ROWS = 100
@@ -32,19 +32,31 @@ async def read_bills(
     client: Any, inst_id: str, *, start: datetime, end: datetime, now: datetime, kind: str | None = None
 ) -> tuple[Bill, ...]:
     """Read one instrument's bills, oldest first. `kind`: one bill type only. Raises VenueUnavailable."""
-    span = _Span(inst_id=inst_id, start=start, end=end, now=now, kind=kind)
+    span = _Span(inst_ids=frozenset({inst_id}), start=start, end=end, now=now, kind=kind)
     bills, is_whole = await _read(client, span, PAGES_MAX)
     if not is_whole:
-        raise VenueUnavailable(f"bills of {inst_id}: more than {PAGES_MAX} pages of them")
+        raise VenueUnavailable(f"{span.what}: more than {PAGES_MAX} pages of them")
     return bills
 
 
-async def read_moves(client: Any, inst_id: str, *, start: datetime, end: datetime, now: datetime) -> tuple[Bill, ...]:
-    """Read the bills of what may have moved margin, oldest first. Raises VenueUnavailable.
+async def read_moves(
+    client: Any, inst_ids: frozenset[str], *, start: datetime, end: datetime, now: datetime
+) -> Mapping[str, tuple[Bill, ...]]:
+    """Read the bills of what may have moved margin, by instrument, oldest first. Raises VenueUnavailable.
 
-    Of a busy account these are all margin transfers, and of its trades the latest: as much as a few pages hold.
+    All of the account at once, as long as that takes no more pages than there are instruments; else one by one.
     """
-    span = _Span(inst_id=inst_id, start=start, end=end, now=now, kind=None)
+    if len(inst_ids) > 1:
+        span = _Span(inst_ids=inst_ids, start=start, end=end, now=now, kind=None)
+        bills, is_whole = await _read(client, span, min(len(inst_ids), PAGES_OF_TRADES_MAX))
+        if is_whole:
+            return {one: tuple(bill for bill in bills if bill.inst_id == one) for one in inst_ids}
+    return {one: await _moves_of(client, one, start=start, end=end, now=now) for one in sorted(inst_ids)}
+
+
+async def _moves_of(client: Any, inst_id: str, *, start: datetime, end: datetime, now: datetime) -> tuple[Bill, ...]:
+    """Of a busy instrument these are all margin transfers, and of its trades the latest, as many as some pages hold."""
+    span = _Span(inst_ids=frozenset({inst_id}), start=start, end=end, now=now, kind=None)
     latest, is_whole = await _read(client, span, PAGES_OF_TRADES_MAX)
     if is_whole:
         return latest
@@ -55,16 +67,26 @@ async def read_moves(client: Any, inst_id: str, *, start: datetime, end: datetim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Span:
-    inst_id: str
+    inst_ids: frozenset[str]  # More than one: the account's bills are read, and those of others left out.
     start: datetime
     end: datetime
     now: datetime
     kind: str | None  # None: all bill types.
 
+    @property
+    def what(self) -> str:
+        return f"bills of {next(iter(self.inst_ids)) if len(self.inst_ids) == 1 else 'the account'}"
+
     def query(self, start: datetime, end: datetime) -> dict[str, str]:
         # Whether begin and end themselves belong to a span is not said.
-        query = {"instId": self.inst_id, "begin": str(ms(start) - 1), "end": str(ms(end) + 1), "limit": str(PAGE_ROWS)}
+        query = {"begin": str(ms(start) - 1), "end": str(ms(end) + 1), "limit": str(PAGE_ROWS)}
+        if len(self.inst_ids) == 1:
+            query["instId"] = next(iter(self.inst_ids))
         return query if self.kind is None else query | {"type": self.kind}
+
+    def leaves_out(self, raw: object) -> bool:
+        """Say whether a row is plainly of something else, which no error in it makes interesting."""
+        return isinstance(raw, dict) and isinstance(raw.get("instId"), str) and raw["instId"] not in self.inst_ids
 
 
 async def _read(client: Any, span: _Span, pages_max: int) -> tuple[tuple[Bill, ...], bool]:
@@ -74,29 +96,35 @@ async def _read(client: Any, span: _Span, pages_max: int) -> tuple[tuple[Bill, .
     is_whole = True
     if span.end > recent_from:
         query = span.query(max(span.start, recent_from), span.end)
-        bills, is_whole = await _pages(client, "privateGetAccountBills", query, pages_max)
+        bills, is_whole = await _pages(client, "privateGetAccountBills", span, query, pages_max)
     if span.start < recent_from and is_whole:
         query = span.query(span.start, min(span.end, recent_from))
-        older, is_whole = await _pages(client, "privateGetAccountBillsArchive", query, pages_max)
+        older, is_whole = await _pages(client, "privateGetAccountBillsArchive", span, query, pages_max)
         bills += older
-    mine = {b.bill_id: b for b in bills if b.inst_id == span.inst_id and span.start <= b.ts <= span.end}
+    mine = {bill.bill_id: bill for bill in bills if span.start <= bill.ts <= span.end}
     return tuple(sorted(mine.values(), key=lambda bill: bill.ts)), is_whole
 
 
-async def _pages(client: Any, endpoint: str, query: dict[str, str], pages_max: int) -> tuple[list[Bill], bool]:
-    what = f"bills of {query['instId']}"
+class _Numbered(Row):
+    bill_id: Word
+
+
+async def _pages(
+    client: Any, endpoint: str, span: _Span, query: dict[str, str], pages_max: int
+) -> tuple[list[Bill], bool]:
     bills: list[Bill] = []
     for _ in range(pages_max):
-        page = data_of(await ask(client, endpoint, query), what)
+        page = data_of(await ask(client, endpoint, query), span.what)
         try:
-            bills += [read_row(Bill, raw) for raw in page]
+            bills += [read_row(Bill, raw) for raw in page if not span.leaves_out(raw)]
+            if len(page) < PAGE_ROWS:
+                return bills, True
+            last = read_row(_Numbered, page[-1]).bill_id
         except RowError as error:
-            raise VenueUnavailable(f"{what}: {error}") from None
-        if len(page) < PAGE_ROWS:
-            return bills, True
-        if bills[-1].bill_id == query.get("after"):
-            raise VenueUnavailable(f"{what}: pages that do not go on")
-        query["after"] = bills[-1].bill_id
+            raise VenueUnavailable(f"{span.what}: {error}") from None
+        if last == query.get("after"):
+            raise VenueUnavailable(f"{span.what}: pages that do not go on")
+        query["after"] = last
     return bills, False
 
 

@@ -5,7 +5,7 @@ fee to close is the user's own taker rate and part of the requirement.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -13,7 +13,8 @@ from itertools import pairwise
 from guard.errors import VenueUnavailable
 from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
-from guard.snapshot import ContractKind, RiskTier
+from guard.snapshot import ContractKind, MarginMode, RiskTier
+from guard.venues.haircut_rows import Names
 from guard.venues.okx_contracts import Market
 from guard.venues.okx_rows import FeeRow, TierRow, data_of
 from guard.venues.rows import RowError, read_row
@@ -22,6 +23,9 @@ FAMILIES_MAX = 5  # In one request for tiers.
 ROUND_SIZE_GAP = Decimal(1)  # "1 to 6500, 6501 to 13000" leaves a whole contract between two tiers.
 
 ISOLATED, CROSS = KNOWN_RULES["okx isolated"].rule, KNOWN_RULES["okx futures mode cross"].rule
+
+
+HAIRCUTS = Names(asset="ccy", steps="details", floor="minAmt", share="discountRate")  # In coins (docs, 2026).
 
 
 def base_rules() -> RuleBook:
@@ -36,6 +40,14 @@ def rules_with(book: RuleBook, fees: Mapping[str, Decimal]) -> RuleBook:
         for symbol, fee in fees.items()
     }
     return RuleBook(isolated=book.isolated, cross=book.cross, by_symbol={**book.by_symbol, **filled})
+
+
+def questions(inst_type: str, mode: MarginMode, members: Iterable[Market]) -> Iterator[dict[str, str]]:
+    """Yield what is to be asked for the tiers of these markets' families, as few times as can be."""
+    names = sorted({market.family for market in members})
+    for first in range(0, len(names), FAMILIES_MAX):
+        some = ",".join(names[first : first + FAMILIES_MAX])
+        yield {"instType": inst_type, "tdMode": mode.value, "instFamily": some}
 
 
 def read_families(answer: object) -> dict[str, list[TierRow | RowError]]:

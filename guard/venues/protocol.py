@@ -12,6 +12,7 @@ from guard.snapshot import (
     AccountSnapshot,
     Contract,
     Gap,
+    HaircutTier,
     MarginChange,
     MarginRequest,
     Mark,
@@ -122,6 +123,13 @@ class Venue(Protocol):
 
     async def tiers(self, symbols: frozenset[str]) -> TierTables:
         """Read the leverage brackets of these symbols."""
+        ...
+
+    async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:
+        """Read by how much less than its worth each of these assets counts where several back everything.
+
+        An asset of which nothing is said is left out; empty also where it is not asked. Raises VenueUnavailable.
+        """
         ...
 
     async def mark(self, symbol: str) -> Mark:

@@ -24,6 +24,12 @@ class RateLimit:
     weights: Mapping[str, int]  # By the end of a path.
     weight_else: int
     used_header: str | None = None  # Where the exchange says how much of the present window is used. None: nowhere.
+    question: str | None = None  # The parameter that stands for the end of the path where all questions have one path.
+
+    def place(self, path: str, parameters: Mapping[str, object]) -> str:
+        """Return the path by which a request is weighed."""
+        asked = None if self.question is None else parameters.get(self.question)
+        return path if asked is None else f"{path}/{asked}"
 
     def weight_of(self, path: str) -> int:
         return next((weight for end, weight in self.weights.items() if path.endswith(end)), self.weight_else)

@@ -106,18 +106,15 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     logging.getLogger("ccxt").setLevel(logging.WARNING)  # At DEBUG it writes every header, keys included.
     options = account.ccxt.get("options")
     user_options: Mapping[str, object] = options if isinstance(options, Mapping) else {}
-    client = _strict_class(account.exchange)(
-        {
-            **account.ccxt,
-            **wire.credentials(account),
-            "enableRateLimit": True,
-            "aiohttp_trust_env": False,
-            "options": {**wire.options, **user_options, "maxRetriesOnFailure": 0},
-        }
-    )
+    for_ccxt = {
+        **account.ccxt,
+        **wire.credentials(account),
+        "enableRateLimit": True,
+        "aiohttp_trust_env": False,
+        "options": {**wire.options, **user_options, "maxRetriesOnFailure": 0},
+    }
+    client = _made(account, for_ccxt, is_demo=bool(user_options.get("enableDemoTrading")))
     client.has["fetchCurrencies"] = False
-    if user_options.get("enableDemoTrading"):
-        client.enable_demo_trading(True)
     if (client.socksProxy or client.wsSocksProxy) and find_spec("aiohttp_socks") is None:
         raise ConfigError(f"accounts.{account.account}.ccxt: a SOCKS proxy needs the package aiohttp_socks")
     client.deadline_s = min(DEADLINE_S, client.timeout / 1000)
@@ -128,6 +125,22 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     client.markets_loaded_s = None
     if client.gate.is_loopback:
         client.timeout_on_exit = 0  # ms. ccxt waits for TLS connections to close; there are none.
+    return client
+
+
+def _made(account: VenueAccount, for_ccxt: Mapping[str, object], *, is_demo: bool) -> Any:
+    """Return a client of ccxt. Raises ConfigError for a test mode that ccxt has no addresses for, and stumbles over."""
+    try:
+        client = _strict_class(account.exchange)(for_ccxt)
+        if is_demo:
+            client.enable_demo_trading(True)
+    except (KeyError, TypeError):
+        if not (is_demo or account.ccxt.get("sandbox")):
+            raise
+        word = "options.enableDemoTrading" if is_demo else "sandbox"
+        raise ConfigError(
+            f"accounts.{account.account}.ccxt.{word}: ccxt has no addresses of that test mode at {account.exchange}"
+        ) from None
     return client
 
 
@@ -194,7 +207,8 @@ class StrictClient:
         pace_s = ccxt.calculate_rate_limiter_cost(api, method, path, params, config) * ccxt.rateLimit / 1000
         what, loop = f"{self.id} {method} {path}", asyncio.get_running_loop()
         asked_s = loop.time()
-        async with self.gate.turn(what, wait_s=wait_s, pace_s=pace_s, path=f"/{path}", is_write=not is_read):
+        place = f"/{path}" if self.wire.limit is None else self.wire.limit.place(f"/{path}", params)
+        async with self.gate.turn(what, wait_s=wait_s, pace_s=pace_s, path=place, is_write=not is_read):
             if not is_read and loop.time() - asked_s > wait_s:  # The machine stood still, and the facts grew old.
                 raise NotSent(f"{what}: not sent, its turn came {loop.time() - asked_s:.0f} s late")
             request = ccxt.sign(path, api, method, params)  # Here, so that no stamp grows old in the queue.

@@ -57,6 +57,9 @@ class WireServer:
         self.rights = KeyRights()
         self.clock_skew = 0  # ms, the exchange's clock minus ours.
         self.history_down = False
+        self.counted: dict[
+            str, list[tuple[str, str]]
+        ] = {}  # Asset: from so many units on, which share counts as margin.
         self.closed_rows: list[str] = []  # Symbols of which a row without a position is listed.
         self.is_wrong_mode = False  # The account is in the mode in which nobody can add margin.
         self._broken: dict[str, Fate] = {}

@@ -1,6 +1,6 @@
 """docs/exchanges.md says of each exchange what the code says, and the code what its server of the contract suite shows.
 
-`python tests/venues/test_capabilities.py` writes the matrix into the document.
+`PYTHONPATH=tests/venue_contract python tests/venues/test_capabilities.py` writes the matrix into the document.
 """
 
 from importlib.util import find_spec

@@ -1,6 +1,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from guard.venues import SUPPORTED
+
 EVERY_CLASS = """
 from guard.venues.lazy_ccxt import exchange_class
 assert exchange_class("binanceusdm").__name__ == "binanceusdm"
@@ -23,6 +27,20 @@ import sys
 from guard.venues.lazy_ccxt import exchange_class
 exchange_class("binanceusdm")
 print(sum(1 for name in sys.modules if name.startswith("ccxt.pro.")))
+"""
+
+ONE_VENUE = """
+import sys
+from datetime import UTC, datetime
+from guard.venues import VENUES, open_venue
+from guard.venues.protocol import VenueAccount
+secrets = {"api_key": "0x" + "1" * 40, "secret": "1" * 64, "password": "nobody"}
+venue = open_venue(VenueAccount(account="a", exchange=EXCHANGE, ccxt={}, **secrets), now=lambda: datetime.now(UTC))
+derived = {f"ccxt.async_support.{EXCHANGE}", *(base.__module__ for base in type(venue._client).__mro__)}
+found = {name for name in sys.modules if name.startswith(("ccxt.pro.", "ccxt.async_support."))}
+found = {name for name in found if ".base" not in name and name.count(".") == 2}
+assert f"ccxt.pro.{EXCHANGE}" in found, found
+print(sorted(found - derived), sorted({module for module, _ in VENUES.values()} & sys.modules.keys()), sep=";")
 """
 
 BROKEN_TRICK = """
@@ -61,6 +79,13 @@ def test_every_exchange_class_of_the_three_packages_can_be_had_lazily():
 
 def test_only_the_exchanges_that_are_asked_for_are_imported():
     assert int(run(ONLY_ONE)) == 2  # binanceusdm and the binance it derives from.
+
+
+@pytest.mark.parametrize("exchange", SUPPORTED)
+def test_a_guarded_exchange_costs_itself_and_what_it_derives_from(exchange):
+    others, venues = run(f"EXCHANGE = {exchange!r}" + ONE_VENUE).split(";")
+    assert others == "[]"
+    assert venues.count("guard.venues.") <= (2 if exchange == "binancecoinm" else 1)
 
 
 def test_a_ccxt_that_the_trick_does_not_fit_is_imported_plainly():

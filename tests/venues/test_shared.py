@@ -8,12 +8,20 @@ import pytest
 from aiohttp import web
 from venue_support import account_at
 
+from guard.venues import open_venue
 from guard.venues.binance import BinanceUsdm
 from guard.venues.binance_family import LIMIT
 from guard.venues.gate import NotSent
+from guard.venues.hyperliquid_connection import LIMIT as HYPERLIQUID
 from guard.venues.protocol import VenueAccount
 from guard.venues.shared import RateLimit, Shared, WeightBudget
 
+KEYS = {"api_key": "k", "secret": "s", "password": "p"}
+CREDENTIALS = {
+    **dict.fromkeys(("binanceusdm", "binancecoinm", "bybit", "okx", "gate", "bitget"), KEYS),
+    "hyperliquid": {"api_key": "0x" + "a" * 40, "secret": "b" * 64, "password": None},
+}
+LIMITED_BY_USER = {"okx"}  # Each endpoint for itself and each user: ccxt's pace stays below it.
 TEN = RateLimit(weight_max=100, window_s=60.0, weights={"/big": 40}, weight_else=10)
 
 
@@ -41,6 +49,26 @@ def test_the_exchanges_own_count_is_taken_over_where_it_is_higher():
 
 def test_the_weights_are_those_of_the_endpoints():
     assert [LIMIT.weight_of(path) for path in ("/v3/positionRisk", "/v3/account", "/v1/time")] == [5, 5, 1]
+
+
+def test_where_all_questions_have_one_path_each_weighs_by_its_type():
+    places = [HYPERLIQUID.place("/info", {"type": kind}) for kind in ("clearinghouseState", "userRole", "meta")]
+    assert [HYPERLIQUID.weight_of(place) for place in places] == [2, 60, 20]
+    assert HYPERLIQUID.weight_of(HYPERLIQUID.place("/exchange", {"action": {"type": "updateIsolatedMargin"}})) == 1
+
+
+@pytest.mark.parametrize("exchange", sorted(CREDENTIALS))
+def test_every_limit_that_an_exchange_has_for_an_address_is_shared_by_its_accounts(exchange):
+    shared = Shared()
+    one, two = (
+        open_venue(
+            VenueAccount(account=name, exchange=exchange, **CREDENTIALS[exchange], ccxt={}, shared=shared),
+            now=lambda: datetime.now(UTC),
+        )
+        for name in ("a", "b")
+    )
+    assert one._client.gate.budget is two._client.gate.budget
+    assert (one._client.gate.budget is None) == (exchange in LIMITED_BY_USER)
 
 
 def test_accounts_of_one_exchange_share_one_budget_and_others_have_their_own():

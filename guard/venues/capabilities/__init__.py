@@ -66,6 +66,7 @@ class Facts:
     hosts: tuple[str, ...]
     reads_stops: bool
     reads_endings: bool
+    reads_haircuts: bool  # In the modes in which several assets back everything.
 
 
 def capabilities_of(exchange: str) -> Capabilities:
@@ -93,6 +94,7 @@ def facts_of(exchange: str) -> Facts:
         hosts=venue.hosts(),
         reads_stops=type(venue).stops is not VenueBase.stops,
         reads_endings=type(venue).ending is not VenueBase.ending,
+        reads_haircuts=type(venue).haircuts is not VenueBase.haircuts,
     )
 
 
@@ -128,6 +130,8 @@ def _cells(exchange: str, one: Capabilities, facts: Facts) -> dict[str, str]:
         "liquidation price of our own": one.tiers,
         "marks between polls": one.stream,
         "candles": one.candles,
+        "a change of tiers is told": _yes(exchange != GENERIC),
+        "a change of what collateral counts for is told": _yes(facts.reads_haircuts),
         "inverse contracts": _yes(one.has_inverse),
         "hedge mode": _yes(one.has_hedge),
         "the exchange's own auto-margin is seen": _yes(one.tells_auto_margin),

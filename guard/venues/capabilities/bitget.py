@@ -7,7 +7,7 @@ from guard.venues.capabilities import Capabilities, Published
 
 CAPABILITIES = Capabilities(
     name="Bitget",
-    contracts="linear in USDT and USDC",
+    contracts="perpetual, linear in USDT and USDC",
     guarded="isolated positions of a classic account in single-asset mode",
     watched={
         "unified accounts (UTA)": "only what they state of positions and wallets is read",
@@ -26,7 +26,14 @@ CAPABILITIES = Capabilities(
     tells_ip_binding=True,
     requests_per_cycle=2,
     answers=ANSWERS,
-    published=Published(limit=LIMIT, counts="requests of an address", source="docs, 2025-10"),
+    published=Published(
+        limit=LIMIT,
+        counts=(
+            "requests of an address; a user has 5 in a second for positions and for the write, 10 for accounts, stop "
+            "orders and bills"
+        ),
+        source="docs, 2025-10, the user's figures as ccxt 4.5.90 paces them",
+    ),
     known_limits=KNOWN_LIMITS,
     verified=(
         "the documented isolated row, and recorded cross rows; the write and bills against the documents only; not run "

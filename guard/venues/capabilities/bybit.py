@@ -2,8 +2,8 @@
 
 from guard.venues.bybit import KNOWN_LIMITS
 from guard.venues.bybit_margin import ANSWERS
+from guard.venues.bybit_wire import LIMIT
 from guard.venues.capabilities import Capabilities, Published
-from guard.venues.shared import RateLimit
 
 CAPABILITIES = Capabilities(
     name="Bybit",
@@ -26,7 +26,7 @@ CAPABILITIES = Capabilities(
     requests_per_cycle=2,
     answers=ANSWERS,
     published=Published(
-        limit=RateLimit(weight_max=600, window_s=5.0, weights={}, weight_else=1),
+        limit=LIMIT,
         counts="requests of an address; a user has 50 in a second for each of the two reads",
         source="docs, Rate Limit Rules, 2026-07",
     ),

@@ -26,7 +26,11 @@ CAPABILITIES = Capabilities(
     tells_ip_binding=True,
     requests_per_cycle=4,
     answers=ANSWERS,
-    published=Published(limit=LIMIT, counts="requests of a user", source="docs, 2026-05"),
+    published=Published(
+        limit=LIMIT,
+        counts="requests of a user to each private endpoint, of an address to each public one; here all together",
+        source="docs, 2026-05",
+    ),
     known_limits=KNOWN_LIMITS,
     verified=(
         "recorded isolated rows of 2022 and 2024; the rest against the documents of 2026-05-27; not run against the "

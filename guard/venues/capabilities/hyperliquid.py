@@ -2,8 +2,8 @@
 
 from guard.venues.capabilities import Capabilities, Published
 from guard.venues.hyperliquid import KNOWN_LIMITS
+from guard.venues.hyperliquid_connection import LIMIT
 from guard.venues.hyperliquid_margin import ANSWERS
-from guard.venues.shared import RateLimit
 
 CAPABILITIES = Capabilities(
     name="Hyperliquid",
@@ -29,16 +29,7 @@ CAPABILITIES = Capabilities(
     requests_per_cycle=1,
     answers=ANSWERS,
     published=Published(
-        limit=RateLimit(
-            weight_max=1200,
-            window_s=60.0,
-            weights={
-                **dict.fromkeys(("/clearinghouseState", "/spotClearinghouseState", "/exchangeStatus"), 2),
-                "/userRole": 60,
-                "/exchange": 1,
-            },
-            weight_else=20,
-        ),
+        limit=LIMIT,
         counts="weight of an address, by the type of the question",
         source="docs, Rate limits, 2026-09",
     ),

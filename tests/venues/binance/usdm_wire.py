@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from binance_ledger import Tier, text, tiers_of
 from binance_wire import BinanceServer
+from wire_faults import Call
 from wire_values import Adjustment, Holding, Sample
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
@@ -78,6 +79,21 @@ class BinanceUsdmServer(BinanceServer):
             "time": self.now_ms(),
         }  # fmt: skip
 
+    def kind_of(self, call: Call) -> str:
+        return "haircuts" if call.path.endswith("/assetIndex") else super().kind_of(call)
+
+    def public(self, name: str, params: Any) -> Any:
+        if name != "GET /fapi/v1/assetIndex":
+            return super().public(name, params)
+        return [
+            {
+                "symbol": f"{asset}USD", "time": self.now_ms(), "index": "1.0", "bidBuffer": text(1 - Decimal(steps[0][1])),
+                "askBuffer": "0.1", "bidRate": "1.0", "askRate": "1.1", "autoExchangeBidBuffer": "0.1",
+                "autoExchangeAskBuffer": "0.1", "autoExchangeBidRate": "1.0", "autoExchangeAskRate": "1.1",
+            }
+            for asset, steps in self.counted.items()
+        ]  # fmt: skip
+
     def private(self, name: str, params: Any) -> Any:
         answers = {
             "GET /fapi/v3/positionRisk": self.positions,
@@ -129,7 +145,7 @@ class BinanceUsdmServer(BinanceServer):
             "totalMarginBalance": asset["marginBalance"], "totalPositionInitialMargin": asset["positionInitialMargin"],
             "totalOpenOrderInitialMargin": "0.00000000", "totalCrossWalletBalance": asset["crossWalletBalance"],
             "totalCrossUnPnl": asset["crossUnPnl"], "availableBalance": asset["availableBalance"],
-            "maxWithdrawAmount": asset["availableBalance"], "assets": [asset],
+            "maxWithdrawAmount": asset["availableBalance"], "assets": [asset, *(self.asset_row(one) for one in self.wallets if one in self.counted and one != "USDT")],
             "positions": [{name: row[name] for name in names} for row in map(self._position, self.holdings.values())],
         }  # fmt: skip
 

@@ -85,11 +85,12 @@ class BybitServer(BybitMarket):
             "position/list": "positions", "account/wallet-balance": "wallets", "position/add-margin": "write",
             "account/transaction-log": "history", "market/risk-limit": "tiers", "market/tickers": "mark",
             "market/mark-price-kline": "candles", "order/realtime": "stops", "execution/list": "fills",
+            "spot-margin-trade/collateral": "haircuts",
         }  # fmt: skip
         return kinds.get(call.path.removeprefix("/v5/"), call.path.rsplit("/", 1)[-1])
 
     def answer(self, call: Call) -> Any:
-        public = call.path.startswith("/v5/market/")
+        public = call.path.startswith(("/v5/market/", "/v5/spot-margin-trade/collateral"))
         if not public:
             self._check_signature(call)
         routes: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
@@ -98,6 +99,7 @@ class BybitServer(BybitMarket):
             ("GET", "/v5/market/risk-limit"): self._risk_limit,
             ("GET", "/v5/market/tickers"): self._tickers,
             ("GET", "/v5/market/mark-price-kline"): self._candles,
+            ("GET", "/v5/spot-margin-trade/collateral"): self._collateral,
             ("GET", "/v5/position/list"): self._positions,
             ("GET", "/v5/account/wallet-balance"): self._balance,
             ("GET", "/v5/account/info"): lambda _: {
@@ -284,6 +286,21 @@ class BybitServer(BybitMarket):
                 }
             ]
         }  # fmt: skip
+
+    def _collateral(self, _: dict[str, Any]) -> Any:
+        """Docs, "Get Tiered Collateral Ratio" (2026)."""
+        return {
+            "list": [
+                {
+                    "currency": asset,
+                    "collateralRatioList": [
+                        {"minQty": floor, "maxQty": up, "collateralRatio": share}
+                        for (floor, share), up in zip(steps, [*(one[0] for one in steps[1:]), ""], strict=True)
+                    ],
+                }
+                for asset, steps in self.counted.items()
+            ]
+        }
 
     def _add_margin(self, body: dict[str, Any]) -> Any:
         one, amount = OF_MARKET[body["symbol"]], Decimal(body["margin"])

@@ -1,6 +1,5 @@
 """What the Gate server lists: contracts with their tiers, as in the docs (futures, v4.106.88 of 2026-05)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -62,8 +61,8 @@ MANY = tuple(
     )
     for n in range(150)
 )  # fmt: skip
-LISTED: Mapping[str, Listed] = {one.symbol: one for one in (*_ALL, *MANY)}
-OF_MARKET: Mapping[tuple[str, str], Listed] = {(one.settle, one.market): one for one in LISTED.values()}
+LISTED: dict[str, Listed] = {one.symbol: one for one in (*_ALL, *MANY)}
+OF_MARKET: dict[tuple[str, str], Listed] = {(one.settle, one.market): one for one in LISTED.values()}
 
 
 def contract(one: Listed) -> dict[str, Any]:

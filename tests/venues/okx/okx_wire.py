@@ -87,6 +87,7 @@ class OkxServer(OkxLedgerServer):
             "/account/bills": "history",
             "/account/bills-archive": "history",
             "/public/position-tiers": "tiers",
+            "/public/discount-rate-interest-free-quota": "haircuts",
             "/public/mark-price": "mark",
             "/market/history-mark-price-candles": "candles",
             "/trade/orders-algo-pending": "stops",
@@ -113,6 +114,7 @@ class OkxServer(OkxLedgerServer):
             "/public/instruments": self.instruments,
             "/public/mark-price": self.mark_price,
             "/public/position-tiers": self.position_tiers,
+            "/public/discount-rate-interest-free-quota": self.discount_rates,
             "/market/history-mark-price-candles": self.candles,
         }
         if path in open_to_all:

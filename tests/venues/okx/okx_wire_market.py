@@ -84,6 +84,24 @@ class OkxMarketServer(WireServer):
         mark = self.marks[INSTRUMENTS[inst_id][0]]
         return {"instId": inst_id, "instType": inst_type, "markPx": str(mark), "ts": str(self.now_ms())}
 
+    def discount_rates(self, _call: Call) -> list[dict[str, Any]]:
+        """Docs, "Get discount rate and interest-free quota" (2026)."""
+        return [
+            {
+                "amt": "0", "ccy": asset, "collateralRestrict": False, "discountLv": "", "minDiscountRate": "0",
+                "details": [
+                    {
+                        "discountRate": share, "minAmt": floor, "maxAmt": up, "liqPenaltyRate": "0.02", "tier": str(number),
+                        "disCcyEq": "0",
+                    }
+                    for number, ((floor, share), up) in enumerate(
+                        zip(steps, [*(one[0] for one in steps[1:]), ""], strict=True), 1
+                    )
+                ],
+            }
+            for asset, steps in self.counted.items()
+        ]  # fmt: skip
+
     def position_tiers(self, call: Call) -> list[dict[str, str]]:
         families = call.params["instFamily"].split(",")
         if len(families) > 5:

@@ -135,7 +135,7 @@ async def test_no_answer_breaks_a_reader(world, seed):
             else:
                 outcomes["read"] += 1
         waits = [
-            okx_bills.read_moves(clients["bills"], "BTC-USDT-SWAP", start=now, end=now, now=now),
+            okx_bills.read_moves(clients["bills"], frozenset({"BTC-USDT-SWAP"}), start=now, end=now, now=now),
             okx_market.read_candles(clients["candles"], market, minutes=1, count=3),
             okx_orders.read_stops(clients["orders"], world.markets, frozenset({BTC})),
             okx_market.read_mark(clients["mark"], market),

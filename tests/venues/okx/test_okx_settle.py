@@ -277,6 +277,54 @@ async def test_all_open_isolated_positions_are_asked_about(server, okx):
     assert Counter(change.key.symbol for change in changes) == {BTC: 2, server.inverse.symbol: 1}
 
 
+def bills_asked(server) -> list[str | None]:
+    return [params.get("instId") for _, path, params in server.requests if path.endswith("bills")]
+
+
+async def test_the_bills_of_all_positions_come_with_one_request(server, okx):
+    server.hold_sample()
+    server.hold_sample(of=server.inverse)
+    server.add_to(BTC, Side.LONG, D("5.50"))
+    server.add_to(server.inverse.symbol, Side.LONG, D("0.001"))
+    now = datetime.now(UTC)
+    elsewhere = server.bill(BTC, "2", "1", D(9), now)  # A sale of spot coins, in which nothing else is of interest.
+    server.extra_bills = [{"billId": elsewhere["billId"], "instId": "DOGE-USDT", "ts": elsewhere["ts"], "type": "2"}]
+    changes = await okx.margin_changes(open_isolated(await okx.snapshot()), now - timedelta(hours=1))
+    assert bills_asked(server) == [None]
+    assert {(one.key.symbol, one.amount) for one in changes if one.by_user} == {
+        (BTC, D("5.50")), (server.inverse.symbol, D("0.001")),
+    }  # fmt: skip
+
+
+async def test_where_much_else_is_traded_each_position_is_asked_about(server, okx):
+    server.hold_sample()
+    server.hold_sample(of=server.inverse)
+    server.add_to(BTC, Side.LONG, D("5.50"))
+    now = datetime.now(UTC)
+    server.extra_bills = [
+        server.bill(BTC, "2", "1", D(n), now - timedelta(seconds=n), instId="DOGE-USDT") for n in range(1, 300)
+    ]
+    changes = await okx.margin_changes(open_isolated(await okx.snapshot()), now - timedelta(hours=1))
+    assert bills_asked(server) == [None, None, "BTC-USD-SWAP", "BTC-USDT-SWAP"]
+    assert [one.amount for one in changes if one.by_user] == [D("5.50")]
+    assert Counter(one.key.symbol for one in changes) == {BTC: 2, server.inverse.symbol: 1}
+
+
+@pytest.mark.parametrize("row", [{"instId": "DOGE-USDT"}, {"instId": None}, {}, "no row"])
+async def test_a_row_that_may_be_of_a_position_is_read_or_there_is_no_history(server, okx, row):
+    server.hold_sample()
+    server.hold_sample(of=server.inverse)
+    server.mangle("history", lambda answer: answer | {"data": [*answer["data"], row]})
+    if row == {"instId": "DOGE-USDT"}:
+        assert (
+            len(await okx.margin_changes(open_isolated(await okx.snapshot()), datetime.now(UTC) - timedelta(hours=1)))
+            == 2
+        )
+        return
+    with pytest.raises(VenueUnavailable, match="bills of the account"):
+        await okx.margin_changes(open_isolated(await okx.snapshot()), datetime.now(UTC) - timedelta(hours=1))
+
+
 async def test_a_bill_that_names_no_leg_counts_for_both_and_one_that_does_for_its_own(server, okx):
     for leg in Side:
         server.hold_sample(leg, hedged=True)

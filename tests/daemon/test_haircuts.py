@@ -1,0 +1,194 @@
+"""What collateral counts for is kept, and a change of it told with what it does, at each exchange that tells it.
+
+A long of BTC in cross margin leans on ETH, of which 95 % count, and then 90 %. By the exchange's price P of now, what ETH
+counted more before stood it lower by units x price x 0.05 / (quantity x (1 - rate)), the rate with the fee to close.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from exchanges import server_of
+from wire_faults import Fate
+from wire_world import config_text
+
+from guard.config import load
+from guard.daemon.keys import KeyGuard
+from guard.daemon.reader import AccountReader
+from guard.daemon.tell import Teller
+from guard.daemon.watch import AccountWatch
+from guard.journal import Journal
+from guard.journal.records import HAIRCUTS
+from guard.venues import open_venue
+
+PRICE_FIELDS = {"bybit": "liqPrice", "okx": "liqPx", "binanceusdm": "liquidationPrice"}
+PATHS = {"bybit": "/collateral", "okx": "/discount-rate-interest-free-quota", "binanceusdm": "/assetIndex"}
+FEES = {"bybit": Decimal(0), "okx": Decimal("0.0005"), "binanceusdm": Decimal(0)}
+UNITS = Decimal(2)
+
+
+@pytest.fixture(params=list(PRICE_FIELDS))
+async def server(request):
+    """An exchange with one account in which BTC and ETH back everything together."""
+    async with server_of(request.param)().serving() as one:
+        one.is_wrong_mode = request.param != "okx"
+        one.acct_lv = "3"
+        one.wallets["ETH"] = (UNITS, UNITS)
+        one.counted = {"ETH": [("0", "0.95"), ("1000", "0.5")], "USDT": [("0", "1")]}
+        one.hold_sample(margin=None)
+        one.set_mark("ETH/USDT:USDT", Decimal(3000))
+        state_price(one, one.sample.mark * Decimal("0.9"))
+        yield one
+
+
+def state_price(server, price):
+    name = PRICE_FIELDS[server.exchange]
+
+    def stated(answer):
+        for row in answer if isinstance(answer, list) else server.rows_in("positions", answer):
+            row[name] = "" if price is None else f"{price:f}"
+        return answer
+
+    server.mangle("positions", stated)
+
+
+@asynccontextmanager
+async def watching(server, folder) -> AsyncIterator[tuple[AccountWatch, Journal]]:
+    path = folder / "config.toml"
+    path.touch(mode=0o600)
+    path.write_text(config_text(server, {"max_per_position": "1000", "max_per_day": "1000"}))
+    settings = load(path, environ={})
+    (account,) = settings.accounts.values()
+
+    def clock():
+        return datetime.now(UTC)
+
+    venue = open_venue(account.venue, now=clock)
+    with Journal.open(settings.journal_path, exclusive=True) as journal:
+        teller = Teller(journal, (), clock)
+        try:
+            yield (
+                AccountWatch(account, AccountReader(venue, clock), teller, KeyGuard(venue, teller, clock), clock),
+                journal,
+            )
+        finally:
+            await venue.close()
+
+
+def told(monkeypatch):
+    messages = []
+    tell = Teller.tell
+
+    def heard(teller, message):
+        if message.alert.startswith("haircuts "):
+            messages.append(message)
+        tell(teller, message)
+
+    monkeypatch.setattr(Teller, "tell", heard)
+    return messages
+
+
+async def look_anew(watch):
+    watch.reader.tiers_are_due()
+    await watch.cycle()
+
+
+def expected_before(server):
+    one = server.sample
+    quantity, price = one.contracts * one.contract_size, one.mark * Decimal("0.9")
+    rate = server.tier_rows(one.symbol)[0][2] + FEES[server.exchange]
+    return price - UNITS * 3000 * Decimal("0.05") / (quantity * (1 - rate))
+
+
+async def test_another_haircut_is_told_once_with_the_share_and_the_moved_liquidation(server, tmp_path, monkeypatch):
+    messages = told(monkeypatch)
+    async with watching(server, tmp_path) as (watch, journal):
+        await watch.cycle()
+        await look_anew(watch)
+        assert messages == []
+        server.counted["ETH"] = [("0", "0.9"), ("1000", "0.5")]
+        for _ in range(2):
+            await look_anew(watch)
+        (message,) = messages
+        kept = [row.subject for row in journal.history("main") if row.kind == HAIRCUTS]
+    assert sorted(kept) == ["ETH", "ETH", "USDT"]
+    before, price = expected_before(server), server.sample.mark * Decimal("0.9")
+    (moved,) = message.facts["moved"]
+    assert (moved["symbol"], moved["side"]) == (server.sample.symbol, "long")
+    assert Decimal(moved["after"]) == price
+    assert abs(Decimal(moved["before"]) - before) < Decimal("1e-20")
+    assert message.title.startswith("COLLATERAL CHANGED ETH 95 % → 90 %: BTC long ")
+    assert "ETH counts as margin: 95 % of yours before, 90 % now." in message.text
+    assert "Your 2 ETH count 300 USD less." in message.text
+    assert message.level.word == "warn"
+
+
+async def test_a_change_while_nobody_ran_is_told_after_the_start_and_a_milder_one_is_no_warning(
+    server, tmp_path, monkeypatch
+):
+    messages = told(monkeypatch)
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+    server.counted["ETH"] = [("0", "0.97")]
+    for _ in range(2):
+        async with watching(server, tmp_path) as (watch, _):
+            await watch.cycle()
+    (message,) = messages
+    assert message.level.word == "watch"
+    assert "Your 2 ETH count 120 USD more." in message.text
+    assert message.text.endswith("Nothing to do.")
+
+
+async def test_of_a_position_without_a_stated_price_it_is_said_that_nobody_knows(server, tmp_path, monkeypatch):
+    messages = told(monkeypatch)
+    state_price(server, None)
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+        server.counted["ETH"] = [("0", "0.9")]
+        await look_anew(watch)
+    (message,) = messages
+    assert f"Not known by how much it moves: {server.sample.symbol} long." in message.text
+    assert message.facts["moved"] == []
+
+
+@pytest.mark.parametrize("how", [Fate.HTTP_500, Fate.HTML_200, Fate.EMPTY_200, Fate.BARE_200, Fate.TRUNCATED])
+async def test_what_cannot_be_read_is_no_change_and_is_asked_again_later(server, tmp_path, monkeypatch, how):
+    messages = told(monkeypatch)
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+        server.counted["ETH"] = [("0", "0.9")]
+        server.break_reads("haircuts", how)
+        asked = len(server.asked(PATHS[server.exchange]))
+        for _ in range(2):
+            await look_anew(watch)
+        assert len(server.asked(PATHS[server.exchange])) == asked + 1
+        assert messages == []
+        server.break_reads("haircuts", None)
+        watch._haircuts._not_before_s = 0.0  # Ten minutes later.
+        await look_anew(watch)
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("steps", [[("1", "0.9")], [("0", "1.1")], [("0", "0.9"), ("0", "0.8")], [("0", "")], []])
+async def test_steps_that_make_no_sense_are_not_kept(server, tmp_path, monkeypatch, steps):
+    if server.exchange == "binanceusdm":
+        pytest.skip("Binance states one buffer for an asset, not steps")
+    messages = told(monkeypatch)
+    async with watching(server, tmp_path) as (watch, journal):
+        await watch.cycle()
+        server.counted["ETH"] = steps
+        await look_anew(watch)
+        assert len([row for row in journal.history("main") if row.kind == HAIRCUTS]) == 2
+    assert messages == []
+
+
+async def test_where_each_currency_stands_for_itself_nothing_is_asked(server, tmp_path):
+    server.is_wrong_mode, server.acct_lv = False, "2"
+    server.holdings.clear()
+    server.hold_sample()
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+        await look_anew(watch)
+    assert server.asked(PATHS[server.exchange]) == []
