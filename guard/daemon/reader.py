@@ -24,6 +24,7 @@ SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows;
 # A position row does not say when its mark was true, and lists have been seen to stand still while the market fell. So
 # a mark that the exchange dated holds against an undated one that was read up to so much later.
 DATED_MARK_HOLDS = timedelta(seconds=3)
+READS_WHILE_CLOCK_STEPS = 3
 MARK_LIVES_FOR = timedelta(seconds=5)  # After it came in; a stream says one every second to three.
 MARK_AGE_MAX = SPEND_ON_READS_WITHIN  # By the exchange's own clock, for a mark that was just asked for.
 
@@ -51,6 +52,7 @@ class AccountReader:
         self._marks: dict[str, tuple[Mark, datetime]] = {}  # With when we got it, by our own clock.
         self._assessed: _Assessed | None = None
         self._read_again = True
+        self._clock_was_set = False  # Since the present read began.
         self.is_suspect = False  # Something is missed and not yet believed gone.
         self.ended: Mapping[PositionKey, str] = {}  # Proven gone in any read, until `forget_ended`.
 
@@ -63,7 +65,7 @@ class AccountReader:
         if not self._opened:
             await self.venue.open()
             self._opened = True
-        snapshot = await self.venue.snapshot()
+        snapshot = await self._dated_by_one_clock()
         snapshot = without_changes_to_come(snapshot, self._now() + (self.venue.skew or timedelta(0)))
         continuity = follow(self.sightings, snapshot, counts=counts)
         self.sightings = continuity.sightings
@@ -73,6 +75,15 @@ class AccountReader:
         self._read_again = False
         await self._refresh_tiers_if_due()
         return continuity
+
+    async def _dated_by_one_clock(self) -> AccountSnapshot:
+        """Read once more when our clock was set meanwhile: such a read has dates of both clocks, and looks fresh."""
+        for _ in range(READS_WHILE_CLOCK_STEPS):
+            self._clock_was_set = False
+            snapshot = await self.venue.snapshot()
+            if not self._clock_was_set:
+                return snapshot
+        raise VenueUnavailable("this machine's clock is set again and again")
 
     async def read_again_if_needed(self) -> None:
         """Read afresh if a write of ours went out since, or the last read is too old to spend on."""
@@ -91,6 +102,7 @@ class AccountReader:
                 positions_read_at=self.snapshot.positions_read_at + step,
                 wallets_read_at=self.snapshot.wallets_read_at + step,
             )
+        self._clock_was_set = True
         self._marks = {symbol: (mark, got_at + step) for symbol, (mark, got_at) in self._marks.items()}
         self.must_read_again()
 

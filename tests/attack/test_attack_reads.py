@@ -157,3 +157,21 @@ async def test_facts_read_before_a_clock_step_are_not_spent_on(tmp_path):
         run.watch.reader.venue.mark = mark
         await run.watch.cycle()
         assert here.posts() == 1
+
+
+async def test_a_read_during_which_the_clock_is_set_is_made_again(tmp_path):
+    """Dated by both clocks it looked 82 s younger than it was, and money was spent on it (simulation, seed 348)."""
+    async with world(tmp_path) as here, here.run() as run:
+        await run.watch.cycle()
+        read, reads = run.watch.reader.venue.snapshot, []
+
+        async def read_while_the_clock_is_set():
+            reads.append(await read())
+            if len(reads) == 1:
+                run.watch.follow_clock(timedelta(seconds=-90))
+            return reads[-1]
+
+        run.watch.reader.venue.snapshot = read_while_the_clock_is_set
+        await run.watch.cycle()
+        assert len(reads) == 2
+        assert run.watch.reader.snapshot.positions_read_at == reads[1].positions_read_at

@@ -119,6 +119,7 @@ class Seen:
     """What reached the daemon of one account, in this life of it."""
 
     positions: Delivered | None = None
+    positions_truth_s: float = float("-inf")  # When the youngest of them were true.
     account: Delivered | None = None
     marks: dict[str, Delivered] = field(default_factory=dict)
     histories: set[str] = field(default_factory=set)  # Coins whose history was read.
@@ -130,6 +131,7 @@ class Seen:
         what, fields = delivered.request.what, delivered.request.fields
         if what == "positions":
             self.positions = delivered
+            self.positions_truth_s = max(self.positions_truth_s, delivered.truth_s)
             listed = {_listed(row) for row in delivered.body}
             self.absent = {key: 0 if key in listed else times + 1 for key, times in self.absent.items()}
             self.absent |= dict.fromkeys(listed, 0)
