@@ -1,13 +1,15 @@
 """What every venue does alike: one strict client, its clock, its hosts, and reads that mend a wrong stamp once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from guard.errors import VenueRefused, VenueUnavailable
-from guard.snapshot import Contract, HaircutTier, MarginRequest, PositionEnding, PositionKey, StopOrder
-from guard.venues.protocol import KeyScopes, KeyVerdict, VenueAccount
+from guard.margin import TierTable
+from guard.snapshot import Contract, Gap, HaircutTier, MarginRequest, PositionEnding, PositionKey, StopOrder
+from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, VenueAccount
+from guard.venues.rows import RowError
 from guard.venues.transport import Answered, Wire, ask, open_client
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -62,6 +64,22 @@ class VenueBase:
         except VenueUnavailable as error:
             text = f"the exchange did not say what the key may do: {error}"
             return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
+
+    async def _tiers_of_each(
+        self, symbols: frozenset[str], read: Callable[[str], Awaitable[TierTable]], what: str
+    ) -> TierTables:
+        """Read a table for each symbol. One that cannot be read is a gap; raises VenueUnavailable when none can."""
+        read_at = self._now()
+        by_symbol: dict[str, TierTable] = {}
+        gaps: list[Gap] = []
+        for symbol in sorted(symbols):
+            try:
+                by_symbol[symbol] = await read(symbol)
+            except (RowError, VenueUnavailable) as error:
+                gaps.append(Gap(subject=f"{symbol} tiers", reason=str(error)))
+        if symbols and not by_symbol:
+            raise VenueUnavailable(f"{what}: {gaps[0].reason}")
+        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
 
     @property
     def watch_only(self) -> str | None:

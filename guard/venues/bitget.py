@@ -32,7 +32,6 @@ from guard.errors import VenueUnavailable
 from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
-    Gap,
     MarginChange,
     MarginRequest,
     Mark,
@@ -48,7 +47,6 @@ from guard.venues.bitget_reads import BitgetReads, of_product
 from guard.venues.bitget_settle import Lost, settle
 from guard.venues.bitget_wire import FENCE, LOOPBACK_FENCE, PRODUCTS, USDC, USDT, Market, list_of
 from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
-from guard.venues.rows import RowError
 
 KNOWN_LIMITS = (
     "a unified account is watched only, and its standing orders, endings and key are not read",
@@ -87,17 +85,10 @@ class Bitget(BitgetReads):
         return {name.lower(): value for name, value in headers.items()}.get(HEADER) == "1"
 
     async def tiers(self, symbols: frozenset[str]) -> TierTables:
-        read_at = self._now()
-        by_symbol: dict[str, TierTable] = {}
-        gaps: list[Gap] = []
-        for symbol in sorted(symbols):
-            try:
-                by_symbol[symbol] = await bitget_market.read_tiers(self._client, await self._market(symbol))
-            except (RowError, VenueUnavailable) as error:
-                gaps.append(Gap(subject=f"{symbol} tiers", reason=str(error)))
-        if symbols and not by_symbol:
-            raise VenueUnavailable(f"position tiers: {gaps[0].reason}")
-        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+        async def read(symbol: str) -> TierTable:
+            return await bitget_market.read_tiers(self._client, await self._market(symbol))
+
+        return await self._tiers_of_each(symbols, read, "position tiers")
 
     async def mark(self, symbol: str) -> Mark:
         return await bitget_market.read_mark(self._client, await self._market(symbol))

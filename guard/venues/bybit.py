@@ -38,7 +38,6 @@ from guard.margin import RuleBook, TierTable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
     ContractKind,
-    Gap,
     HaircutTier,
     MarginChange,
     MarginRequest,
@@ -58,7 +57,7 @@ from guard.venues.bybit_wire import FENCE, LOOPBACK_FENCE, LOOPBACK_RECV_WINDOW,
 from guard.venues.haircut_rows import Names, read_haircuts
 from guard.venues.margin_difference import settle_by_margin
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
-from guard.venues.rows import RowError, rows_of
+from guard.venues.rows import rows_of
 from guard.venues.transport import ask
 
 HAIRCUTS = Names(asset="currency", steps="collateralRatioList", floor="minQty", share="collateralRatio")
@@ -94,20 +93,13 @@ class Bybit(BybitReads):
         )
 
     async def tiers(self, symbols: frozenset[str]) -> TierTables:
-        read_at = self._now()
-        by_symbol: dict[str, TierTable] = {}
-        gaps: list[Gap] = []
-        for symbol in sorted(symbols):
-            try:
-                market = await self._market(symbol)
-                question = {"category": market.category, "symbol": market.market_id}
-                result = result_of(await self._read("publicGetV5MarketRiskLimit", question), "risk-limit")
-                by_symbol[symbol] = TierTable.of(read_tiers(result, market.market_id))
-            except (RowError, VenueUnavailable) as error:
-                gaps.append(Gap(subject=f"{symbol} tiers", reason=str(error)))
-        if symbols and not by_symbol:
-            raise VenueUnavailable(f"risk-limit: {gaps[0].reason}")
-        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+        async def read(symbol: str) -> TierTable:
+            market = await self._market(symbol)
+            question = {"category": market.category, "symbol": market.market_id}
+            result = result_of(await self._read("publicGetV5MarketRiskLimit", question), "risk-limit")
+            return TierTable.of(read_tiers(result, market.market_id))
+
+        return await self._tiers_of_each(symbols, read, "risk-limit")
 
     async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:
         result = result_of(await self._read("publicGetV5SpotMarginTradeCollateral", {}), "collateral ratios")

@@ -38,7 +38,6 @@ from guard.errors import VenueRefused, VenueUnavailable
 from guard.margin import TierTable
 from guard.snapshot import (
     ContractKind,
-    Gap,
     MarginChange,
     MarginRequest,
     Mark,
@@ -56,7 +55,7 @@ from guard.venues.gateio_reads import PAGE_ROWS, GateReads
 from guard.venues.gateio_wire import FENCE, LOOPBACK_FENCE, SETTLES, is_test_host
 from guard.venues.margin_difference import settle_by_margin
 from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
-from guard.venues.rows import RowError, rows_of
+from guard.venues.rows import rows_of
 from guard.venues.transport import ask
 
 KNOWN_LIMITS = (
@@ -88,21 +87,13 @@ class GateIo(GateReads):
         )
 
     async def tiers(self, symbols: frozenset[str]) -> TierTables:
-        read_at = self._now()
-        by_symbol: dict[str, TierTable] = {}
-        gaps: list[Gap] = []
-        for symbol in sorted(symbols):
-            try:
-                market = await self._market(symbol)
-                account = self._accounts.get(market.settle)
-                answer = await self._read("publicFuturesGetSettleRiskLimitTiers", _about(market))
-                tiers = read_tiers(answer, progressive=account is None or account.enable_tiered_mm)
-                by_symbol[symbol] = TierTable.of(tiers)
-            except (RowError, VenueUnavailable) as error:
-                gaps.append(Gap(subject=f"{symbol} tiers", reason=str(error)))
-        if symbols and not by_symbol:
-            raise VenueUnavailable(f"risk_limit_tiers: {gaps[0].reason}")
-        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+        async def read(symbol: str) -> TierTable:
+            market = await self._market(symbol)
+            account = self._accounts.get(market.settle)
+            answer = await self._read("publicFuturesGetSettleRiskLimitTiers", _about(market))
+            return TierTable.of(read_tiers(answer, progressive=account is None or account.enable_tiered_mm))
+
+        return await self._tiers_of_each(symbols, read, "risk_limit_tiers")
 
     async def mark(self, symbol: str) -> Mark:
         market, asked_at = await self._market(symbol), self.exchange_now()
