@@ -11,11 +11,12 @@ from decimal import Decimal
 from guard.journal.columns import first_row, key_of, moment, money_or_none, money_text_or_none, time_text
 from guard.journal.history import add_event
 from guard.journal.intents import COUNTS_AS_SPENT, IS_OPEN, Intents
-from guard.journal.records import HOW_IT_ENDED, IntentState
+from guard.journal.records import HOW_IT_ENDED, Intent, IntentState
 from guard.policy.memory import Legacy, Life
 from guard.snapshot import PositionKey
 
 INHERITS_WITHIN = timedelta(hours=24)
+TURNED_SEEN_WITHIN = timedelta(hours=1)  # After the act under which a position turned; blackouts of minutes included.
 
 
 # Budgets that a new life of the same key goes on with: of a life that ended lately, else of a rebuilt past.
@@ -26,6 +27,8 @@ _GOES_ON = (
 )
 # Rebuilt spending of positions that were closed by then: a new life takes it into its budget.
 _UNCLAIMED = "SELECT * FROM rebuilt WHERE account = :account AND budget_id IS NULL AND at > :since"
+# Acts on one-way positions whose effect was never seen on their own side: the exchange knows the symbol only.
+_MAY_HAVE_TURNED = f"hedged = 0 AND facts_after IS NULL AND {COUNTS_AS_SPENT}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,9 @@ class Lives(Intents):
         for row in self._rows(_UNCLAIMED, within):
             spent = Spending(spent=Decimal(row["amount"]), last_top_up_at=None)
             found[key_of(row["symbol"], row["side"])].append(spent)
+        for intent in self._turned(account, now - TURNED_SEEN_WITHIN):
+            (other,) = set(intent.may_land_on()) - {intent.key}
+            found[other].append(Spending(spent=intent.amount, last_top_up_at=intent.planned_at))
         locked = {key for intent in self.open_intents(account) if intent.locks for key in intent.may_land_on()}
         opened = self._rows("SELECT symbol, side FROM lives WHERE account = ? AND ended_at IS NULL", (account,))
         closed = (found.keys() | locked) - {key_of(row["symbol"], row["side"]) for row in opened}
@@ -87,13 +93,34 @@ class Lives(Intents):
             "life_id IN (SELECT life_id FROM lives WHERE budget_id = ?) ORDER BY planned_at", (budget_id,)
         )
         rebuilt = self._rows("SELECT amount FROM rebuilt WHERE budget_id = ?", (budget_id,))
+        lives = self._rows("SELECT * FROM lives WHERE budget_id = ?", (budget_id,))
+        turned = {intent.intent_id: intent for life in lives for intent in self._turned_into(life)}
+        counted = (intent for intent in (*intents, *turned.values()) if intent.state.counts_as_spent)
         return Spending(
-            spent=sum((intent.amount for intent in intents if intent.state.counts_as_spent), Decimal(0))
+            spent=sum((intent.amount for intent in counted), Decimal(0))
             + sum((Decimal(row["amount"]) for row in rebuilt), Decimal(0)),
             # A refused one is not worth asking again at once; one that never arrived is.
             last_top_up_at=max(
                 (intent.planned_at for intent in intents if intent.state is not IntentState.NOT_APPLIED), default=None
             ),
+        )
+
+    def _turned_into(self, life: sqlite3.Row) -> tuple[Intent, ...]:
+        """Return the acts of the other side that may have been executed on this life's position, for it turned."""
+        since = time_text(moment(life["first_seen_at"]) - TURNED_SEEN_WITHIN)
+        return self._intents(
+            f"{_MAY_HAVE_TURNED} AND account = :account AND symbol = :symbol AND side <> :side "
+            "AND counted_at >= :since AND planned_at >= :since AND planned_at < coalesce(:ended_at, '9999')",
+            {**{name: life[name] for name in ("account", "symbol", "side", "ended_at")}, "since": since},
+        )
+
+    def _turned(self, account: str, since: datetime) -> tuple[Intent, ...]:
+        """Return the acts that may have been executed on a position that turned and that was not seen since."""
+        return self._intents(
+            f"{_MAY_HAVE_TURNED} AND account = ? AND counted_at >= ? AND NOT EXISTS (SELECT 1 FROM lives "  # noqa: S608 - our own.
+            "WHERE lives.account = intents.account AND lives.symbol = intents.symbol AND lives.side <> intents.side "
+            "AND (lives.ended_at IS NULL OR lives.ended_at > intents.planned_at))",
+            (account, time_text(since)),
         )
 
     def spent_since(self, since: datetime) -> tuple[tuple[str, str | None, Decimal], ...]:

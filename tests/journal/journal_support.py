@@ -112,6 +112,11 @@ def spend(journal, planned: Intent, end=IntentState.APPLIED) -> Intent:
     return journal.settle(sent.intent_id, end, at=planned.planned_at, evidence="as the test says")
 
 
+def seen_to_work(journal, done: Intent) -> None:
+    """Let an act's effect be seen on its own position."""
+    journal.note_effect(done.intent_id, missed=None, facts_after="{}", at=done.planned_at)
+
+
 def know_past(journal, account="main", now=NOON) -> None:
     journal.rebuild(
         account,

@@ -2,7 +2,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from journal_support import BTC, ETH, HOUR, NOON, decision, intent, live, opened, spend, state
+from journal_support import BTC, ETH, HOUR, NOON, decision, intent, live, opened, seen_to_work, spend, state
 
 from guard.journal import IntentState, Journal
 from guard.snapshot import PositionKey, Side
@@ -125,7 +125,7 @@ def test_a_reentry_within_a_day_inherits_and_a_later_one_does_not(journal):
 
 
 def test_what_a_reentry_will_go_on_with_is_known_before_it_is_seen(journal):
-    spend(journal, intent(amount="40"))
+    seen_to_work(journal, spend(journal, intent(amount="40")))
     assert journal.memory("main", NOON).legacies == {}  # It is open: its life says it.
     journal.end_life("main", BTC, NOON, "closed")
     legacy = journal.memory("main", NOON + 23 * HOUR).legacies[BTC]
@@ -151,7 +151,7 @@ def test_an_open_intent_locks_whatever_opens_in_its_place(journal):
 
 def test_the_other_side_and_other_accounts_inherit_nothing(journal):
     short = PositionKey(BTC.symbol, Side.SHORT)
-    spend(journal, intent(amount="40"))
+    seen_to_work(journal, spend(journal, intent(amount="40")))
     journal.end_life("main", BTC, NOON, "its side flipped")
     live(journal, short, life_id="short")
     live(journal, account="other", life_id="theirs")

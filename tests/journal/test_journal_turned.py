@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from journal_support import BTC, NOON, intent, live, opened, spend
+from journal_support import BTC, HOUR, NOON, intent, live, opened, seen_to_work, spend
 
 from guard.errors import JournalError
 from guard.journal import IntentState
@@ -82,3 +82,33 @@ def test_an_earlier_request_of_the_other_side_is_doubt_about_what_a_margin_grew_
 def test_a_confirmed_act_of_the_other_side_gets_its_entry_before_a_lost_one_is_settled(journal):
     spend(journal, intent())
     assert [one.key for one in journal.unproven("main", TURNED.symbol, NOON)] == [BTC]
+
+
+def test_what_may_have_landed_on_the_other_side_counts_there_from_its_first_moment_on(tmp_path):
+    """300 that were meant for a long went to the short it had turned into, which then got its own 300 (seed 1274)."""
+    with opened(tmp_path) as journal:
+        live(journal)
+        spend(journal, intent(amount="300"))
+        assert journal.legacies("main", NOON + FENCE)[TURNED].spent == 300
+        live(journal, TURNED, life_id="turned", at=NOON + FENCE)
+        journal.end_life("main", BTC, at=NOON + FENCE, reason="its side flipped")
+        assert {key: one.spent for key, one in journal.open_lives("main").items()} == {TURNED: 300}
+        journal.end_life("main", TURNED, at=NOON + 2 * FENCE, reason="gone")
+        assert journal.legacies("main", NOON + 3 * FENCE)[TURNED].spent == 300
+        live(journal, TURNED, life_id="again", at=NOON + 3 * FENCE)
+        assert journal.open_lives("main")[TURNED].spent == 300  # Once, though two lives share the budget.
+        assert sum(dollars for _, _, dollars in journal.spent_since(NOON - HOUR)) == 300  # Once in the day, too.
+
+
+@pytest.mark.parametrize("why", ["its effect was seen", "it is a hedge leg", "it was refused", "it is long ago"])
+def test_what_cannot_have_landed_on_the_other_side_counts_on_its_own_only(tmp_path, why):
+    born_at = NOON + (2 * HOUR if why == "it is long ago" else FENCE)
+    with opened(tmp_path) as journal:
+        live(journal)
+        one = replace(intent(amount="300"), hedged=why == "it is a hedge leg")
+        spend(journal, one, IntentState.REFUSED if why == "it was refused" else IntentState.APPLIED)
+        if why == "its effect was seen":
+            seen_to_work(journal, one)
+        assert TURNED not in journal.legacies("main", born_at)
+        live(journal, TURNED, life_id="turned", at=born_at)
+        assert journal.open_lives("main")[TURNED].spent == 0
