@@ -103,6 +103,7 @@ class AccountReader:
                 wallets_read_at=self.snapshot.wallets_read_at + step,
             )
         self._clock_was_set = True
+        self.venue.follow_clock(step)
         self._marks = {symbol: (mark, got_at + step) for symbol, (mark, got_at) in self._marks.items()}
         self.must_read_again()
 

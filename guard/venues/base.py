@@ -13,6 +13,7 @@ from guard.venues.rows import RowError
 from guard.venues.transport import Answered, Wire, ask, open_client
 
 MILLISECOND = timedelta(milliseconds=1)
+ASKED_WHILE_CLOCK_STEPS = 2
 
 
 class VenueBase:
@@ -26,6 +27,7 @@ class VenueBase:
         self._client = open_client(account, wire)
         self._skew: timedelta | None = None  # The exchange's clock minus ours, as last measured.
         self._is_clock_off = False  # A request was refused for it since.
+        self._clock_was_set = False  # Ours, since the present measurement began.
 
     @property
     def skew(self) -> timedelta | None:
@@ -45,10 +47,20 @@ class VenueBase:
     async def close(self) -> None:
         await self._client.close()
 
+    def follow_clock(self, step: timedelta) -> None:
+        """Take over that our clock was set by `step`: the exchange's is as much nearer, or farther away."""
+        self._clock_was_set = True
+        if self._skew is not None:
+            self._skew -= step
+
     async def clock_skew(self) -> timedelta:
         """Measure it, half a round trip allowed for, and stamp later requests by the exchange's clock."""
-        asked_at, stamped_ms = self._now(), self._client.milliseconds()
-        theirs = await self._server_time()
+        for _ in range(ASKED_WHILE_CLOCK_STEPS):
+            self._clock_was_set = False
+            asked_at, stamped_ms = self._now(), self._client.milliseconds()
+            theirs = await self._server_time()
+            if not self._clock_was_set:
+                break
         self._is_clock_off = False
         halfway = (self._now() - asked_at) / 2
         self._skew = theirs - (asked_at + halfway)

@@ -197,6 +197,10 @@ class Venue(Protocol):
         """Return the exchange's clock minus ours."""
         ...
 
+    def follow_clock(self, step: timedelta) -> None:
+        """Take over that our clock was set: `step` is how far forward."""
+        ...
+
     def hosts(self) -> tuple[str, ...]:
         """Return every host that requests may go to."""
         ...

@@ -175,3 +175,10 @@ async def test_a_read_during_which_the_clock_is_set_is_made_again(tmp_path):
         await run.watch.cycle()
         assert len(reads) == 2
         assert run.watch.reader.snapshot.positions_read_at == reads[1].positions_read_at
+
+
+async def test_the_exchanges_clock_is_known_at_once_when_ours_was_set(tmp_path):
+    async with world(tmp_path) as here, here.run() as run:
+        await run.watch.reader.venue.clock_skew()
+        run.watch.follow_clock(timedelta(hours=5))
+        assert abs(run.watch.reader.venue.skew + timedelta(hours=5)) < timedelta(seconds=1)

@@ -131,7 +131,8 @@ class Seen:
         what, fields = delivered.request.what, delivered.request.fields
         if what == "positions":
             self.positions = delivered
-            self.positions_truth_s = max(self.positions_truth_s, delivered.truth_s)
+            if delivered.body:
+                self.positions_truth_s = max(self.positions_truth_s, delivered.truth_s)
             listed = {_listed(row) for row in delivered.body}
             self.absent = {key: 0 if key in listed else times + 1 for key, times in self.absent.items()}
             self.absent |= dict.fromkeys(listed, 0)

@@ -41,6 +41,7 @@ class Referee:
         self.telling = TellingInvariants(world, scenario, exchanges, doors)
         self.liveness = LivenessInvariants(world, scenario, exchanges)
         self._seen = {name: Seen() for name in exchanges}
+        self._quiet_until_s: dict[str, float] = {}  # As the exchange asked for, whichever life of the daemon.
         self._works = Streak()  # Daemon and disk.
         self._sight = {name: Streak() for name in exchanges}  # And the account can be read.
         self._reach = {name: Streak() for name in exchanges}  # And margin can be added.
@@ -121,6 +122,7 @@ class Referee:
     def on_refused(self, request: Request, _status: int, headers: Mapping[str, str]) -> None:
         seen = self._seen[request.account]
         seen.quiet_until_s = max(seen.quiet_until_s, self._world.time_s + float(headers["Retry-After"]))
+        self._quiet_until_s[request.account] = seen.quiet_until_s
 
     def on_commit(self, tables: frozenset[str]) -> None:
         if "intents" in tables:
@@ -184,7 +186,7 @@ class Referee:
         seeing_s, reaching_s = {}, {}
         for name, exchange in self._exchanges.items():
             weather = self._wires[name].fates.weather.at(now)
-            is_quiet = now < self._seen[name].quiet_until_s
+            is_quiet = now < self._quiet_until_s.get(name, 0.0)
             is_right = abs(self._world.wall_off.total_seconds()) < 1
             sees = works_s > 1 and weather in {None, "no_adding"} and is_right and not is_quiet
             seeing_s[name] = self._sight[name].turn(holds=sees)

@@ -6,7 +6,7 @@ Everything after the first byte belongs to the world and goes on when the daemon
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -108,7 +108,10 @@ class SimulatedWire:
             reply, delivered = self._done(request, fate)
         if fate.reply in STAND_INS:
             status, raw, headers = STAND_INS[fate.reply]
-            reply, delivered = (status, headers, raw), None
+            # An empty list is an answer about positions, and a wrong one.
+            is_list = raw == b"[]" and request.what == "positions" and delivered is not None
+            delivered = replace(delivered, body=[], is_whole=False) if delivered is not None and is_list else None
+            reply = (status, headers, raw)
         if reply is not None and fate.reply != "none":
             self.world.after(fate.answer_s, lambda: answered.done() or answered.set_result((reply, delivered)))
 

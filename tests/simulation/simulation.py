@@ -106,6 +106,7 @@ class Simulation:
     def _live(self) -> None:
         """Start the daemon and let it live until it dies, stops or everything is over; then stay down for a while."""
         process = self.process = self._start()
+        self._stopping_s = 0
         with process.running():
             while not self.is_over and not process.is_dead and not process.has_ended:
                 process.step(self.scenario.ends_s)
@@ -208,7 +209,7 @@ class Simulation:
             exchange.liquidate_what_is_due()
         is_running = self.process is not None and not self.process.is_dead and not self._is_stopped
         is_stopping = is_running and self.process.is_stopping
-        self._stopping_s = self._stopping_s + 1 if is_stopping else self._stopping_s * is_running
+        self._stopping_s = self._stopping_s + 1 if is_stopping else 0
         if self._stopping_s > STOPS_WITHIN_S:
             self.world.violated("clean stop", f"asked to stop, it still runs after {self._stopping_s} s")
         self.referee.each_second(is_alive=is_running and not is_stopping)

@@ -206,6 +206,25 @@ async def test_the_clock_is_measured_and_requests_are_stamped_by_the_exchanges(e
     assert abs(stamped - ms(now() + skew)) < 1000
 
 
+async def test_when_our_clock_is_set_the_exchanges_is_as_much_farther_away(exchange, venue):
+    """Measured just before we noticed that it was set back, a day of skew stayed for good (simulation, seed 1392)."""
+    exchange.replies["/fapi/v1/time"] = lambda _r: {"serverTime": ms(now() - timedelta(days=1))}
+    await venue.clock_skew()
+    venue.follow_clock(timedelta(days=-1))
+    assert abs(venue.skew) < timedelta(seconds=1)
+
+
+async def test_a_measurement_during_which_our_clock_is_set_is_made_again(exchange, venue):
+    def told_while_it_is_set(_request):
+        if len(exchange.asked("/fapi/v1/time")) == 1:
+            venue.follow_clock(timedelta(days=-1))
+        return {"serverTime": ms(now())}
+
+    exchange.replies["/fapi/v1/time"] = told_while_it_is_set
+    await venue.clock_skew()
+    assert len(exchange.asked("/fapi/v1/time")) == 2
+
+
 @pytest.mark.parametrize("skew_s", [-7200, 7200])
 async def test_a_clock_that_is_off_is_noticed_by_the_refusal_and_read_around(exchange, venue, skew_s):
     skew = timedelta(seconds=skew_s)
