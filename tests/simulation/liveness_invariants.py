@@ -95,8 +95,14 @@ class LivenessInvariants:
         waits = [300.0 if intent.state == "refused" else limits.cooldown_s + 3.0 for intent in tried]
         if any(now - intent.planned_s < wait for intent, wait in zip(tried, waits, strict=True)):
             return False
-        distance = exchange.distance(holding.key) or Decimal(0)
-        needed = (CLEAR - distance) * holding.notional(exchange.price(holding.coin)) * Decimal("1.2") + 20
+        # Which of several is saved, when the money does not do for all, is the guard's to choose.
+        needed = sum(
+            (CLEAR - (one.distance(other.key) or Decimal(0))) * other.notional(one.price(other.coin)) * Decimal("1.2")
+            + 20
+            for one in self._exchanges.values()
+            for other in one.holdings.values()
+            if other is holding or (other.isolated and (one.distance(other.key) or 0) < TRIGGER + PLAINLY)
+        )
         counted = [intent for intent in intents if intent.state in COUNTED]
         of_account = [intent for intent in counted if intent.account == account]
         beside = self.counted_beside
