@@ -148,7 +148,9 @@ async def stops_of(server, venue, *plans):
         ({"planType": "loss_plan", "size": "0.05"}, [(Side.LONG, 57000, Decimal("0.05"))]),
         ({"planType": "pos_profit"}, []),
         ({"planType": "profit_plan"}, []),
-        ({"planType": "moving_plan"}, []),
+        ({"planType": "moving_plan"}, [(Side.LONG, None, None)]),  # Its price is where it begins to trail.
+        ({"planType": "track_plan", "tradeSide": "close", "posSide": "long"}, [(Side.LONG, None, None)]),
+        ({"planType": "track_plan", "tradeSide": "open", "posSide": "long"}, []),
         ({"planType": "normal_plan", "tradeSide": "close", "posSide": "long"}, [(Side.LONG, 57000, None)]),
         ({"planType": "normal_plan", "reduceOnly": "yes", "side": "sell"}, [(Side.LONG, 57000, None)]),
         ({"planType": "normal_plan", "reduceOnly": "yes", "side": "sell", "triggerPrice": "59000"}, []),

@@ -24,6 +24,8 @@ class GateMarket(WireServer):
         self.stream_paths = set()
         self.plain_texts = False  # Closing orders say nothing of their reason.
         self.take_profits: list[Stop] = []
+        self.trails: list[dict[str, Any]] = []
+        self.has_trails = True
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
         self.stream_paths.add(request.path)
@@ -97,6 +99,14 @@ class GateMarket(WireServer):
         offset = int(query.get("offset", 0))
         return rows[offset : offset + int(query["limit"])]
 
+    def trail_list(self, settle: str, query: dict[str, Any]) -> Any:
+        """Docs of the SDK, "TrailOrder" (2026): pages are counted from 1."""
+        assert query["is_finished"] == "false", query
+        rows = [row for row in self.trails if row["settle"] == settle]
+        start = (int(query["page_num"]) - 1) * int(query["page_size"])
+        page = rows[start : start + int(query["page_size"])]
+        return {"code": 0, "message": "", "data": {"orders": page}, "timestamp": self.now_ms()}
+
     def _position_close(self, settle: str, query: dict[str, Any]) -> Any:
         return [self._close_row(end) for end in self._ended(settle, query)]
 
@@ -157,6 +167,16 @@ def _stop_row(stop: Stop, *, profit: bool) -> dict[str, Any]:
             "auto_size": f"close_{word}" if stop.hedged else "",
         },
     }  # fmt: skip
+
+
+def trail_row(**fields: Any) -> dict[str, Any]:
+    """A trailing order of the documents, that sells ten contracts."""
+    return {
+        "id": 1, "user_id": 1, "contract": "BTC_USDT", "settle": "usdt", "amount": "-10", "is_gte": True,
+        "activation_price": "62000", "price_type": 1, "price_offset": "1%", "text": "apiv4", "reduce_only": True,
+        "position_related": False, "created_at": 1770000000, "activated_at": 0, "trigger_price": "0", "status": "open",
+        "side_label": "", "is_dual_mode": False, "extremum_price": "0", "original_status": 1,
+    } | fields  # fmt: skip
 
 
 def decimals(text: str) -> int:
