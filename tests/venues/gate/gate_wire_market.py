@@ -86,7 +86,7 @@ class GateMarket(WireServer):
     def _candles(self, settle: str, query: dict[str, Any]) -> Any:
         """Oldest first, of mark prices where the contract's name says so."""
         kind, _, market = query["contract"].partition("_")
-        step = {"1m": 60, "5m": 300, "1h": 3600}[query["interval"]]
+        step = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600}[query["interval"]]
         start = self.now_ms() // 1000 // step * step
         price = f"{self.marks[OF_MARKET[settle, market].symbol]:f}" if kind == "mark" else "1"
         rows = [start - age * step for age in reversed(range(int(query["limit"])))]
