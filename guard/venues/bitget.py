@@ -53,7 +53,7 @@ from guard.venues.rows import RowError
 
 KNOWN_LIMITS = (
     "a unified account is watched only, and its standing orders, endings and key are not read",
-    "what each asset counts for in a unified account is not read: its own ratio tells when that changes",
+    "what each asset counts for in unified or multi-assets mode is not read: the ratio tells when that changes",
     "a position in a coin-margined contract is told as one that is not modelled, with Bitget's liquidation price",
     "the published cross formula is cut off: of cross positions Bitget's own price is watched",
     "a position opened before 2025-11-10 may still be held to whole-position tiers",

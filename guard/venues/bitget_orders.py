@@ -17,7 +17,7 @@ PAGES_MAX = 20
 PLANS = ("profit_loss", "normal_plan", "track_plan")
 STOPS = frozenset({"loss_plan", "pos_loss"})
 TRAILING = frozenset({"moving_plan", "track_plan"})  # They tell where they begin to trail, not where they stand.
-TRIGGERED_BY: Mapping[str, str] = {"mark_price": "mark", "fill_price": "last"}
+TRIGGERED_BY: Mapping[str, str] = {"mark_price": "mark", "fill_price": "last", "index_price": "index"}
 ENDED_EARLIER_MAX = timedelta(seconds=5)  # Before it was last seen open, by clocks that differ.
 
 # `tradeSide` of a fill that was not the user's: of a leg of a hedge the word names it, else the side tells.

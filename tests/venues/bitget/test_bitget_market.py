@@ -164,6 +164,17 @@ async def test_what_closes_at_a_loss_is_a_stop_and_nothing_else(server, venue, f
     assert await stops_of(server, venue, plan(57000) | fields) == stops
 
 
+@pytest.mark.parametrize(
+    ("kind", "by"), [("mark_price", "mark"), ("fill_price", "last"), ("index_price", "index"), ("", ""), ("new", "new")]
+)
+async def test_the_price_that_a_stop_waits_for_has_the_same_word_everywhere(server, venue, kind, by):
+    server.hold_sample()
+    server.plans = [plan(57000, triggerType=kind)]
+    await venue.snapshot()
+    (stop,) = await venue.stops(frozenset({BTC}))
+    assert stop.trigger_by == by
+
+
 async def test_the_leg_is_taken_from_its_name_not_from_the_side_of_the_order(server, venue):
     """In hedge mode what closes a long is said to buy."""
     assert await stops_of(server, venue, plan(57000, hedged=True)) == [(Side.LONG, 57000, None)]
