@@ -1,5 +1,7 @@
 """`guard check` at every exchange: each thing that it audits is said, found wrong where it is wrong, and nothing is sent."""
 
+from decimal import Decimal
+
 import pytest
 from wire_faults import Fate
 from wire_world import config_text
@@ -110,6 +112,16 @@ async def test_an_endpoint_that_does_not_answer_is_named(server, tmp_path, kind)
     found = await checked(server, tmp_path)
     subject = subject if subject in found else "positions"  # Hyperliquid reads positions and marks in one look.
     assert found[subject][0].verdict is (Verdict.UNREACHABLE if subject == "positions" else verdict), found[subject]
+
+
+@column("check")
+async def test_a_model_that_differs_from_the_exchange_is_warned_of(server, tmp_path, monkeypatch):
+    server.hold_sample()
+    true = server.liquidation_of
+    monkeypatch.setattr(server, "liquidation_of", lambda *of: true(*of) * Decimal("0.99"))
+    found = (await checked(server, tmp_path))[f"{server.sample.symbol} long"]
+    (model,) = [one for one in found if one.text.startswith("liquidation: ours")]
+    assert (model.verdict, "apart by" in model.text) == (Verdict.WARNING, True), model
 
 
 @column("check")
