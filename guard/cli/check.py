@@ -12,7 +12,8 @@ from guard.cli import EXIT_KEYS, EXIT_UNREACHABLE
 from guard.cli.screen import Screen, print_line
 from guard.config import load
 from guard.config.settings import Settings
-from guard.daemon.inspect import Finding, Verdict, inspect_accounts, inspect_channels, inspect_config
+from guard.daemon.findings import Finding, Verdict
+from guard.daemon.inspect import inspect_accounts, inspect_channels, inspect_config
 
 SIGNS = {
     Verdict.FINE: ("ok  ", "green"),

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,7 @@ from guard.policy.terms import Amount, Level, Mode
 from guard.snapshot import MarginMode, Side
 
 _EXCHANGE = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CHANNEL_NAME = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,}", re.ASCII)
 _CHAT_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 _NAME_LENGTH_MAX = 80
@@ -109,6 +110,17 @@ def _switch(value: object) -> bool:
     raise ValueError("expected true or false")
 
 
+def _day(value: object) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("expected a day such as '2026-01-31'")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("expected a day that there is, such as '2026-01-31'") from None
+
+
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1_000_000:
         raise ValueError("expected a whole number")
@@ -158,6 +170,12 @@ _AMOUNT_TEXT = PlainSerializer(lambda amount: amount.written, return_type=str)
 _WORD_TEXT = PlainSerializer(lambda value: value.word, return_type=str)
 _SECRET_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "writeOnly": True}
 
+Day = Annotated[
+    date,
+    PlainValidator(_day),
+    PlainSerializer(lambda day: day.isoformat(), return_type=str),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-01-31"]}),
+]
 Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
 Name = Annotated[str, PlainValidator(_name), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 80})]
 Secret = Annotated[SecretStr, PlainValidator(_secret), WithJsonSchema(_SECRET_SCHEMA)]  # May be a key in PEM.

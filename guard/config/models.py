@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from guard.config.fields import (
     ChatId,
+    Day,
     Duration,
     ExchangeId,
     HeartbeatDuration,
@@ -50,6 +51,11 @@ class AccountTable(Table):
     secret_file: Text | None = None
     password: OneLineSecret | None = Field(None, description="Where there is a passphrase (OKX, KuCoin, Bitget).")
     password_file: Text | None = None
+    key_signed_on: Day | None = Field(
+        None,
+        description="Where the exchange cannot say what the key may do: the day on which you saw that it may neither "
+        "withdraw nor transfer. Holds for 90 days.",
+    )
     poll_interval: PollIntervalTable = Field(default_factory=PollIntervalTable)
     data_age: DataAgeTable = Field(default_factory=DataAgeTable)
     model_gap_alert: Percent | None = Field(None, description="Default: the top level's.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ class AccountSettings:
     poll_calm: timedelta
     poll_near: timedelta  # When any pool or position stands at warn or worse.
     terms: Terms
+    key_signed_on: date | None = None  # When the owner looked at the key's rights. None: never.
     stale_after_near: timedelta | None = None  # While near, instead of the terms' own. None: one was written, it holds.
 
 

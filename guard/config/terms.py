@@ -67,6 +67,7 @@ def _account(name: str, account: AccountTable, config: ConfigTable) -> AccountSe
         poll_calm=account.poll_interval.calm,
         poll_near=account.poll_interval.near,
         terms=_terms(name, account, config),
+        key_signed_on=account.key_signed_on,
         stale_after_near=None if account.data_age.stale else stale_by_default(account.poll_interval.near),
     )
 

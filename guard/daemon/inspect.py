@@ -2,18 +2,20 @@
 
 import os
 from asyncio import gather, timeout
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from itertools import chain
-from typing import TypeVar
 
 from guard.config.settings import AccountSettings, Settings
 from guard.daemon.channels import open_channels
 from guard.daemon.clock import SteadyClock
+from guard.daemon.findings import Finding, Verdict, ask
+from guard.daemon.inspect_rest import inspect_the_rest
+from guard.daemon.keys import SIGNED_FOR, why_unsigned
 from guard.daemon.look import Look, Looker
 from guard.daemon.past import open_isolated
 from guard.daemon.reaction import reaction
@@ -27,8 +29,6 @@ from guard.snapshot import Liquidation, LiquidationKind, MarginChange, Mark
 from guard.venues import open_venue
 from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, Venue
 
-Answer = TypeVar("Answer")
-
 KEY_ENDS_SOON = timedelta(days=7)
 SKEW_WARN = timedelta(milliseconds=500)
 MODEL_GAP_FINE = Decimal("0.001")  # Of the mark.
@@ -38,22 +38,6 @@ NO_HISTORY = (
     "the exchange keeps none: a lost answer is settled by what the position holds, and after a lost journal "
     "`guard arm` with its name is needed"
 )
-
-
-class Verdict(StrEnum):
-    FINE = "fine"
-    WARNING = "warning"
-    UNREACHABLE = "unreachable"
-    KEYS = "keys"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of the check."""
-
-    subject: str
-    verdict: Verdict
-    text: str
 
 
 def inspect_config(settings: Settings) -> Iterator[Finding]:
@@ -80,8 +64,9 @@ async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
         venues = [looker.venue(look.settings.name) for look in looks]
         marks = await gather(*(_inspect_marks(look, venue) for look, venue in zip(looks, venues, strict=True)))
         times = await gather(*(_inspect_reaction(look, venue) for look, venue in zip(looks, venues, strict=True)))
-        for look, of_marks, of_times in zip(looks, marks, times, strict=True):
-            for finding in chain(_judge(look), of_times, of_marks):
+        rest = await gather(*(inspect_the_rest(look, venue) for look, venue in zip(looks, venues, strict=True)))
+        for look, of_marks, of_times, of_rest in zip(looks, marks, times, rest, strict=True):
+            for finding in chain(_judge(look), of_times, of_marks, of_rest):
                 yield finding
 
 
@@ -114,10 +99,10 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
     if account.terms.mode > Mode.SHADOW and not venue.write_terms.test_host:
         text = f"mode {account.terms.mode.word} behaves as shadow on real hosts until money safety is proven"
         yield Finding(subject=name, verdict=Verdict.WARNING, text=text)
-    yield await _ask(name, "clock", venue.clock_skew, _judge_skew)
-    yield await _ask(name, "API key", venue.key_scopes, lambda scopes: _judge_key(scopes, account.terms.mode))
-    yield await _ask(name, "markets and modes", venue.open, lambda _: (Verdict.FINE, "read"))
-    yield await _ask(
+    yield await ask(name, "clock", venue.clock_skew, _judge_skew)
+    yield await ask(name, "API key", venue.key_scopes, lambda scopes: _judge_key(scopes, account, venue))
+    yield await ask(name, "markets and modes", venue.open, lambda _: (Verdict.FINE, "read"))
+    yield await ask(
         name,
         "tier tables",
         lambda: _tiers_in_use(venue),
@@ -128,7 +113,7 @@ async def _ask_everything(account: AccountSettings, venue: Venue, *, since: date
     if not venue.write_terms.history_kept:
         yield Finding(subject=f"{name} margin history", verdict=Verdict.WARNING, text=NO_HISTORY)
         return
-    yield await _ask(
+    yield await ask(
         name,
         "margin history",
         lambda: _margin_history(venue, since),
@@ -156,8 +141,8 @@ async def _inspect_marks(look: Look, venue: Venue) -> Sequence[Finding]:
     def judge(mark: Mark) -> tuple[Verdict, str]:
         return Verdict.FINE, f"{symbol} at {wording.price(mark.price)}"
 
-    polled = await _ask(name, "mark price", lambda: venue.mark(symbol), judge)
-    streamed = await _ask(name, "mark stream", lambda: _first_streamed(venue, symbol), judge)
+    polled = await ask(name, "mark price", lambda: venue.mark(symbol), judge)
+    streamed = await ask(name, "mark stream", lambda: _first_streamed(venue, symbol), judge)
     if streamed.verdict is Verdict.UNREACHABLE:
         streamed = replace(streamed, verdict=Verdict.WARNING, text=f"{streamed.text}; guard would only poll")
     return polled, streamed
@@ -189,33 +174,33 @@ async def _first_streamed(venue: Venue, symbol: str) -> Mark:
         raise VenueUnavailable(f"no mark price within {STREAM_WITHIN_S:.0f} s") from None
 
 
-async def _ask(
-    account: str, what: str, question: Callable[[], Awaitable[Answer]], judge: Callable[[Answer], tuple[Verdict, str]]
-) -> Finding:
-    try:
-        verdict, text = judge(await question())
-    except KeysRefused as error:
-        verdict, text = Verdict.KEYS, str(error)
-    except VenueUnavailable as error:
-        verdict, text = Verdict.UNREACHABLE, str(error)
-    return Finding(subject=f"{account} {what}", verdict=verdict, text=text)
-
-
 def _judge_skew(skew: timedelta) -> tuple[Verdict, str]:
     text = f"the exchange's clock is {skew.total_seconds():+.3f} s from ours"
     return (Verdict.WARNING, f"{text}: set the clock (NTP)") if abs(skew) > SKEW_WARN else (Verdict.FINE, text)
 
 
-def _judge_key(scopes: KeyScopes, mode: Mode) -> tuple[Verdict, str]:
+def _judge_key(scopes: KeyScopes, account: AccountSettings, venue: Venue) -> tuple[Verdict, str]:
+    mode = account.terms.mode
     match scopes.verdict:
         case KeyVerdict.TOO_POWERFUL:
             return Verdict.KEYS, scopes.text
         case KeyVerdict.READ_ONLY if mode > Mode.SHADOW:
-            return Verdict.WARNING, f"{scopes.text}: in mode {mode.word} no top-up can be made"
+            return Verdict.WARNING, f"{_judge_ends(scopes)[1]}; in mode {mode.word} no top-up can be made"
         case KeyVerdict.UNVERIFIABLE:
-            return Verdict.WARNING, scopes.text
+            return Verdict.WARNING, f"not verifiable: {scopes.text}; {_vouched(account, venue)}"
         case _:
             return _judge_ends(scopes)
+
+
+def _vouched(account: AccountSettings, venue: Venue) -> str:
+    """Say what follows from a key of which the exchange says nothing."""
+    if venue.write_terms.test_host:
+        return "money of a test host may be moved all the same"
+    now = datetime.now(UTC)
+    unsigned = why_unsigned(account.key_signed_on, now)
+    if unsigned is not None or account.key_signed_on is None:
+        return f"it is only watched: {unsigned}"
+    return f"you signed for it on {account.key_signed_on}: that holds until {account.key_signed_on + SIGNED_FOR}"
 
 
 def _judge_ends(scopes: KeyScopes) -> tuple[Verdict, str]:
@@ -256,7 +241,8 @@ def _what_is_open(look: Look) -> str:
         words.append("hedge mode" if any(position.hedged for position in positions) else "one-way mode")
     if look.decision.assessment is not None:
         words.append(f"{look.decision.assessment.snapshot.asset_mode.value}-asset mode")
-    return ", ".join(words)
+    modes = Counter(position.margin_mode.value for position in positions)
+    return ", ".join([*words, *(f"{count} {mode}" for mode, count in sorted(modes.items()))])
 
 
 def _judge_model(account: str, verdict: PositionVerdict) -> Finding:

@@ -1,7 +1,7 @@
 """What the keys of an account may do: a key that could take money away never arms the guard."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 
@@ -15,16 +15,20 @@ log = structlog.get_logger(__name__)
 CHECK_EVERY = timedelta(hours=6)
 CHECK_AGAIN = timedelta(minutes=1)
 EXPIRY_DAYS = (1, 3, 7)  # So many days before a key runs out it is told.
+SIGNED_FOR = timedelta(days=90)  # So long a person's word holds where the exchange says nothing.
 
 
 class KeyGuard:
     """Asks the exchange now and then. `block` is why the account may not spend; None: the keys allow it."""
 
-    def __init__(self, venue: Venue, teller: Teller, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, venue: Venue, teller: Teller, now: Callable[[], datetime], *, signed_on: date | None = None
+    ) -> None:
         self.block: str | None = "the scopes of the API key are not checked yet"
         self._venue = venue
         self._teller = teller
         self._now = now
+        self._signed_on = signed_on
         self._told: KeyVerdict | None = None
         self._days_told: int | None = None  # Of the end of the key. None: no end was told.
 
@@ -68,5 +72,21 @@ class KeyGuard:
         if scopes.verdict is KeyVerdict.READ_ONLY:
             return f"the API key cannot add margin: {scopes.text}"
         if scopes.verdict is KeyVerdict.UNVERIFIABLE and not self._venue.write_terms.test_host:
-            return f"the scopes of the API key cannot be verified: {scopes.text}"
+            unsigned = why_unsigned(self._signed_on, self._now())
+            return None if unsigned is None else f"the scopes of the API key cannot be verified: {unsigned}"
         return None
+
+
+def why_unsigned(signed_on: date | None, now: datetime) -> str | None:
+    """Return why nobody vouches for a key of which the exchange says nothing. None: its owner does, since lately."""
+    if signed_on is None:
+        return (
+            "see at the exchange that it may neither withdraw nor transfer, and sign for it with the day: "
+            f'key_signed_on = "{now:%Y-%m-%d}"'
+        )
+    age = now.date() - signed_on
+    if age < timedelta(days=-1):  # Days begin at other times elsewhere.
+        return f"key_signed_on is {signed_on}, a day that is still to come"
+    if age > SIGNED_FOR:
+        return f"key_signed_on is {signed_on}, longer ago than {SIGNED_FOR.days} days: look again, and sign again"
+    return None

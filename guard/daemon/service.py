@@ -134,7 +134,7 @@ class Service:
         memory = teller.journal.memory(account.name, self._clock())
         reader.remember_open(remembered_positions(memory), at=self._clock())
         reader.venue.be_quiet(teller.journal.quiet_left(account.name, self._clock()) or timedelta(0))
-        keys = KeyGuard(reader.venue, teller, self._clock)
+        keys = KeyGuard(reader.venue, teller, self._clock, signed_on=account.key_signed_on)
         watch = AccountWatch(account, reader, teller, keys, self._clock, on_finished=self._cycle_finished)
         if self._watchdog is not None:
             watch.interval_max = self._watchdog / 3  # A calm poll must not starve the watchdog.

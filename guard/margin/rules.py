@@ -110,13 +110,11 @@ KNOWN_RULES: Mapping[str, KnownRule] = MappingProxyType(
             proven_by=("bybit-inverse-iso-long-api-addmargin",),
         ),
         "bybit isolated": KnownRule(
+            # The wallet is the position's margin less the exchange's reserve for the fee to close, which counts into
+            # initial and maintenance margin alike. No number is published of inverse contracts or of shorts.
             rule=MarginRule(shown_price=ShownPrice.TICK_EARLY, valid_from=_BYBIT_CHANGE),
             brackets=_AMOUNTS,
-            proven_by=(),
-            note=(
-                "the wallet is the position's margin less the exchange's reserve for the fee to close, which counts "
-                "into initial and maintenance margin alike; no published numbers for the new rule are at hand"
-            ),
+            proven_by=("bybit-linear-iso-long-added-2026",),
         ),
         "bybit unified cross": KnownRule(
             rule=MarginRule(valid_from=_BYBIT_CHANGE),

@@ -60,6 +60,8 @@ def how_far(verdict: PositionVerdict) -> Iterator[str]:
         by = f" by the {verdict.stop.trigger_by} price" if verdict.stop.trigger_by else ""
         note = "it lies behind liquidation" if verdict.stop_trouble else "it comes before liquidation"
         yield f"Your stop is at {at}{by}: {note}."
+    if verdict.stop_unpriced is not None:
+        yield f"{verdict.stop_unpriced[0].upper()}{verdict.stop_unpriced[1:]}."
 
 
 def liquidation_price_text(verdict: PositionVerdict) -> str:

@@ -9,8 +9,9 @@ from enum import StrEnum
 from guard.margin.figures import AccountAssessment, PoolFigures, PositionFigures
 from guard.outlook import Outlook
 from guard.policy.memory import AlertState, Life
+from guard.policy.stops import PricedStop
 from guard.policy.terms import Level, Mode, Rule
-from guard.snapshot import Gap, MarginMode, PositionKey, StopOrder
+from guard.snapshot import Gap, MarginMode, PositionKey
 
 
 class WithheldReason(StrEnum):
@@ -84,8 +85,9 @@ class PositionVerdict:
     guarded_liquidation_price: Decimal | None  # After everything its backed budget may add. None: cross or none.
     top_up: TopUp | None
     withheld: Withheld | None
-    stop: StopOrder | None = None  # The user's own stop that it meets first. None: there is none, or it is not known.
+    stop: PricedStop | None = None  # The user's own stop that it meets first. None: there is none, or it is not known.
     stop_trouble: str | None = None  # Why that stop will not help. None: it comes before liquidation.
+    stop_unpriced: str | None = None  # That there is a stop of which nobody knows where it stands. None: there is none.
 
     @property
     def key(self) -> PositionKey:

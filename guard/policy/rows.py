@@ -37,7 +37,8 @@ def position_row(verdict: PositionVerdict) -> dict[str, object]:
     """Return a position's row. Amounts are decimal strings in the row's `currency`."""
     outlook = verdict.outlook
     chances = outlook.touch_probability
-    reason = verdict.reason if verdict.trigger_note is None else f"{verdict.reason}; trigger: {verdict.trigger_note}"
+    trigger = None if verdict.trigger_note is None else f"trigger: {verdict.trigger_note}"
+    reason = "; ".join(part for part in (verdict.reason, trigger, verdict.stop_unpriced) if part is not None)
     return {
         **position_fields(verdict.figures),
         "guarded_liquidation_price": decimal_text(verdict.guarded_liquidation_price),

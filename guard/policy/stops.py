@@ -1,6 +1,7 @@
 """The user's own stops beside the liquidation price: one that lies behind it will never be reached."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from guard.margin.figures import PositionFigures
@@ -10,14 +11,34 @@ from guard.snapshot import LiquidationKind, PositionKey, Side, StopOrder
 Stops = Mapping[PositionKey, tuple[StopOrder, ...]]
 
 
-def nearest_stop(figures: PositionFigures, stops: Iterable[StopOrder]) -> StopOrder | None:
-    """Return the stop that a falling position meets first. None: none stands between it and its end."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedStop:
+    """A stop of which it is known where it stands."""
+
+    trigger_price: Decimal
+    trigger_by: str  # See StopOrder.
+
+
+def nearest_stop(figures: PositionFigures, stops: Iterable[StopOrder]) -> PricedStop | None:
+    """Return the stop that a falling position meets first. None: none is known to stand between it and its end."""
     side, mark = figures.position.side, figures.position.mark_price
-    against = [stop for stop in stops if (mark - stop.trigger_price) * side > 0]
+    priced = [
+        PricedStop(trigger_price=stop.trigger_price, trigger_by=stop.trigger_by)
+        for stop in stops
+        if stop.trigger_price is not None
+    ]
+    against = [stop for stop in priced if (mark - stop.trigger_price) * side > 0]
     return min(against, key=lambda stop: (mark - stop.trigger_price) * side, default=None)
 
 
-def behind_liquidation(stop: StopOrder, figures: PositionFigures) -> str | None:
+def unpriced(stops: Iterable[StopOrder]) -> str | None:
+    """Return that a stop trails the price and nobody says where it stands. None: there is no such stop."""
+    if all(stop.trigger_price is not None for stop in stops):
+        return None
+    return "a trailing stop is there, at a price that the exchange does not state"
+
+
+def behind_liquidation(stop: PricedStop, figures: PositionFigures) -> str | None:
     """Return why a stop will not help: it lies at or behind the nearer liquidation price. None: it comes first.
 
     Also None where no liquidation price is known: nothing can be said then.

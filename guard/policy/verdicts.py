@@ -16,7 +16,7 @@ from guard.policy.lives import new_life, trigger_in_force
 from guard.policy.memory import NO_LEGACY, Life
 from guard.policy.rescue import as_near_as_said, guarded_price, margin_beyond, margin_needed
 from guard.policy.rules import matching_rule, mode_in_force
-from guard.policy.stops import behind_liquidation, nearest_stop
+from guard.policy.stops import behind_liquidation, nearest_stop, unpriced
 from guard.policy.terms import Ladder, Level, Mode, Rule
 from guard.policy.triage import triage
 from guard.snapshot import LiquidationKind, MarginMode, StopOrder
@@ -170,6 +170,7 @@ def position_verdict(
         withheld=answer if isinstance(answer, Withheld) else None,
         stop=stop,
         stop_trouble=None if stop is None else behind_liquidation(stop, one.figures),
+        stop_unpriced=unpriced(stops),
     )
     if case is None:
         own = one.figures.liquidation.price if one.figures.position.margin_mode is MarginMode.ISOLATED else None

@@ -13,8 +13,8 @@ class StopOrder:
     """An order that closes a position, all of it or a part, once a price is reached against it."""
 
     key: PositionKey  # The position that it closes.
-    trigger_price: Decimal
-    trigger_by: str  # The exchange's own word: mark, last, index. Empty: not said.
+    trigger_price: Decimal | None  # None: it trails the price, and the exchange does not state where it stands now.
+    trigger_by: str  # mark, last or index, else the exchange's own word. Empty: not said.
     quantity: Decimal | None  # Contracts. None: all that is there.
 
 

@@ -19,7 +19,8 @@ from guard.venues.rows import Moment, NotNegative, Positive, Row, RowError, Word
 BY_SYMBOL_MAX = 40  # Requests of weight 1 each; one request for all symbols costs 40.
 FILLS_SPAN = timedelta(days=7) - timedelta(minutes=1)
 ROWS_MAX = {"limit": 100}
-STOPS = frozenset({"STOP", "STOP_MARKET"})  # A trailing stop has no price that it stands at.
+TRAILING = "TRAILING_STOP_MARKET"  # It states where it begins to trail, not where it stands.
+STOPS = frozenset({"STOP", "STOP_MARKET", TRAILING})
 TRIGGERS = {"MARK_PRICE": "mark", "CONTRACT_PRICE": "last"}
 
 
@@ -33,10 +34,13 @@ class _Order(Row):
 class _Stop(_Order):
     side: Literal["BUY", "SELL"]
     position_side: PositionSide
-    trigger_price: Positive = Field(validation_alias=AliasChoices("triggerPrice", "stopPrice"))
     quantity: NotNegative = Field(validation_alias=AliasChoices("quantity", "origQty"))
     close_position: bool
     working_type: Word
+
+
+class _Price(Row):
+    trigger_price: Positive = Field(validation_alias=AliasChoices("triggerPrice", "stopPrice"))
 
 
 class _Fill(Row):
@@ -77,6 +81,7 @@ def read_stops(rows: Sequence[object], market_ids: Mapping[str, str]) -> list[St
             if order.kind not in STOPS or symbol is None:
                 continue
             stop = read_row(_Stop, raw)
+            price = None if order.kind == TRAILING else read_row(_Price, raw).trigger_price
         except RowError as error:
             raise VenueUnavailable(f"open orders: {error}") from None
         side = _closes(stop.side, stop.position_side)
@@ -84,7 +89,7 @@ def read_stops(rows: Sequence[object], market_ids: Mapping[str, str]) -> list[St
             stops.append(
                 StopOrder(
                     key=PositionKey(symbol, side),
-                    trigger_price=stop.trigger_price,
+                    trigger_price=price,
                     trigger_by=TRIGGERS.get(stop.working_type, stop.working_type),
                     quantity=None if stop.close_position else stop.quantity,
                 )

@@ -50,11 +50,11 @@ from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, W
 
 KNOWN_LIMITS = (
     "a unified account is watched only, and its standing orders, endings and key are not read",
-    "what each asset counts for in a unified account is not read: its own ratio tells when that changes",
+    "what each asset counts for in unified or multi-assets mode is not read: the ratio tells when that changes",
     "a position in a coin-margined contract is told as one that is not modelled, with Bitget's liquidation price",
     "the published cross formula is cut off: of cross positions Bitget's own price is watched",
     "a position opened before 2025-11-10 may still be held to whole-position tiers",
-    "a trailing stop is not seen as a stop: the exchange tells where it begins to trail, not where it stands",
+    "of a trailing stop it is said that it is there: the exchange tells where it begins to trail, not where it stands",
     "no recorded bill of added margin and no recorded answer to the write is at hand: they are by the documents",
     "whether funding is paid by the wallet or by the position is not told, so it makes a lost answer harder to settle",
 )

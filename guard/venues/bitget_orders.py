@@ -14,8 +14,10 @@ from guard.venues.transport import ask
 
 PAGE_ROWS = 100
 PAGES_MAX = 20
-PLANS = ("profit_loss", "normal_plan")  # A trailing stop tells where it begins to trail, not where it stands.
+PLANS = ("profit_loss", "normal_plan", "track_plan")
 STOPS = frozenset({"loss_plan", "pos_loss"})
+TRAILING = frozenset({"moving_plan", "track_plan"})  # They tell where they begin to trail, not where they stand.
+TRIGGERED_BY: Mapping[str, str] = {"mark_price": "mark", "fill_price": "last", "index_price": "index"}
 ENDED_EARLIER_MAX = timedelta(seconds=5)  # Before it was last seen open, by clocks that differ.
 
 # `tradeSide` of a fill that was not the user's: of a leg of a hedge the word names it, else the side tells.
@@ -111,17 +113,21 @@ def _stop(row: _Plan, market: Market, mark: Decimal | None) -> StopOrder | None:
     side = {"long": Side.LONG, "short": Side.SHORT}.get(str(row.pos_side))
     if side is None:  # One-way: what sells closes a long.
         side = Side.LONG if row.side == "sell" else Side.SHORT
-    price = maybe(row.trigger_price)
-    if price is None or price <= 0:
-        return None
     closes = row.trade_side == "close" or str(row.reduce_only).lower() in {"yes", "true"}
-    waits_below = mark is not None and side * (mark - price) > 0
-    if row.plan_type not in STOPS and not (row.plan_type == "normal_plan" and closes and waits_below):
+    price = None if row.plan_type in TRAILING else maybe(row.trigger_price)
+    if price is None:
+        is_stop = row.plan_type == "moving_plan" or (row.plan_type == "track_plan" and closes)
+    else:
+        waits_below = mark is not None and side * (mark - price) > 0
+        waits_to_close = row.plan_type == "normal_plan" and closes and waits_below
+        is_stop = price > 0 and (row.plan_type in STOPS or waits_to_close)
+    if not is_stop:
         return None
+    by = "" if not row.trigger_type else shown(row.trigger_type)
     return StopOrder(
         key=PositionKey(market.contract.symbol, side),
         trigger_price=price,
-        trigger_by="" if not row.trigger_type else shown(row.trigger_type).removesuffix("_price"),
+        trigger_by=TRIGGERED_BY.get(by, by),
         quantity=maybe(row.size) or None,
     )
 

@@ -65,9 +65,9 @@ HAIRCUTS = Names(asset="currency", steps="collateralRatioList", floor="minQty", 
 KNOWN_LIMITS = (
     "a classic account is not read, and the inverse positions of a unified account 1.0 are named as not seen",
     "options are not read: what they hold of a wallet is named as not seen",
-    "added margin counts in full, the exchange counts it less its taker fee: up to 0.06 % of the added distance",
-    "no isolated liquidation price since 2025-09 is published as a number, nor how USDC contracts stand after a payout",
-    "a trailing stop is not seen as a stop: the exchange tells where it begins to trail, not where it stands",
+    "added margin counts as it is; the exchange counts it for up to 0.06 % more (linear longs) or less (linear shorts)",
+    "by the rule since 2025-09 one price is published, of a linear long; none of a short, inverse or paid-out USDC one",
+    "of a trailing stop it is said that it is there: the exchange tells where it begins to trail, not where it stands",
     "a lost answer stays unknown where funding of its symbol was paid meanwhile and could have been as much",
     "without a history of margin a new journal only watches until `guard arm`",
 )

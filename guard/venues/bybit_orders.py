@@ -13,8 +13,9 @@ from guard.venues.bybit_account import Flag, Index, Market
 from guard.venues.protocol import KeyScopes, KeyVerdict
 from guard.venues.rows import Moment, NotNegative, Positive, Row, RowError, Word, read_row
 
-# What closes a position against it. A trailing stop's price is only where it begins to trail, so it is not among them.
-STOPS = frozenset({"StopLoss", "PartialStopLoss", "Stop"})
+TRAILING = "TrailingStop"  # Its price is where it begins to trail, not where it stands.
+STOPS = frozenset({"StopLoss", "PartialStopLoss", "Stop", TRAILING})  # What closes a position against it.
+TRIGGERED_BY: Mapping[str, str] = {"LastPrice": "last", "MarkPrice": "mark", "IndexPrice": "index"}
 BUSTED = frozenset({"CreateByLiq", "CreateByTakeOver_PassThrough"})  # Sold in steps, or taken over whole.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # What stands where a key has no end.
 # Permissions by which money can leave the account, beside the wallet's own.
@@ -31,12 +32,15 @@ class _Stop(_Kind):
 
     side: Word  # Of the order, which closes the other side.
     position_idx: Index
-    trigger_price: Positive
     trigger_direction: Index  # 1: rise, 2: fall, 0: not said.
     trigger_by: str
     qty: NotNegative  # 0: the whole position.
     reduce_only: bool
     close_on_trigger: bool
+
+
+class _Price(Row):
+    trigger_price: Positive
 
 
 class _Fill(Row):
@@ -55,17 +59,21 @@ def read_stops(rows: Iterable[object], markets: Mapping[str, Market]) -> tuple[S
     """Return the stops among open orders. Raises VenueUnavailable: a stop that is not read looks like none."""
     try:
         kinds = [(read_row(_Kind, raw), raw) for raw in rows]
-        stops = [read_row(_Stop, raw) for kind, raw in kinds if kind.stop_order_type in STOPS]
+        stops = [
+            (read_row(_Stop, raw), None if kind.stop_order_type == TRAILING else read_row(_Price, raw).trigger_price)
+            for kind, raw in kinds
+            if kind.stop_order_type in STOPS
+        ]
     except RowError as error:
         raise VenueUnavailable(f"open orders: {error}") from None
     return tuple(
         StopOrder(
             key=PositionKey(markets[row.symbol].contract.symbol, side),
-            trigger_price=row.trigger_price,
-            trigger_by=row.trigger_by,
+            trigger_price=price,
+            trigger_by=TRIGGERED_BY.get(row.trigger_by, row.trigger_by),
             quantity=row.qty or None,
         )
-        for row in stops
+        for row, price in stops
         if row.symbol in markets and (side := _closes(row)) is not None
     )
 
@@ -73,6 +81,8 @@ def read_stops(rows: Iterable[object], markets: Mapping[str, Market]) -> tuple[S
 def _closes(row: _Stop) -> Side | None:
     """Return the side of the position that an order closes against it; None when it does not."""
     side = Side.LONG if row.side == "Sell" else Side.SHORT
+    if row.stop_order_type == TRAILING:
+        return side  # It is of the position. Its direction is that of its beginning.
     against = row.trigger_direction in {0, 2 if side is Side.LONG else 1}
     if row.stop_order_type == "Stop" and (row.trigger_direction == 0 or not (row.reduce_only or row.close_on_trigger)):
         return None  # It may open a position as well.

@@ -24,6 +24,8 @@ Quirks, with source and date seen (docs: v4.106.88 of 2026-05-27 and SDK 7.2.161
 - Errors are labels; a stamp must be within 60 s, else REQUEST_EXPIRED, which ccxt takes for a refused key (ccxt).
 - ccxt's probe for a unified account takes any failure for a no and remembers it: preset (ccxt).
 - ccxt drops the time of a ticker message, so it is put back (ccxt); a REST ticker has none (docs).
+- Trailing orders stand in a list of their own since 2026-02 (`autoorder/v1/trail/list`, SDK 7.2.161), in pages that are
+  counted from 1.
 - `main_keys` answers with this key, or with a list of keys with starred ends (docs, old and new); it needs the key's
   permission `account`.
 """
@@ -50,13 +52,13 @@ from guard.snapshot import (
 from guard.venues import gateio_margin
 from guard.venues.gateio_account import Market, read_positions
 from guard.venues.gateio_market import read_candles, read_mark, read_tiers, read_time, stream_marks
-from guard.venues.gateio_orders import Records, read_ending, read_scopes, read_stops
-from guard.venues.gateio_reads import PAGE_ROWS, GateReads
+from guard.venues.gateio_orders import Records, read_ending, read_scopes, read_stops, read_trailing, trailing_rows
+from guard.venues.gateio_reads import PAGE_ROWS, PAGES_MAX, GateReads
 from guard.venues.gateio_wire import FENCE, LOOPBACK_FENCE, SETTLES, is_test_host
 from guard.venues.margin_difference import settle_by_margin
 from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import rows_of
-from guard.venues.transport import ask
+from guard.venues.transport import Answered, ask
 
 KNOWN_LIMITS = (
     "dated (delivery) contracts and options are not read",
@@ -65,12 +67,14 @@ KNOWN_LIMITS = (
     "where progressive tiers are off, the tier that goes with the size is taken, not the limit that its owner chose",
     "what each asset counts for in a unified account is not read: its own ratio tells when that changes",
     "whether trial funds, which count as available, may go into isolated margin is not documented",
-    "trailing orders, chase orders and stops that wait on an open order are not seen as stops",
+    "of a trailing order it is said that it is there, not where it stands: which of its prices tells is not documented",
+    "chase orders and stops that wait on an open order are not seen as stops",
     "a first position in BTC-settled contracts is noticed within ten minutes when its account was empty",
     "a lost answer stays unknown where funding of its symbol was paid meanwhile and could have been as much",
     "without a history of margin a new journal only watches until `guard arm`",
 )
 ENDED_EARLIER_MAX = timedelta(seconds=5)  # Before it was last seen open: clocks differ, and records are in seconds.
+NO_LIST = frozenset({400, 403, 404})  # With a label: the exchange does not know the list, or not for this account.
 INTERVALS = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 480: "8h", 1440: "1d"}
 
 
@@ -183,7 +187,25 @@ class GateIo(GateReads):
                 question = {"settle": settle, "status": "open"}
                 rows = await self._pages("privateFuturesGetSettlePriceOrders", question, "price_orders")
                 found += read_stops(rows, markets)
+                found += read_trailing(await self._trailing(settle), markets)
         return tuple(found)
+
+    async def _trailing(self, settle: str) -> list[object]:
+        """Return the trailing orders that are open. Where the exchange knows no such list there are none."""
+        rows: list[object] = []
+        for page_number in range(1, PAGES_MAX + 1):
+            question = {"settle": settle, "is_finished": "false", "page_num": page_number, "page_size": PAGE_ROWS}
+            try:
+                answer = await self._read("privateFuturesGetSettleAutoorderV1TrailList", question)
+            except Answered as error:
+                if error.code is None or error.status not in NO_LIST:
+                    raise
+                return rows
+            page = trailing_rows(answer)
+            rows += page
+            if len(page) < PAGE_ROWS:
+                return rows
+        raise VenueUnavailable(f"trailing orders: more than {PAGES_MAX} pages")
 
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
         market = await self._market(key.symbol)

@@ -64,6 +64,44 @@ def read_stops(rows: Iterable[object], markets: Mapping[str, Market]) -> tuple[S
     )
 
 
+class _Trailing(GateRow):
+    """GET /futures/{settle}/autoorder/v1/trail/list. Which of its prices is where it stands now is not documented."""
+
+    contract: Word
+    amount: Number  # Positive buys.
+    reduce_only: bool = False
+    position_related: bool = False
+    side_label: str | None = None
+
+
+def trailing_rows(answer: object) -> list[object]:
+    """Return the list of trailing orders, which may stand in an envelope. Raises VenueUnavailable."""
+    inner = answer.get("data", answer) if isinstance(answer, dict) else None
+    rows = inner.get("orders") if isinstance(inner, dict) else None
+    if not isinstance(rows, list):
+        raise VenueUnavailable("trailing orders: no list of orders in the answer")
+    return rows
+
+
+def read_trailing(rows: Iterable[object], markets: Mapping[str, Market]) -> tuple[StopOrder, ...]:
+    """Return the trailing orders that close positions of these markets. Raises VenueUnavailable."""
+    stops: list[StopOrder] = []
+    for raw in rows:
+        try:
+            row = read_row(_Trailing, raw)
+        except RowError as error:
+            raise VenueUnavailable(f"trailing orders: {error}") from None
+        words = (row.side_label or "").lower()
+        closes = "close" in words or row.reduce_only or row.position_related
+        if row.contract not in markets or not closes:
+            continue
+        named = Side.LONG if "close long" in words else Side.SHORT if "close short" in words else None
+        side = named or (Side.LONG if row.amount < 0 else Side.SHORT)
+        key = PositionKey(markets[row.contract].contract.symbol, side)
+        stops.append(StopOrder(key=key, trigger_price=None, trigger_by="", quantity=abs(row.amount) or None))
+    return tuple(stops)
+
+
 def _closes(row: _Stop) -> Side | None:
     """Return the side of the position that an order closes against it; None when it does not."""
     against = Side.LONG if row.trigger.rule == 2 else Side.SHORT  # 2: the price falls.

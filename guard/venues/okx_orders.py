@@ -74,9 +74,10 @@ def _stop(row: AlgoRow, market: Market) -> StopOrder | None:
         price, by = row.trigger_px, row.trigger_px_type
         if price is not None and row.last is not None and int(side) * (row.last - price) < 0:
             return None  # It waits on the profitable side.
-    elif row.ord_type == "move_order_stop":
-        price, by = row.move_trigger_px, ""
-    if not closes or not price:
+    trails = row.ord_type == "move_order_stop"
+    if trails:
+        price, by = row.move_trigger_px or None, ""  # Empty until it has begun to trail.
+    if not closes or not (price or trails):
         return None
     return StopOrder(
         key=PositionKey(market.contract.symbol, side),

@@ -26,6 +26,7 @@ from guard.notify.webhook import webhook_object
 from guard.outlook import Outlook
 from guard.policy.decision import AlertEvent, AlertKind, DataState, TopUp, Withheld, WithheldReason
 from guard.policy.phrases import short_name
+from guard.policy.stops import PricedStop
 from guard.policy.terms import Level, Mode
 from guard.snapshot import Gap, Liquidation, LiquidationKind, MarginMode, PositionKey, Side
 
@@ -88,6 +89,22 @@ def test_a_danger_says_all_that_a_locked_phone_needs_in_its_title_and_the_rest_i
     assert (read.symbol, read.side, read.margin_mode) == ("BTC/USDT:USDT", "long", "isolated")
     assert read.facts["liquidation_price"] == "54100.38"
     assert read.facts["distance"] == "0.078364"
+
+
+@pytest.mark.parametrize(
+    ("by", "trouble", "unpriced", "said"),
+    [
+        ("last", None, None, ["Your stop is at 56,000 by the last price: it comes before liquidation."]),
+        ("", "why", None, ["Your stop is at 56,000: it lies behind liquidation."]),
+        (None, None, "a trailing stop is there", ["A trailing stop is there."]),
+        (None, None, None, []),
+    ],
+)
+def test_a_stop_is_told_with_the_price_that_it_waits_for_and_one_without_as_such(by, trouble, unpriced, said):
+    stop = None if by is None else PricedStop(trigger_price=Decimal(56_000), trigger_by=by)
+    verdict = replace(position_verdict(), stop=stop, stop_trouble=trouble, stop_unpriced=unpriced)
+    lines = told(alert(position=verdict), decision(verdict)).text.splitlines()
+    assert [line for line in lines if "stop" in line] == said
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,30 @@ def test_the_stop_that_a_falling_position_meets_first_counts(percents, expected)
     assert (verdict.stop and verdict.stop.trigger_price) == (expected and stop(expected).trigger_price)
 
 
+TRAILING = StopOrder(key=KEY, trigger_price=None, trigger_by="", quantity=None)
+SAID = "a trailing stop is there, at a price that the exchange does not state"
+
+
+def test_a_trailing_stop_has_no_price_and_the_row_says_that_it_is_there():
+    decision = decided(TRAILING)
+    assert (row(decision).stop, row(decision).stop_trouble) == (None, None)
+    (position,) = account_row(decision, account="main", exchange="bybit", mode=Mode.ACT, now=T0)["positions"]
+    assert position["stop_price"] is None
+    assert position["reason"].endswith(SAID)
+
+
+def test_beside_a_trailing_stop_the_one_with_a_price_counts():
+    decision = decided(TRAILING, stop("25"))
+    assert row(decision).stop.trigger_price == stop("25").trigger_price
+    assert "liquidation comes first" in row(decision).stop_trouble
+    assert row(decision).stop_unpriced == SAID
+
+
+def test_without_a_trailing_stop_nothing_is_said_of_one():
+    (position,) = account_row(decided(stop("10")), account="main", exchange="bybit", mode=Mode.ACT, now=T0)["positions"]
+    assert "trailing" not in position["reason"]
+
+
 @pytest.mark.parametrize(("percent", "is_late"), [("19.9", False), ("20", True), ("25", True)])
 def test_a_stop_at_or_behind_liquidation_is_late(percent, is_late):
     assert (row(decided(stop(percent))).stop_trouble is not None) is is_late
@@ -44,7 +68,7 @@ def test_a_short_looks_the_other_way():
     short = isolated("0.2", side=Side.SHORT)
     assert "above the liquidation price" in row(decided(late, position=short), SHORT).stop_trouble
     verdict = row(decided(late, early, position=short), SHORT)
-    assert (verdict.stop, verdict.stop_trouble) == (early, None)
+    assert (verdict.stop.trigger_price, verdict.stop_trouble) == (early.trigger_price, None)
 
 
 def test_where_no_liquidation_price_is_known_nothing_is_said():

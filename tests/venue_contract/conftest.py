@@ -18,6 +18,7 @@ COLUMNS = (
     "hedge side",
     "inverse",
     "key audit",
+    "check",
     "stream",
     "stop",
     "ending",

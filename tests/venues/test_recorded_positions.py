@@ -1,10 +1,11 @@
 """Every recorded position that tells enough, by our model: the table of docs/exchanges.md.
 
 `tests/golden/recorded_positions.csv` has the numbers, and `assumed` what of them the record does not state.
-`python tests/venues/test_recorded_positions.py` writes the table into the document.
+`python tests/venues/test_recorded_positions.py` prints the table, and with --write writes it into the document.
 """
 
 import csv
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -114,6 +115,8 @@ def test_the_table_of_recorded_positions_in_the_document_is_what_the_model_gives
     assert DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0].strip() == written()
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "--write" not in sys.argv:
+    sys.stdout.write(f"{written()}\n")
+elif __name__ == "__main__":
     before, _, rest = DOCUMENT.read_text().partition(BEGIN)
     DOCUMENT.write_text(f"{before}{BEGIN}\n{written()}\n\n{END}{rest.partition(END)[2]}")

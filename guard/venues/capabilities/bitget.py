@@ -32,7 +32,7 @@ CAPABILITIES = Capabilities(
             "requests of an address; a user has 5 in a second for positions and for the write, 10 for accounts, stop "
             "orders and bills"
         ),
-        source="docs, 2025-10, the user's figures as ccxt 4.5.90 paces them",
+        source="docs, 2025-10; the user's figures: docs, copies of 2025-03",
     ),
     known_limits=KNOWN_LIMITS,
     verified=(

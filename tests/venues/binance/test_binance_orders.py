@@ -51,15 +51,28 @@ def test_a_stop_closes_the_side_that_its_order_sells_or_buys_back(row, key, quan
 
 
 @pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        (algo(orderType="TRAILING_STOP_MARKET", triggerPrice=None), LONG),
+        (algo(orderType="TRAILING_STOP_MARKET", triggerPrice="63000", side="BUY"), SHORT),
+        (booked(type="TRAILING_STOP_MARKET", stopPrice="63000"), SHORT),
+    ],
+    ids=["without a price", "that begins at a price", "in the book"],
+)
+def test_of_a_trailing_stop_nobody_says_where_it_stands(row, key):
+    (stop,) = read_stops([row], IDS)
+    assert (stop.key, stop.trigger_price) == (key, None)
+
+
+@pytest.mark.parametrize(
     "row",
     [
         algo(orderType="TAKE_PROFIT_MARKET"),
-        algo(orderType="TRAILING_STOP_MARKET", triggerPrice=None),
         algo(positionSide="SHORT"),
         algo(symbol="ETHUSDT"),
         booked(type="LIMIT", stopPrice="0"),
     ],
-    ids=["a take-profit", "a trailing stop", "a stop that opens", "another symbol", "a limit order"],
+    ids=["a take-profit", "a stop that opens", "another symbol", "a limit order"],
 )
 def test_what_does_not_close_it_at_a_price_is_no_stop(row):
     assert read_stops([row], IDS) == []

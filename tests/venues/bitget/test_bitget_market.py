@@ -148,7 +148,9 @@ async def stops_of(server, venue, *plans):
         ({"planType": "loss_plan", "size": "0.05"}, [(Side.LONG, 57000, Decimal("0.05"))]),
         ({"planType": "pos_profit"}, []),
         ({"planType": "profit_plan"}, []),
-        ({"planType": "moving_plan"}, []),
+        ({"planType": "moving_plan"}, [(Side.LONG, None, None)]),  # Its price is where it begins to trail.
+        ({"planType": "track_plan", "tradeSide": "close", "posSide": "long"}, [(Side.LONG, None, None)]),
+        ({"planType": "track_plan", "tradeSide": "open", "posSide": "long"}, []),
         ({"planType": "normal_plan", "tradeSide": "close", "posSide": "long"}, [(Side.LONG, 57000, None)]),
         ({"planType": "normal_plan", "reduceOnly": "yes", "side": "sell"}, [(Side.LONG, 57000, None)]),
         ({"planType": "normal_plan", "reduceOnly": "yes", "side": "sell", "triggerPrice": "59000"}, []),
@@ -160,6 +162,17 @@ async def stops_of(server, venue, *plans):
 )
 async def test_what_closes_at_a_loss_is_a_stop_and_nothing_else(server, venue, fields, stops):
     assert await stops_of(server, venue, plan(57000) | fields) == stops
+
+
+@pytest.mark.parametrize(
+    ("kind", "by"), [("mark_price", "mark"), ("fill_price", "last"), ("index_price", "index"), ("", ""), ("new", "new")]
+)
+async def test_the_price_that_a_stop_waits_for_has_the_same_word_everywhere(server, venue, kind, by):
+    server.hold_sample()
+    server.plans = [plan(57000, triggerType=kind)]
+    await venue.snapshot()
+    (stop,) = await venue.stops(frozenset({BTC}))
+    assert stop.trigger_by == by
 
 
 async def test_the_leg_is_taken_from_its_name_not_from_the_side_of_the_order(server, venue):

@@ -107,8 +107,8 @@ async def test_a_stop_is_read_with_its_position(server, venue):
     server.add_stop(COIN.symbol, Side.SHORT, Decimal(66000))
     stops = await venue.stops(frozenset({USDT.symbol, COIN.symbol}))
     assert {(stop.key, stop.trigger_price, stop.trigger_by, stop.quantity) for stop in stops} == {
-        (LONG, 55000, "MarkPrice", None),
-        (PositionKey(COIN.symbol, Side.SHORT), 66000, "MarkPrice", None),
+        (LONG, 55000, "mark", None),
+        (PositionKey(COIN.symbol, Side.SHORT), 66000, "mark", None),
     }
     assert len(server.asked("order/realtime")) == 2
 
@@ -121,7 +121,7 @@ async def test_a_stop_is_read_with_its_position(server, venue):
         ({"stopOrderType": "Stop", "reduceOnly": False, "closeOnTrigger": False}, False),  # It may open a position.
         ({"stopOrderType": "Stop", "triggerDirection": 1}, False),  # Takes profit.
         ({"stopOrderType": "TakeProfit", "triggerDirection": 1}, False),
-        ({"stopOrderType": "TrailingStop"}, False),  # Its price is where it begins to trail.
+        ({"stopOrderType": "TrailingStop", "triggerDirection": 1}, True),  # It begins to trail where it wins.
         ({"stopOrderType": "UNKNOWN"}, False),
         ({"symbol": "ETHUSDT"}, False),  # Not asked for.
     ],
@@ -140,6 +140,8 @@ async def test_what_is_a_stop_and_what_is_not(server, venue, fields, seen):
     stops = await venue.stops(frozenset({USDT.symbol}))
     assert bool(stops) == seen
     assert not seen or stops[0].key == LONG
+    trails = fields.get("stopOrderType") == "TrailingStop"
+    assert not seen or stops[0].trigger_price == (None if trails else 55000)  # Nobody says where it stands.
 
 
 async def test_an_order_that_cannot_be_read_is_no_missing_stop(server, venue):

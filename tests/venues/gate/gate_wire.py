@@ -109,6 +109,8 @@ class GateServer(GateMarket):
             return "unified"
         part = call.path.rsplit("/", 1)[-1]
         settle = "/btc/" in call.path
+        if "/trail/" in call.path:
+            return "trails"
         return f"{kinds.get(part, part)}{' in btc' if settle and part in {'positions', 'accounts'} else ''}"
 
     def answer(self, call: Call) -> Any:
@@ -134,8 +136,10 @@ class GateServer(GateMarket):
             "price_orders": self._price_orders, "position_close": self._position_close,
             "liquidates": self._liquidates, "auto_deleverages": self._auto_deleverages,
         }  # fmt: skip
-        if parts[0] == "futures" and call.method == "GET" and len(parts) == 3 and parts[2] in private:
-            return private[parts[2]](parts[1], call.params)
+        if self.has_trails:
+            private["autoorder/v1/trail/list"] = self.trail_list
+        if parts[0] == "futures" and call.method == "GET" and "/".join(parts[2:]) in private:
+            return private["/".join(parts[2:])](parts[1], call.params)
         if parts[0] == "futures" and call.method == "POST" and parts[-1] == "margin":
             return self._add_margin(parts[1:-1], call)
         raise WireRefusal(404, {"label": "NOT_FOUND", "message": "no such path"})

@@ -24,6 +24,8 @@ class GateMarket(WireServer):
         self.stream_paths = set()
         self.plain_texts = False  # Closing orders say nothing of their reason.
         self.take_profits: list[Stop] = []
+        self.trails: list[dict[str, Any]] = []
+        self.has_trails = True
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
         self.stream_paths.add(request.path)
@@ -84,7 +86,7 @@ class GateMarket(WireServer):
     def _candles(self, settle: str, query: dict[str, Any]) -> Any:
         """Oldest first, of mark prices where the contract's name says so."""
         kind, _, market = query["contract"].partition("_")
-        step = {"1m": 60, "5m": 300, "1h": 3600}[query["interval"]]
+        step = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600}[query["interval"]]
         start = self.now_ms() // 1000 // step * step
         price = f"{self.marks[OF_MARKET[settle, market].symbol]:f}" if kind == "mark" else "1"
         rows = [start - age * step for age in reversed(range(int(query["limit"])))]
@@ -96,6 +98,14 @@ class GateMarket(WireServer):
         rows = [_stop_row(stop, profit=p) for stop, p in stops if LISTED[stop.symbol].settle == settle]
         offset = int(query.get("offset", 0))
         return rows[offset : offset + int(query["limit"])]
+
+    def trail_list(self, settle: str, query: dict[str, Any]) -> Any:
+        """Docs of the SDK, "TrailOrder" (2026): pages are counted from 1."""
+        assert query["is_finished"] == "false", query
+        rows = [row for row in self.trails if row["settle"] == settle]
+        start = (int(query["page_num"]) - 1) * int(query["page_size"])
+        page = rows[start : start + int(query["page_size"])]
+        return {"code": 0, "message": "", "data": {"orders": page}, "timestamp": self.now_ms()}
 
     def _position_close(self, settle: str, query: dict[str, Any]) -> Any:
         return [self._close_row(end) for end in self._ended(settle, query)]
@@ -157,6 +167,16 @@ def _stop_row(stop: Stop, *, profit: bool) -> dict[str, Any]:
             "auto_size": f"close_{word}" if stop.hedged else "",
         },
     }  # fmt: skip
+
+
+def trail_row(**fields: Any) -> dict[str, Any]:
+    """A trailing order of the documents, that sells ten contracts."""
+    return {
+        "id": 1, "user_id": 1, "contract": "BTC_USDT", "settle": "usdt", "amount": "-10", "is_gte": True,
+        "activation_price": "62000", "price_type": 1, "price_offset": "1%", "text": "apiv4", "reduce_only": True,
+        "position_related": False, "created_at": 1770000000, "activated_at": 0, "trigger_price": "0", "status": "open",
+        "side_label": "", "is_dual_mode": False, "extremum_price": "0", "original_status": 1,
+    } | fields  # fmt: skip
 
 
 def decimals(text: str) -> int:

@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 from gate_wire import GateServer
+from gate_wire_market import trail_row
+from wire_faults import Fate
 
 from guard.errors import ConfigError, VenueUnavailable
 from guard.margin.rules import KNOWN_RULES
@@ -183,6 +185,63 @@ async def test_a_take_profit_is_no_stop(server, venue):
     await venue.open()
     (stop,) = await venue.stops(frozenset({BTC}))
     assert (stop.trigger_price, stop.trigger_by, stop.quantity) == (56000, "mark", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "side"),
+    [
+        ({}, Side.LONG),
+        ({"amount": "10"}, Side.SHORT),
+        ({"reduce_only": False, "side_label": "close short", "amount": "10"}, Side.SHORT),
+        ({"reduce_only": False, "position_related": True, "amount": "0", "side_label": "Close long"}, Side.LONG),
+        ({"activated_at": 1770000001, "trigger_price": "61000", "extremum_price": "61616"}, Side.LONG),
+        ({"reduce_only": False}, None),  # It may open a position.
+        ({"contract": "ETH_USDT"}, None),  # Not asked for.
+    ],
+    ids=str,
+)
+async def test_of_a_trailing_order_it_is_told_that_it_is_there(server, venue, fields, side):
+    server.hold_sample()
+    server.trails = [trail_row(**fields)]
+    await venue.open()
+    stops = await venue.stops(frozenset({BTC}))
+    assert [(one.key.side, one.trigger_price) for one in stops] == ([] if side is None else [(side, None)])
+
+
+async def test_trailing_orders_are_read_page_by_page(server, venue):
+    server.hold_sample()
+    server.trails = [trail_row(id=number) for number in range(130)]
+    await venue.open()
+    assert len(await venue.stops(frozenset({BTC}))) == 130
+    assert [query["page_num"] for query in server.asked("/trail/list")] == ["1", "2"]
+
+
+async def test_where_there_is_no_list_of_trailing_orders_the_stops_are_told_all_the_same(server, venue):
+    server.hold_sample()
+    server.add_stop(BTC, Side.LONG, Decimal(56000))
+    server.has_trails = False
+    await venue.open()
+    assert len(await venue.stops(frozenset({BTC}))) == 1
+
+
+@pytest.mark.parametrize(
+    "how", [Fate.HTML_200, Fate.EMPTY_200, Fate.NULL_200, Fate.BARE_200, Fate.TRUNCATED, Fate.LOST_AFTER]
+)
+async def test_trailing_orders_that_cannot_be_read_are_not_missing(server, venue, how):
+    server.hold_sample()
+    await venue.open()
+    server.break_reads("trails", how)
+    with pytest.raises(VenueUnavailable):
+        await venue.stops(frozenset({BTC}))
+
+
+@pytest.mark.parametrize("field", ["contract", "amount"])
+async def test_a_trailing_order_that_cannot_be_read_is_not_missing(server, venue, field):
+    server.hold_sample()
+    server.trails = [{name: value for name, value in trail_row().items() if name != field}]
+    await venue.open()
+    with pytest.raises(VenueUnavailable, match="trailing orders"):
+        await venue.stops(frozenset({BTC}))
 
 
 @pytest.mark.parametrize(

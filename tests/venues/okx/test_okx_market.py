@@ -200,6 +200,7 @@ OCO = {"ordType": "oco", "slTriggerPx": "56000", "slTriggerPxType": "index", "tp
         (OCO, (56000, "index", 10)),
         ({"ordType": "trigger", "triggerPx": "56000", "triggerPxType": "mark"}, (56000, "mark", 10)),
         ({"ordType": "move_order_stop", "moveTriggerPx": "57000"}, (57000, "", 10)),
+        ({"ordType": "move_order_stop", "activePx": "62000"}, (None, "", 10)),  # It has not begun to trail.
         ({"slTriggerPx": "56000", "closeFraction": "1", "sz": ""}, (56000, "", None)),
     ],
     ids=str,
@@ -216,6 +217,7 @@ async def test_every_kind_of_stop_is_read(server, okx, fields, wanted):
     "fields",
     [
         {"tpTriggerPx": "70000"},
+        {"ordType": "move_order_stop", "reduceOnly": "false"},  # May open a short.
         {"ordType": "trigger", "triggerPx": "70000"},  # A sell above the market takes profit.
         {"ordType": "trigger", "triggerPx": "56000", "reduceOnly": "false"},  # May open a short.
         {"slTriggerPx": "56000", "posSide": "short"},  # Opens a short.
