@@ -65,7 +65,8 @@ def delivery(attempt: Attempt, since: datetime) -> str:
         return f"{attempt.channel}: NOT delivered yet, {attempt.attempts} tries{error}"
     if attempt.state == "delivered":
         after = max(0.0, (attempt.ended_at - since) / timedelta(seconds=1))
-        return f"{attempt.channel}: delivered {wording.clock(attempt.ended_at)}, after {after:.1f} s{tries}"
+        among = "" if attempt.told_with is None else ", together with others in one message"
+        return f"{attempt.channel}: delivered {wording.clock(attempt.ended_at)}, after {after:.1f} s{tries}{among}"
     return f"{attempt.channel}: GIVEN UP {wording.clock(attempt.ended_at)}{error}"
 
 
@@ -147,6 +148,7 @@ def told_document(told: Iterable[Told]) -> list[dict[str, object]]:
                     "attempts": attempt.attempts,
                     "at": time_text(attempt.ended_at),
                     "error": attempt.error,
+                    "told_with": attempt.told_with,
                 }
                 for attempt in one.attempts
             ],

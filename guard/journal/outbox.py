@@ -1,7 +1,7 @@
 """The outbox: one row per message and channel, kept until the channel confirmed it or it was given up."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import orjson
@@ -37,18 +37,29 @@ class OutboxShelf(Store):
             for row in rows
         )
 
-    def delivered(self, delivery_id: int, at: datetime) -> None:
-        self._end_delivery(delivery_id, "delivered", at, None)
+    def delivered(self, delivery_ids: Sequence[int], at: datetime, *, told_with: str | None = None) -> None:
+        """Mark rows as confirmed, all or none. `told_with`: the message that stood first in their digest."""
+        with self._write(at) as connection:
+            connection.execute(
+                "UPDATE deliveries SET attempts = attempts + 1, state = 'delivered', ended_at = ?, error = NULL, "
+                "told_with = ? WHERE delivery_id IN (SELECT value FROM json_each(?)) AND state = 'waiting'",
+                (time_text(at), told_with, orjson.dumps(list(delivery_ids)).decode()),
+            )
 
     def given_up(self, delivery_id: int, at: datetime, error: str) -> None:
-        self._end_delivery(delivery_id, "given_up", at, error)
+        with self._write(at) as connection:
+            connection.execute(
+                "UPDATE deliveries SET attempts = attempts + 1, state = 'given_up', ended_at = ?, error = ? "
+                "WHERE delivery_id = ? AND state = 'waiting'",
+                (time_text(at), error, delivery_id),
+            )
 
-    def postponed(self, delivery_id: int, *, next_attempt_at: datetime, error: str) -> None:
+    def postponed(self, delivery_ids: Sequence[int], *, next_attempt_at: datetime, error: str) -> None:
         with self._write(None) as connection:
             connection.execute(
                 "UPDATE deliveries SET attempts = attempts + 1, next_attempt_at = ?, error = ? "
-                "WHERE delivery_id = ? AND state = 'waiting'",
-                (time_text(next_attempt_at), error, delivery_id),
+                "WHERE delivery_id IN (SELECT value FROM json_each(?)) AND state = 'waiting'",
+                (time_text(next_attempt_at), error, orjson.dumps(list(delivery_ids)).decode()),
             )
 
     def make_due(self, now: datetime) -> None:
@@ -78,14 +89,6 @@ class OutboxShelf(Store):
             {"severity": level.value, "channels": orjson.dumps(list(channels)).decode()},
         )
         return None if rows[0]["at"] is None else moment(rows[0]["at"])
-
-    def _end_delivery(self, delivery_id: int, state: str, at: datetime, error: str | None) -> None:
-        with self._write(at) as connection:
-            connection.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, state = ?, ended_at = ?, error = ? "
-                "WHERE delivery_id = ? AND state = 'waiting'",
-                (state, time_text(at), error, delivery_id),
-            )
 
 
 def put_message(connection: sqlite3.Connection, message: Message, channels: Iterable[str], now: datetime) -> None:

@@ -26,6 +26,9 @@ class Attempt:
     attempts: int
     ended_at: datetime | None
     error: str | None
+    told_with: (
+        str | None
+    )  # The id of the message that stood first in the digest it went out in. None: alone, or not yet.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +187,7 @@ class Reports(Lives):
                 attempts=row["attempts"],
                 ended_at=moment_or_none(row["ended_at"]),
                 error=row["error"],
+                told_with=row["told_with"],
             )
             for row in rows
         )

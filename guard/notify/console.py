@@ -15,6 +15,7 @@ class ConsoleChannel:
         self.name = name
         self.from_level = from_level
         self.reaches_people = False
+        self.digest_units_max: int | None = None
 
     async def send(self, message: Message, *, attempt: int) -> None:
         tell = log.warning if message.level >= Level.WARN and message.event != "resolved" else log.info

@@ -1,27 +1,33 @@
 """From the outbox to people: each channel on its own, the worst news first, again until it is confirmed.
 
+When more waits than a person or a channel takes, the worst goes alone and the rest together (guard.notify.digest).
 At least once: a row leaves the outbox only when the channel confirmed it, so a crash between confirmation and the mark
 repeats a message under the same id. A dead or slow channel never delays another.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from guard.errors import DeliveryFailed, JournalError
 from guard.notify.channel import Channel, Outbox
+from guard.notify.digest import Parcel, marked_if_delayed, next_parcel
 from guard.policy.message import Delivery, Message
 from guard.policy.terms import Level
 
 log = structlog.get_logger(__name__)
 
-DELAYED_AFTER = timedelta(minutes=2)  # Later than this a message says when its event was.
 _LOOK_AGAIN = timedelta(seconds=5)  # At the latest: rows of a channel that left the config must not hide our own.
 _LAST_SEND = timedelta(seconds=2)  # What a request in flight gets when the daemon stops.
+_SEEN_MAX = 1000  # Of a storm's rows, the worst: what one look takes from the outbox.
+_ALONE_MAX = 5  # Of a storm's worst, in `_ALONE_WITHIN_S`: the rest of what the channel takes is left for digests.
+_ALONE_WITHIN_S = 60.0
+_LINES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +155,10 @@ class _Lane:
         self._tell = tell
         self._schedule = schedule
         self._quiet_until_s = 0.0  # The far side asked us to stay away until then: loop time, which nobody sets.
-        self._unmarked: set[int] = set()  # Confirmed rows that the journal could not mark: not to be sent again.
+        # Confirmed rows that the journal could not mark, which are not to be sent again, and what they were told with.
+        self._unmarked: dict[int, str | None] = {}
+        self._alone_s: deque[float] = deque()  # When a storm's messages went alone: loop time.
+        self._lines_max = _LINES_MAX  # Of the next digest.
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -174,33 +183,74 @@ class _Lane:
         return bool(self._due(datetime.max.replace(tzinfo=UTC)))
 
     async def _step(self) -> bool:
-        """Try the most urgent due row; return whether there was one."""
+        """Try the most urgent due rows; return whether there were any and the journal works."""
         if self._quiet_for() > timedelta(0):
             return False
-        rows = self._due(self._now())
-        if not rows:
-            return False
+        rows = self._due(self._now(), _SEEN_MAX if self.channel.digest_units_max is not None else 1)
+        fresh = [row for row in rows if row.delivery_id not in self._unmarked]
         try:
-            await self._send(rows[0])
+            if fresh:
+                await self._send(self._parcel(fresh))
+            self._mark([row for row in rows if row.delivery_id in self._unmarked])
         except JournalError as error:
             log.error("outbox.unwritable", channel=self.channel.name, reason=str(error))
             return False
-        return True
+        return bool(rows)
 
-    async def _send(self, row: Delivery) -> None:
-        if row.delivery_id not in self._unmarked:
-            message = marked_if_delayed(row.message, now=self._now())
-            failure = await self._try(message, attempt=row.attempts + 1)
-            if failure is not None:
-                self._after_failure(row, failure)
-                return
-            self._unmarked.add(row.delivery_id)
-        self._outbox.delivered(row.delivery_id, self._now())
-        self._unmarked.discard(row.delivery_id)
-        log.info("message.delivered", channel=self.channel.name, id=row.message.id, attempt=row.attempts + 1)
+    def _parcel(self, rows: Sequence[Delivery]) -> Parcel:
+        now = self._now()
+        try:
+            return next_parcel(
+                rows,
+                now=now,
+                units_max=self.channel.digest_units_max,
+                lines_max=self._lines_max,
+                alone_left=_ALONE_MAX - self._count_alone(),
+            )
+        except Exception as bug:  # noqa: BLE001 - a bug over many messages must not keep the worst one back (law 7).
+            log.error("digest.unmakeable", channel=self.channel.name, bug=type(bug).__name__)
+            return Parcel(message=marked_if_delayed(rows[0].message, now=now), rows=(rows[0],))
+
+    async def _send(self, parcel: Parcel) -> None:
+        attempt = parcel.rows[0].attempts + 1
+        failure = await self._try(parcel.message, attempt=attempt)
+        self._learn(parcel, failure)
+        if failure is not None:
+            self._after_failure(parcel, failure)
+            return
+        self._unmarked.update({row.delivery_id: parcel.told_with for row in parcel.rows})
+        self._mark(parcel.rows)
+        among = {"messages": len(parcel.rows)} if len(parcel.rows) > 1 else {}
+        log.info("message.delivered", channel=self.channel.name, id=parcel.message.id, attempt=attempt, **among)
         if self.dead:
             self.dead = False
             self._tell_others("it works again", undelivered=None)
+
+    def _mark(self, rows: Sequence[Delivery]) -> None:
+        """Write down which confirmed rows were told, and with which message first."""
+        together: defaultdict[str | None, list[int]] = defaultdict(list)
+        for row in rows:
+            together[self._unmarked[row.delivery_id]].append(row.delivery_id)
+        for told_with, confirmed in together.items():
+            self._outbox.delivered(confirmed, self._now(), told_with=told_with)
+            for delivery_id in confirmed:
+                del self._unmarked[delivery_id]
+
+    def _learn(self, parcel: Parcel, failure: DeliveryFailed | None) -> None:
+        """Count what went alone in a storm; let digests shrink while they fail, lest one bad line keep many back."""
+        if failure is not None and failure.retry_after is not None:
+            return
+        if parcel.lines:
+            self._lines_max = min(_LINES_MAX, 2 * self._lines_max) if failure is None else max(1, parcel.lines // 2)
+        elif parcel.in_storm:
+            self._alone_s.append(asyncio.get_running_loop().time())
+
+    def _count_alone(self) -> int:
+        """Return how many of a storm's messages went alone lately."""
+        since_s = asyncio.get_running_loop().time() - _ALONE_WITHIN_S
+        while self._alone_s and self._alone_s[0] <= since_s:
+            self._alone_s.popleft()
+        return len(self._alone_s)
 
     async def _try(self, message: Message, *, attempt: int) -> DeliveryFailed | None:
         try:
@@ -213,26 +263,29 @@ class _Lane:
             return DeliveryFailed(f"{self.channel.name}: our own bug ({type(bug).__name__})")
         return None
 
-    def _after_failure(self, row: Delivery, failure: DeliveryFailed) -> None:
-        at = self._now()
+    def _after_failure(self, parcel: Parcel, failure: DeliveryFailed) -> None:
+        at, worst = self._now(), parcel.rows[0]
         log.warning(
             "message.undelivered",
             channel=self.channel.name,
-            id=row.message.id,
+            id=parcel.message.id,
             reason=str(failure),
-            attempt=row.attempts + 1,
+            attempt=worst.attempts + 1,
         )
         if failure.permanent and not self.dead:
-            self._tell_others(str(failure), undelivered=row.message)
+            self._tell_others(str(failure), undelivered=worst.message)
         if failure.retry_after is not None:
             self._quiet_until_s = asyncio.get_running_loop().time() + failure.retry_after.total_seconds()
-        if failure.permanent and self._is_told_elsewhere(row.message):
+        given_up = [row for row in parcel.rows if failure.permanent and self._is_told_elsewhere(row.message)]
+        for row in given_up:
             self._outbox.given_up(row.delivery_id, at, str(failure))
-        else:
-            # With nobody else to tell it, the message waits for the owner to repair the channel.
-            wait = self._schedule.wait(attempts=row.attempts + 1, level=row.message.level)
+        # With nobody else to tell it, a message waits for the owner to repair the channel.
+        waiting = [row for row in parcel.rows if row not in given_up]
+        if waiting:  # Again together, no later than each of them would be on its own.
+            wait = min(self._schedule.wait(attempts=row.attempts + 1, level=row.message.level) for row in waiting)
             due_at = at + max(wait, failure.retry_after or wait)
-            self._outbox.postponed(row.delivery_id, next_attempt_at=due_at, error=str(failure))
+            ids = [row.delivery_id for row in waiting]
+            self._outbox.postponed(ids, next_attempt_at=due_at, error=str(failure))
         self.dead = self.dead or failure.permanent
 
     def _tell_others(self, reason: str, *, undelivered: Message | None) -> None:
@@ -259,9 +312,9 @@ class _Lane:
     def _is_told_elsewhere(self, message: Message) -> bool:
         return any(other.reaches_people and message.level >= other.from_level for other in self._living_others())
 
-    def _due(self, now: datetime) -> tuple[Delivery, ...]:
+    def _due(self, now: datetime, limit: int = 1) -> tuple[Delivery, ...]:
         try:
-            return self._outbox.due(self.channel.name, now, 1)
+            return self._outbox.due(self.channel.name, now, limit)
         except JournalError as error:
             log.error("outbox.unreadable", channel=self.channel.name, reason=str(error))
             return ()
@@ -279,19 +332,3 @@ class _Lane:
 
     def _quiet_for(self) -> timedelta:
         return timedelta(seconds=max(0.0, self._quiet_until_s - asyncio.get_running_loop().time()))
-
-
-def marked_if_delayed(message: Message, *, now: datetime) -> Message:
-    """Return the message, saying in title and text when its event was if that is more than two minutes ago.
-
-    The mark does not grow with time, so a retry reads like the attempt before.
-    """
-    if now - message.happened_at <= DELAYED_AFTER:
-        return message
-    at = message.happened_at.astimezone(UTC)
-    when = f"{at:%H:%M}" if now - message.happened_at < timedelta(hours=20) else f"{at:%d %b %H:%M}"
-    return replace(
-        message,
-        title=f"Delayed, {when} UTC: {message.title}",
-        text=f"Delayed: this happened at {at:%Y-%m-%d %H:%M:%S} UTC. Look before you act.\n{message.text}",
-    )

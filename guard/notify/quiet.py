@@ -28,6 +28,10 @@ class QuietChannel:
     def reaches_people(self) -> bool:
         return self.channel.reaches_people
 
+    @property
+    def digest_units_max(self) -> int | None:
+        return self.channel.digest_units_max
+
     async def send(self, message: Message, *, attempt: int) -> None:
         left_s = self._quiet_until_s - asyncio.get_running_loop().time()
         if left_s > 0:

@@ -44,6 +44,7 @@ class TelegramChannel:
         self.name = name
         self.from_level = from_level
         self.reaches_people = True
+        self.digest_units_max: int | None = TEXT_UNITS_MAX
         self._token = token
         self._url = f"{api_url.rstrip('/')}/bot{token}/sendMessage"
         self._chat_id: int | str = chat_id

@@ -33,6 +33,7 @@ class WebhookChannel:
         self.name = name
         self.from_level = from_level
         self.reaches_people = True
+        self.digest_units_max: int | None = None  # A machine reads it: one object per message.
         self._url = url
         self._signer = None if secret is None else _signer(name, secret)
         self._now = now

@@ -55,6 +55,7 @@ class Phone:
     name: str = "phone"
     from_level: Level = Level.WATCH
     reaches_people: bool = True
+    digest_units_max: int | None = None
     error: Exception | None = None
     sent: list[Message] = field(default_factory=list)
 

@@ -232,6 +232,18 @@ def test_a_message_that_never_arrived_is_not_called_told(journal, report):
     assert [one["state"] for one in document["told"][0]["deliveries"]] == ["waiting", "given_up"]
 
 
+def test_a_message_that_went_out_in_a_digest_is_said_to_have(journal, report):
+    live(journal)
+    planned(journal)
+    for number in (1, 2):
+        journal.enqueue(told(f"m{number}", NOON), ["phone"], NOON)
+    both = [delivery.delivery_id for delivery in journal.due("phone", NOON, 9)]
+    journal.delivered(both, NOON + 5 * SECOND, told_with="m2")
+    text, document = report("2025")
+    assert "delivered 12:00:05 UTC, after 5.0 s, together with others in one message" in " ".join(text.split())
+    assert {delivery["told_with"] for one in document["told"] for delivery in one["deliveries"]} == {"m2"}
+
+
 def test_the_limit_that_was_too_small_is_named_with_what_was_missing(journal, report):
     live(journal)
     why = "your budget cannot save this: needs 693.61 USDT to reach 10 %, 300 USDT can be spent"

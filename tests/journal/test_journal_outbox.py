@@ -99,7 +99,7 @@ def test_the_most_severe_goes_first_then_the_oldest(journal):
 def test_a_delivered_message_is_done(journal):
     record(journal, message())
     (delivery,) = journal.due(PHONE, NOON, 1)
-    journal.delivered(delivery.delivery_id, NOON + SECOND)
+    journal.delivered([delivery.delivery_id], NOON + SECOND)
     assert waiting(journal) == []
     assert waiting(journal, HOOK) == ["m1"]
     assert ("message.delivered", PHONE) in {(row.kind, row.subject) for row in journal.history()}
@@ -108,7 +108,7 @@ def test_a_delivered_message_is_done(journal):
 def test_a_postponed_message_waits_its_time(journal):
     record(journal, message())
     (delivery,) = journal.due(PHONE, NOON, 1)
-    journal.postponed(delivery.delivery_id, next_attempt_at=NOON + 30 * SECOND, error="429")
+    journal.postponed([delivery.delivery_id], next_attempt_at=NOON + 30 * SECOND, error="429")
     assert waiting(journal, now=NOON + 29 * SECOND) == []
     (again,) = journal.due(PHONE, NOON + 30 * SECOND, 1)
     assert again.attempts == 1
@@ -125,7 +125,7 @@ def test_it_knows_when_the_next_attempt_is_due(journal):
     record(journal, message(), routes={PHONE: Level.WARN})
     assert journal.next_due_at() == NOON
     (delivery,) = journal.due(PHONE, NOON, 1)
-    journal.postponed(delivery.delivery_id, next_attempt_at=NOON + SECOND, error="timed out")
+    journal.postponed([delivery.delivery_id], next_attempt_at=NOON + SECOND, error="timed out")
     assert journal.next_due_at() == NOON + SECOND
     journal.given_up(delivery.delivery_id, NOON, "chat not found")
     assert journal.next_due_at() is None
@@ -145,7 +145,7 @@ def test_health_sees_since_when_a_danger_waits_unheard(journal):
     assert unheard(PHONE, HOOK) == NOON
     assert unheard("left the config") is None
     (delivery,) = journal.due(HOOK, NOON, 1)
-    journal.delivered(delivery.delivery_id, NOON)  # One channel confirmed it: it was told.
+    journal.delivered([delivery.delivery_id], NOON)  # One channel confirmed it: it was told.
     assert unheard(PHONE, HOOK) is None
     assert unheard(PHONE) == NOON  # As where the other one is a log that nobody reads.
     (delivery,) = journal.due(PHONE, NOON, 1)

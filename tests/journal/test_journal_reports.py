@@ -58,9 +58,9 @@ def test_each_life_of_a_position_is_kept_apart_with_its_intents(journal):
 def test_what_was_told_comes_with_its_time_on_every_channel_that_was_to_hear_it(journal):
     journal.enqueue(message("m1"), ["phone", "ops"], NOON)
     (delivery,) = journal.due("phone", NOON, 9)
-    journal.delivered(delivery.delivery_id, NOON + 2 * SECOND)
+    journal.delivered([delivery.delivery_id], NOON + 2 * SECOND)
     (delivery,) = journal.due("ops", NOON, 9)
-    journal.postponed(delivery.delivery_id, next_attempt_at=NOON + HOUR, error="timed out")
+    journal.postponed([delivery.delivery_id], next_attempt_at=NOON + HOUR, error="timed out")
     (told,) = journal.told_about("main", BTC, NOON, NOON)
     ops, phone = told.attempts
     assert (phone.channel, phone.state, phone.ended_at, phone.attempts) == ("phone", "delivered", NOON + 2 * SECOND, 1)

@@ -10,7 +10,8 @@ import pytest
 from told_support import FOUR_O_CLOCK, MemoryOutbox, ScriptedChannel, message, virtual_clock
 
 from guard.errors import DeliveryFailed, JournalError
-from guard.notify.delivery import ChannelNews, RetrySchedule, deliver, flush, marked_if_delayed
+from guard.notify.delivery import ChannelNews, RetrySchedule, deliver, flush
+from guard.notify.digest import marked_if_delayed
 from guard.policy.terms import Level
 
 pytestmark = pytest.mark.looptime
@@ -216,10 +217,10 @@ class ForgetfulOutbox(MemoryOutbox):
 
     full = True
 
-    def delivered(self, delivery_id, at):
+    def delivered(self, delivery_ids, at, *, told_with=None):
         if self.full:
             raise JournalError("disk full")
-        super().delivered(delivery_id, at)
+        super().delivered(delivery_ids, at, told_with=told_with)
 
 
 async def test_a_confirmed_message_is_not_sent_again_while_the_journal_cannot_mark_it():

@@ -1,7 +1,7 @@
 """What the tests of telling share: messages, an outbox in memory that works, and a server on loopback."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -69,13 +69,15 @@ class MemoryOutbox:
         rows = [row for row in self._waiting() if row.channel == channel and self.due_at[row.delivery_id] <= now]
         return tuple(sorted(rows, key=lambda row: (-row.message.level, row.created_at, row.delivery_id))[:limit])
 
-    def delivered(self, delivery_id: int, at: datetime) -> None:
-        self.done[delivery_id] = ("delivered", at, "")
+    def delivered(self, delivery_ids: Sequence[int], at: datetime, *, told_with: str | None = None) -> None:
+        for delivery_id in delivery_ids:
+            self.done[delivery_id] = ("delivered", at, told_with or "")
 
-    def postponed(self, delivery_id: int, *, next_attempt_at: datetime, error: str) -> None:
-        row = self.rows[delivery_id]
-        self.rows[delivery_id] = replace(row, attempts=row.attempts + 1)
-        self.due_at[delivery_id] = next_attempt_at
+    def postponed(self, delivery_ids: Sequence[int], *, next_attempt_at: datetime, error: str) -> None:
+        for delivery_id in delivery_ids:
+            row = self.rows[delivery_id]
+            self.rows[delivery_id] = replace(row, attempts=row.attempts + 1)
+            self.due_at[delivery_id] = next_attempt_at
 
     def given_up(self, delivery_id: int, at: datetime, error: str) -> None:
         self.done[delivery_id] = ("given up", at, error)
@@ -98,6 +100,7 @@ class ScriptedChannel:
     script: list[DeliveryFailed | None] = field(default_factory=list)
     from_level: Level = Level.WATCH
     reaches_people: bool = True
+    digest_units_max: int | None = None
     takes_s: float = 0.0
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     tried: list[tuple[datetime, Message]] = field(default_factory=list)

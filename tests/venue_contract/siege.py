@@ -46,6 +46,7 @@ class Phone:
     name = "phone"
     from_level = Level.WATCH
     reaches_people = True
+    digest_units_max = None
 
     async def send(self, message: Message, *, attempt: int) -> None:
         raise NotImplementedError
