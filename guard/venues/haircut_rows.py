@@ -16,6 +16,12 @@ class Names(NamedTuple):
     steps: str
     floor: str
     share: str
+    top: str | None = None  # The upper end of a step, where the last one may have one.
+    beyond: str | None = None  # Of an asset: the share that counts beyond it.
+
+
+class _Top(Row):
+    top: NotNegative
 
 
 class _Step(Row):
@@ -30,23 +36,35 @@ def read_haircuts(
     found: dict[str, tuple[HaircutTier, ...]] = {}
     for raw in rows:
         asset = raw.get(names.asset) if isinstance(raw, dict) else None
-        if not isinstance(raw, dict) or asset not in assets:
+        if not isinstance(raw, dict) or not isinstance(asset, str) or asset not in assets:
             continue
         try:
-            found[str(asset)] = _steps(raw.get(names.steps), names)
+            found[asset] = _steps(raw.get(names.steps), names, raw)
         except RowError as error:
             raise VenueUnavailable(f"{names.steps} of {asset}: {error}") from None
     return found
 
 
-def _steps(rows: object, names: Names) -> tuple[HaircutTier, ...]:
+def _steps(rows: object, names: Names, asset: Mapping[str, object]) -> tuple[HaircutTier, ...]:
     if not isinstance(rows, list) or not rows:
         raise RowError("no steps are listed")
+    rows = [*rows, *_beyond(rows, names, asset)]
     steps = sorted((_step(raw, names) for raw in rows), key=lambda one: one.balance_floor)
     floors = [one.balance_floor for one in steps]
     if floors[0] != 0 or len(set(floors)) != len(floors):
         raise RowError(f"its steps begin at {', '.join(f'{floor:f}' for floor in floors)}")
     return tuple(_joined(steps))
+
+
+def _beyond(rows: list[object], names: Names, asset: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return the step above the last, where that one ends."""
+    if names.top is None or names.beyond is None:
+        return []
+    tops = [raw.get(names.top) for raw in rows if isinstance(raw, dict)]
+    if "" in tops:
+        return []
+    last = max(read_row(_Top, {"top": top}).top for top in tops)
+    return [{names.floor: str(last), names.share: asset.get(names.beyond)}]
 
 
 def _step(raw: object, names: Names) -> HaircutTier:

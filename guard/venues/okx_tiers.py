@@ -25,7 +25,9 @@ ROUND_SIZE_GAP = Decimal(1)  # "1 to 6500, 6501 to 13000" leaves a whole contrac
 ISOLATED, CROSS = KNOWN_RULES["okx isolated"].rule, KNOWN_RULES["okx futures mode cross"].rule
 
 
-HAIRCUTS = Names(asset="ccy", steps="details", floor="minAmt", share="discountRate")  # In coins (docs, 2026).
+HAIRCUTS = Names(  # In coins (docs, "Get discount rate and interest-free quota", 2026).
+    asset="ccy", steps="details", floor="minAmt", share="discountRate", top="maxAmt", beyond="minDiscountRate"
+)
 
 
 def base_rules() -> RuleBook:

@@ -15,6 +15,8 @@ from wire_faults import Fate
 from wire_world import config_text
 
 from guard.config import load
+from guard.daemon.findings import Verdict
+from guard.daemon.inspect import inspect_accounts
 from guard.daemon.keys import KeyGuard
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller
@@ -182,6 +184,20 @@ async def test_steps_that_make_no_sense_are_not_kept(server, tmp_path, monkeypat
         await look_anew(watch)
         assert len([row for row in journal.history("main") if row.kind == HAIRCUTS]) == 2
     assert messages == []
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_the_check_says_whether_it_can_be_read(server, tmp_path, answers):
+    path = tmp_path / "config.toml"
+    path.touch(mode=0o600)
+    path.write_text(config_text(server, {"max_per_position": "1000", "max_per_day": "1000"}))
+    if not answers:
+        server.break_reads("haircuts", Fate.HTTP_500)
+    found = {one.subject: one async for one in inspect_accounts(load(path, environ={}))}
+    told = found["main collateral values"]
+    assert told.verdict is (Verdict.FINE if answers else Verdict.WARNING)
+    assert told.text.endswith("assets" if answers else "a change of them would not be told")
+    assert found["main positions"].text.endswith("1 cross")
 
 
 async def test_where_each_currency_stands_for_itself_nothing_is_asked(server, tmp_path):
