@@ -222,13 +222,13 @@ class BinanceVenue(VenueBase):
         self._contracts = contracts
         self._market_ids = {contract.symbol: market_id for market_id, contract in contracts.items()}
 
-    async def tiers(self, symbols: frozenset[str]) -> TierTables:  # noqa: ARG002  # One request tells of all.
+    async def tiers(self, symbols: frozenset[str]) -> TierTables:  # One request tells of all.
         read_at = self._now()
         rows = rows_of(await self._read(self._family.brackets, {}), "leverageBracket")
         if not rows:
             raise VenueUnavailable("leverageBracket: an empty list")
         by_symbol: dict[str, TierTable] = {}
-        gaps: list[Gap] = []
+        reasons = dict.fromkeys(symbols, "leverageBracket: not listed")
         for raw in rows:
             contract = self._contracts.get(str(raw.get("symbol"))) if isinstance(raw, dict) else None
             if contract is None:
@@ -236,8 +236,10 @@ class BinanceVenue(VenueBase):
             try:
                 by_symbol[contract.symbol] = TierTable.of(read_brackets(raw))
             except RowError as error:
-                gaps.append(Gap(subject=f"{contract.symbol} tiers", reason=str(error)))
-        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+                reasons[contract.symbol] = str(error)
+        unread = sorted(reasons.keys() - by_symbol.keys())
+        gaps = tuple(Gap(subject=f"{symbol} tiers", reason=reasons[symbol]) for symbol in unread)
+        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=gaps)
 
     async def mark(self, symbol: str) -> Mark:
         market_id = await self._market_id(symbol)

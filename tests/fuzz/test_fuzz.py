@@ -5,14 +5,21 @@ import logging
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 import structlog
+import wire_fuzz
 from config_fuzz import ConfigFuzz
 from payload_fuzz import KINDS, PayloadFuzz
+from wire_fuzz import WireFuzz
+from wire_worlds import EXCHANGES
+
+from guard.venues import bybit_margin, bybit_reads, write_answers
 
 PAYLOADS_FOR_S, CONFIGS_FOR_S = 12.0, 6.0  # Of processor time: a busy machine tries fewer, and the same ones first.
 PAYLOADS_MIN, CONFIGS_MIN = 300, 60
+WIRE_FOR_S, WIRE_MIN = 1.2, 300  # Of each exchange.
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +44,56 @@ def test_no_odd_answer_stops_the_guard_hides_a_danger_or_moves_money_that_it_sho
     assert {name.partition(":")[0] for name in fuzz.counts} == set(KINDS)
     assert fuzz.counts["added: applied"]
     assert not wrong, "\n".join(wrong[:5])
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_no_odd_answer_of_any_exchange_hides_a_position_makes_up_a_figure_or_is_taken_for_moved_money(exchange):
+    fuzz, wrong, until = WireFuzz(exchange), [], time.process_time() + WIRE_FOR_S
+    for seed in itertools.count():
+        if seed >= WIRE_MIN and time.process_time() >= until:
+            break
+        again = f"python tests/fuzz/run_fuzz.py --exchange {exchange} --payload {seed}"
+        wrong += [f"{again}: {text}" for text in fuzz.play(seed).wrong]
+    fuzz.close()
+    assert {name.partition(":")[0] for name in fuzz.counts} == set(wire_fuzz.KINDS)
+    assert fuzz.counts["add: applied"]
+    assert fuzz.counts["snapshot: read with gaps"]
+    assert not wrong, "\n".join(wrong[:5])
+
+
+def _without_gaps(rows, terms):
+    return _TRULY_READ(rows, terms)[0], ()
+
+
+async def _believed(send, request, answers):
+    with suppress(Exception):
+        await send()
+    return "yes"
+
+
+async def _sent_twice(send, request, answers):
+    with suppress(Exception):
+        await send()
+    return await _TRULY_JUDGED(send, request, answers)
+
+
+_TRULY_READ, _TRULY_JUDGED = bybit_reads.read_positions, write_answers.judge_write
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "planted", "found"),
+    [
+        (bybit_reads, "read_positions", _without_gaps, "is gone without a word"),
+        (bybit_margin, "judge_write", _believed, "applied without evidence"),
+        (bybit_margin, "judge_write", _sent_twice, "2 requests that move money"),
+    ],
+)
+def test_the_fuzzing_finds_what_is_planted(monkeypatch, place, name, planted, found):
+    fuzz = WireFuzz("bybit")
+    monkeypatch.setattr(place, name, planted)
+    said = [text for seed in range(WIRE_MIN) for text in fuzz.play(seed).wrong]
+    fuzz.close()
+    assert any(found in text for text in said), said[:3]
 
 
 def test_no_odd_config_ends_in_anything_but_settings_or_clear_lines_without_secrets(tmp_path):

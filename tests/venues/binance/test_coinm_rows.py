@@ -260,3 +260,11 @@ async def test_a_mark_of_another_symbol_or_of_several_is_none(server, venue):
     server.mangle("mark", lambda rows: [rows[0] | {"symbol": "ETHUSD_PERP"}])
     with pytest.raises(VenueUnavailable):
         await venue.mark(BTC)
+
+
+async def test_a_symbol_whose_brackets_are_not_listed_is_a_gap_and_never_left_out_in_silence(server, venue):
+    await venue.open()
+    server.mangle("tiers", lambda answer: [answer[1], {**answer[0], "symbol": "GONEUSD_PERP"}])
+    tables = await venue.tiers(frozenset({BTC, ETH}))
+    assert set(tables.by_symbol) == {ETH}
+    assert [(gap.subject, gap.reason) for gap in tables.gaps] == [(f"{BTC} tiers", "leverageBracket: not listed")]
