@@ -46,6 +46,7 @@ class AccountReader:
         self._opened = False
         self._tiers: TierTables | None = None
         self._tiers_for: frozenset[str] = frozenset()  # The symbols that they were read for.
+        self._tier_gaps: set[str] = set()  # As last logged.
         self._tiers_due_s = 0.0  # Loop time: the wall clock may step.
         self.sightings: Mapping[PositionKey, Sighting] = {}
         self.snapshot: AccountSnapshot | None = None
@@ -205,19 +206,32 @@ class AccountReader:
         """Read the tier tables again with the next cycle."""
         self._tiers_due_s = 0.0
 
+    def _warn_of_missing(self, read: TierTables) -> None:
+        gaps = {f"{gap.subject}: {gap.reason}" for gap in read.gaps}
+        if gaps != self._tier_gaps:  # Asked every ten seconds, they are said once.
+            self._tier_gaps = gaps
+            log.warning("tiers.missing", account=self.venue.account, gaps=sorted(gaps))
+
     async def _refresh_tiers_if_due(self) -> None:
         """Keep the old tables when new ones cannot be read: an old table is nearer to the truth than none."""
         now_s = asyncio.get_running_loop().time()
         symbols = frozenset(self.symbols())
         if now_s < self._tiers_due_s and symbols <= self._tiers_for:
             return
+        old = {} if self._tiers is None else self._tiers.by_symbol
+        self._tiers_for |= symbols  # Asked for again when the wait is over.
         try:
-            self._tiers = await self.venue.tiers(symbols)
-            self._tiers_for = symbols | self._tiers.by_symbol.keys()
+            read = await self.venue.tiers(symbols)
+            self._tiers = replace(read, by_symbol={**old, **read.by_symbol})
+            self._tiers_for |= read.by_symbol.keys()
             self._tiers_due_s = math.inf
+            missing = symbols - read.by_symbol.keys()
+            if missing and read.by_symbol:  # Where none is read by design, none comes by asking.
+                wait = TIER_RETRY if missing <= self._tiers.by_symbol.keys() else TIER_RETRY_WITHOUT
+                self._tiers_due_s = now_s + wait.total_seconds()
+                self._warn_of_missing(read)
         except (VenueUnavailable, KeysRefused) as error:
             wait = TIER_RETRY if self._tiers is not None else TIER_RETRY_WITHOUT
-            self._tiers_for |= symbols  # Asked for again when the wait is over.
             self._tiers_due_s = now_s + wait.total_seconds()
             log.warning(
                 "tiers.not_read", account=self.venue.account, reason=str(error), kept_old=self._tiers is not None
