@@ -210,7 +210,7 @@ class AccountReader:
         gaps = {f"{gap.subject}: {gap.reason}" for gap in read.gaps}
         if gaps != self._tier_gaps:  # Asked every ten seconds, they are said once.
             self._tier_gaps = gaps
-            log.warning("tiers.missing", account=self.venue.account, gaps=sorted(gaps))
+            log.warning("tiers.missed", account=self.venue.account, gaps=sorted(gaps))
 
     async def _refresh_tiers_if_due(self) -> None:
         """Keep the old tables when new ones cannot be read: an old table is nearer to the truth than none."""
