@@ -24,6 +24,7 @@ SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows;
 # A position row does not say when its mark was true, and lists have been seen to stand still while the market fell. So
 # a mark that the exchange dated holds against an undated one that was read up to so much later.
 DATED_MARK_HOLDS = timedelta(seconds=3)
+LISTS_LAG_S = 1.0  # So much later than what is pushed may a list of an exchange's show it.
 MARK_LIVES_FOR = timedelta(seconds=5)  # After it came in; a stream says one every second to three.
 MARK_AGE_MAX = SPEND_ON_READS_WITHIN  # By the exchange's own clock, for a mark that was just asked for.
 
@@ -51,6 +52,9 @@ class AccountReader:
         self._marks: dict[str, tuple[Mark, datetime]] = {}  # With when we got it, by our own clock.
         self._assessed: _Assessed | None = None
         self._read_again = True
+        self._read_began_s: float | None = (
+            None  # Loop time at which the last complete read began. None: there was none.
+        )
         self.is_suspect = False  # Something is missed and not yet believed gone.
         self.ended: Mapping[PositionKey, str] = {}  # Proven gone in any read, until `forget_ended`.
 
@@ -63,6 +67,7 @@ class AccountReader:
         if not self._opened:
             await self.venue.open()
             self._opened = True
+        began_s = asyncio.get_running_loop().time()
         snapshot = await self.venue.snapshot()
         snapshot = without_changes_to_come(snapshot, self._now() + (self.venue.skew or timedelta(0)))
         continuity = follow(self.sightings, snapshot, counts=counts)
@@ -71,6 +76,7 @@ class AccountReader:
         self.is_suspect = continuity.is_suspect
         self.ended = {**self.ended, **continuity.ended}
         self._read_again = False
+        self._read_began_s = began_s
         await self._refresh_tiers_if_due()
         return continuity
 
@@ -78,6 +84,10 @@ class AccountReader:
         """Read afresh if a write of ours went out since, or the last read is too old to spend on."""
         if self._read_again or self.snapshot is None or self.snapshot.age(self._now()) > SPEND_ON_READS_WITHIN:
             await self.read(counts=False)
+
+    def has_read_since(self, happened_s: float) -> bool:
+        """Say whether the last complete read shows what happened at a loop time, also where lists lag behind pushes."""
+        return self._read_began_s is not None and self._read_began_s >= happened_s + LISTS_LAG_S
 
     def must_read_again(self) -> None:
         """Note that a write of ours may have changed what was read."""

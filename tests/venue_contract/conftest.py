@@ -19,6 +19,7 @@ COLUMNS = (
     "inverse",
     "key audit",
     "stream",
+    "account news",
     "stop",
     "ending",
     "bad answers",

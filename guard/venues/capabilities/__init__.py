@@ -12,6 +12,7 @@ from typing import Any
 
 from guard.venues import SUPPORTED, open_venue
 from guard.venues.base import VenueBase
+from guard.venues.binance_news import LISTEN_KEY_RULE
 from guard.venues.gate import PostRule
 from guard.venues.protocol import VenueAccount, WriteTerms
 from guard.venues.shared import RateLimit
@@ -41,6 +42,7 @@ class Capabilities:
     watched: Mapping[str, str]  # What is only watched: why.
     settle_currencies: tuple[str, ...]  # A few, to show the steps of.
     stream: str  # Where marks come from between two polls.
+    account_news: str  # What calls for a read between two polls. None: why nothing does.
     candles: str  # Of which prices.
     tiers: str
     settling: str  # By what a lost answer is settled.
@@ -66,6 +68,8 @@ class Facts:
     hosts: tuple[str, ...]
     reads_stops: bool
     reads_endings: bool
+    opens_streams: tuple[PostRule, ...]  # What is sent to open a stream, beside reads.
+    hears_account: bool
 
 
 def capabilities_of(exchange: str) -> Capabilities:
@@ -93,6 +97,8 @@ def facts_of(exchange: str) -> Facts:
         hosts=venue.hosts(),
         reads_stops=type(venue).stops is not VenueBase.stops,
         reads_endings=type(venue).ending is not VenueBase.ending,
+        opens_streams=tuple(rule for rule in venue._wire.reads if rule.path_end == LISTEN_KEY_RULE.path_end),  # noqa: SLF001
+        hears_account=venue.watch_account() is not None,
     )
 
 
@@ -127,6 +133,7 @@ def _cells(exchange: str, one: Capabilities, facts: Facts) -> dict[str, str]:
         "listed refusals": str(len(one.answers.refusals)) if one.answers is not None else "-",
         "liquidation price of our own": one.tiers,
         "marks between polls": one.stream,
+        "news of the account between polls": _news(one, facts),
         "candles": one.candles,
         "inverse contracts": _yes(one.has_inverse),
         "hedge mode": _yes(one.has_hedge),
@@ -158,6 +165,13 @@ def _write(rule: PostRule) -> str:
     positive = ", ".join(rule.positive)
     terms = "; ".join(part for part in (fields, f"{positive} above 0" if positive else "") if part)
     return f"`{rule.method} {rule.path_end}`" + (f" ({terms})" if terms else "")
+
+
+def _news(one: Capabilities, facts: Facts) -> str:
+    opened = "".join(
+        f"; opened by `{rule.method} {rule.path_end}`, which moves nothing" for rule in facts.opens_streams
+    )
+    return one.account_news + opened if facts.hears_account else f"none: {one.account_news}"
 
 
 def _seconds(duration: timedelta) -> str:

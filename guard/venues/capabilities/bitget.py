@@ -16,6 +16,7 @@ CAPABILITIES = Capabilities(
     },
     settle_currencies=("USDT", "USDC"),
     stream="mark price of the tickers",
+    account_news="not shown yet",
     candles="mark price",
     tiers="from the public position tiers",
     settling="the account's bills and what the position holds",

@@ -23,7 +23,10 @@ BORROWED_NOT = {"spotBorrow": "0", "borrowAmount": "0", "accruedInterest": "0", 
 
 class BybitServer(BybitMarket):
     exchange: ClassVar[str] = "bybit"
-    lacks: ClassVar[Mapping[str, str]] = {"entries": "Bybit keeps no record of margin added to a position"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        "account news": "no stream of its account is shown yet",
+        "entries": "Bybit keeps no record of margin added to a position",
+    }
     # Entries at which both liquidation prices fall on the tick, for the exchange prints no other.
     sample: ClassVar[Sample] = Sample(
         symbol="BTC/USDT:USDT", currency="USDT", contracts=Decimal("0.1"), contract_size=Decimal(1),

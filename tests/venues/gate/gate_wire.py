@@ -25,6 +25,7 @@ TWELVE = Decimal("1E-12")
 class GateServer(GateMarket):
     exchange: ClassVar[str] = "gate"
     lacks: ClassVar[Mapping[str, str]] = {
+        "account news": "no stream of its account is shown yet",
         "entries": "Gate keeps no record of margin added to a position",
         "auto margin": "Gate states no switch by which it adds margin itself",
     }

@@ -44,6 +44,7 @@ class HyperliquidServer(HyperliquidLedger):
     exchange = "hyperliquid"
     reads_per_cycle = 1
     lacks: ClassVar = {
+        "account news": "no stream of its account is shown yet",
         "inverse": "its contracts are all linear in USDC",
         "hedge": "it has no hedge mode",
         "hedge side": "it has no hedge mode",

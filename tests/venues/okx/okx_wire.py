@@ -66,7 +66,10 @@ class OkxServer(OkxLedgerServer):
         "mark": "markPx",
         "margin": "margin",
     }
-    lacks: ClassVar[Mapping[str, str]] = {"auto margin": "OKX has no auto-margin switch for contracts in its API"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        "account news": "no stream of its account is shown yet",
+        "auto margin": "OKX has no auto-margin switch for contracts in its API",
+    }
 
     def __init__(self) -> None:
         super().__init__()
