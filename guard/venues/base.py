@@ -76,7 +76,9 @@ class VenueBase:
         """Return None: no news of the account, until a venue says how it is listened to."""
         return None
 
-    async def _listen(self, tune: Callable[[Any], Awaitable[AccountChannel]]) -> AsyncGenerator[AccountNews, None]:
+    async def _listen(
+        self, tune: Callable[[Any], AccountChannel | Awaitable[AccountChannel]]
+    ) -> AsyncGenerator[AccountNews, None]:
         """Yield news of the account. `tune` finds the channel; it gets the client that the connection will have."""
         clock = await self._measured_clock()
         listener = open_client(self._account, self._wire, self._client.gate)
@@ -84,7 +86,8 @@ class VenueBase:
         listener.milliseconds = lambda: round(clock.now().timestamp() * 1000)
         listener.seconds = lambda: round(clock.now().timestamp())
         try:
-            channel = await tune(listener)
+            tuned = tune(listener)
+            channel = tuned if isinstance(tuned, AccountChannel) else await tuned
         except BaseException:
             await listener.close()
             raise

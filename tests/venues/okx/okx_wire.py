@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from okx_wire_ledger import OkxLedgerServer
+from okx_listened import OkxListened
 from okx_wire_market import INSTRUMENTS
 from wire_faults import Call, WireRefusal
 from wire_values import Sample
@@ -32,7 +32,7 @@ STATUSES = {
 }  # fmt: skip
 
 
-class OkxServer(OkxLedgerServer):
+class OkxServer(OkxListened):
     """One account with its key."""
 
     exchange = "okx"
@@ -66,10 +66,7 @@ class OkxServer(OkxLedgerServer):
         "mark": "markPx",
         "margin": "margin",
     }
-    lacks: ClassVar[Mapping[str, str]] = {
-        "account news": "no stream of its account is shown yet",
-        "auto margin": "OKX has no auto-margin switch for contracts in its API",
-    }
+    lacks: ClassVar[Mapping[str, str]] = {"auto margin": "OKX has no auto-margin switch for contracts in its API"}
 
     def __init__(self) -> None:
         super().__init__()
