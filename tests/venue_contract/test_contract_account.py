@@ -102,7 +102,7 @@ async def test_a_broken_one_says_so_and_the_next_one_stands(server, venue, caplo
         assert secret is None or secret not in f"{caught.value!r} {caplog.text}"
 
 
-@column("account news")
+@column("account news", "sign in")
 async def test_keys_that_are_refused_open_nothing_and_stand_in_no_error(server, caplog):
     told = server.account()
     server.api_key = "another-key-than-the-accounts"
