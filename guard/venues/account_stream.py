@@ -48,7 +48,8 @@ class AccountChannel:
     url: str
     hear: Callable[[Mapping[str, Any]], Heard | None]  # None: ccxt's to handle. Raises RowError, or VenueError to end.
     sign_in: Callable[[Any, str], Awaitable[object]] = _needs_none  # By ccxt. Returns when it was accepted.
-    subscriptions: tuple[Mapping[str, Any], ...] = ()  # One message each.
+    subscriptions: tuple[Mapping[str, Any], ...] = ()  # Sent after it, as they are.
+    confirmations: int = 0  # How many messages say that all of it stands. 0: being connected is enough.
     keep_up: Callable[[], Coroutine[Any, Any, None]] | None = None  # Runs beside it and ends it by raising VenueError.
 
 
@@ -108,7 +109,7 @@ async def account_news(client: Any, channel: AccountChannel, clock: ExchangeCloc
 
     `client` is of this connection alone and closed with it.
     """
-    inbox = _Inbox(channel=channel, clock=clock, unconfirmed=len(channel.subscriptions))
+    inbox = _Inbox(channel=channel, clock=clock, unconfirmed=channel.confirmations)
     client.overhear = inbox.take
     client.streaming = {**client.streaming, "keepAlive": KEEP_ALIVE_MS}
     keeping: set[asyncio.Task[None]] = set()
@@ -116,7 +117,7 @@ async def account_news(client: Any, channel: AccountChannel, clock: ExchangeCloc
     try:
         async with asyncio.timeout(OPEN_WITHIN_S):
             ended = client.watch(channel.url, ENDED, None, ENDED)
-            ended.add_done_callback(_look_at)
+            ended.add_done_callback(look_at)
             await _open(client, channel, inbox, ended)
         if channel.keep_up is not None:
             keeping.add(asyncio.create_task(channel.keep_up()))
@@ -168,7 +169,7 @@ async def _wait(inbox: _Inbox, ends: "set[asyncio.Future[Any]]") -> None:
     _raise_if_ended(ends)
 
 
-def _look_at(ended: "asyncio.Future[object]") -> None:
+def look_at(ended: "asyncio.Future[object]") -> None:
     """Take note of the error, or asyncio would log it, with the address and the key in it."""
     if not ended.cancelled():
         ended.exception()

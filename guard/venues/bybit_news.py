@@ -34,6 +34,7 @@ def channel(url: str) -> AccountChannel:
         hear=hear,
         sign_in=lambda client, url: client.authenticate(url),
         subscriptions=({"op": "subscribe", "req_id": "account", "args": list(TOPICS)},),
+        confirmations=1,
     )
 
 

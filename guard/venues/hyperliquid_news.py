@@ -38,6 +38,7 @@ def channel(client: Any, address: str) -> AccountChannel:
         url=client.urls["api"]["ws"]["public"],
         hear=_listener(),
         subscriptions=({"method": "subscribe", "subscription": subscription},),
+        confirmations=1,
     )
 
 

@@ -26,6 +26,7 @@ def channel(client: Any) -> AccountChannel:
         hear=hear,
         sign_in=lambda client, _: client.authenticate(),
         subscriptions=({"op": "subscribe", "args": [{"channel": CHANNEL}]},),
+        confirmations=1,
     )
 
 

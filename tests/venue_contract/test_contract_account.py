@@ -20,6 +20,12 @@ JUNK = ("{", "nonsense", "[]", "null", "12", "{}", '{"e": 1}', '{"data": [null]}
 LATE = timedelta(seconds=2)
 
 
+@pytest.fixture
+async def venue(venue):
+    await venue.open()  # Some must know the account before they can listen to it.
+    return venue
+
+
 @asynccontextmanager
 async def listening(server, venue):
     """Open the stream and take its first word: it stands."""
@@ -41,6 +47,21 @@ async def test_a_change_by_hand_is_told_with_its_age_by_the_exchanges_clock(serv
         assert abs((await anext(news)).age) < LATE
         server.push_news(at=server.now() - timedelta(seconds=40))
         assert abs((await anext(news)).age - timedelta(seconds=40)) < LATE
+    assert server.writes == []
+
+
+@column("account news")
+async def test_nothing_is_asked_behind_the_stream_and_nothing_changed(server, venue):
+    server.hold_sample()
+    opened = len(server.requests)
+    async with listening(server, venue) as news:
+        asked = len(server.requests)
+        assert asked - opened <= 2, "the exchange's clock, and what the stream is opened with"
+        for _ in range(50):
+            server.push_news()
+        await anext(news)
+        await asyncio.sleep(0.3)
+        assert len(server.requests) == asked
     assert server.writes == []
 
 
@@ -105,8 +126,9 @@ async def test_a_broken_one_says_so_and_the_next_one_stands(server, venue, caplo
 @column("account news", "sign in")
 async def test_keys_that_are_refused_open_nothing_and_stand_in_no_error(server, caplog):
     told = server.account()
-    server.api_key = "another-key-than-the-accounts"
     venue = open_venue(told, now=lambda: datetime.now(UTC))
+    await venue.open()
+    server.api_key = "another-key-than-the-accounts"
     with caplog.at_level(logging.DEBUG), pytest.raises((KeysRefused, VenueUnavailable)) as caught:
         async with asyncio.timeout(15):
             await anext(venue.watch_account())

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from binance_ledger import EIGHT, text
-from binance_listened import BinanceListened
+from binance_wire_news import BinanceListened
 from wire_faults import Call, WireRefusal
 from wire_values import Adjustment, End, Holding, Stop
 

@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, ClassVar
 
 from bybit_listed import LISTED, MANY, OF_MARKET, Listed
-from bybit_listened import BybitListened
+from bybit_wire_news import BybitListened
 from wire_faults import Call, WireRefusal
 from wire_values import Holding, Sample
 

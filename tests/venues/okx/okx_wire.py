@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from okx_listened import OkxListened
 from okx_wire_market import INSTRUMENTS
+from okx_wire_news import OkxListened
 from wire_faults import Call, WireRefusal
 from wire_values import Sample
 
