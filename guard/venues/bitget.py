@@ -117,7 +117,7 @@ class Bitget(BitgetReads):
         return self._listen(self._account_channel)
 
     async def _account_channel(self, client: Any) -> AccountChannel:
-        while self._unified is None:  # The account's own reads find out which it is.
+        while self._unified is None:  # noqa: ASYNC110  # The account's own reads find out which it is.
             await asyncio.sleep(LOOK_FOR_KIND_EVERY_S)
         streams = client.urls["api"]["demo" if self._is_demo() else "ws"]
         return bitget_news.channel(streams, PRODUCTS, is_unified=bool(self._unified))
