@@ -16,7 +16,26 @@ from guard.venues import account_stream, open_venue
 
 column = pytest.mark.column
 AMPLE = {"max_per_position": "1000000", "max_per_day": "1000000"}
-JUNK = ("{", "nonsense", "[]", "null", "12", "{}", '{"e": 1}', '{"data": [null]}', '{"arg": "x", "data": {}}')
+JUNK = (
+    *(
+        "{",
+        "nonsense",
+        "[]",
+        "null",
+        "12",
+        "{}",
+        "[1, null]",
+        "{" * 5_000,
+        '{"data": [null]}',
+        '{"arg": "x", "data": {}}',
+    ),
+    *(
+        f'{{"{name}": {value}}}'
+        for name in ("e", "topic", "op", "channel", "event", "arg")
+        for value in ("{}", "[]", "1")
+    ),
+    *('{"arg": {"channel": []}, "data": [{}]}', '{"stream": "x", "data": null}'),
+)
 LATE = timedelta(seconds=2)
 
 
