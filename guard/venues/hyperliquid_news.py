@@ -1,9 +1,9 @@
 """Hyperliquid's stream of an account: it is told as a whole again and again, and what it holds rings when it changed.
 
 - `userEvents` tells of fills, funding and liquidations, `userNonFundingLedgerUpdates` of deposits and transfers, and
-  neither of margin that was moved into a position (docs, websocket, 2026-09). `clearinghouseState` shows all of it:
-  sizes, leverages, and the dollars in each position (`rawUsd`) and in all (`totalRawUsd`), which no mark moves. They
-  are held against those of the message before and used for nothing else.
+  neither of margin that was moved into a position (docs, websocket, 2026-09). `clearinghouseState`, as ccxt 4.5.90 and
+  the nktkas SDK of 2026 subscribe to it, shows all of it: sizes, leverages, and the dollars in each position (`rawUsd`)
+  and in all (`totalRawUsd`), which no mark moves. They are held against those before and used for nothing else.
 - It is by address: nobody signs in, and nothing tells whether the address is an account's.
 """
 
