@@ -25,6 +25,7 @@ SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows;
 # a mark that the exchange dated holds against an undated one that was read up to so much later.
 DATED_MARK_HOLDS = timedelta(seconds=3)
 READS_WHILE_CLOCK_STEPS = 3
+LISTS_LAG_S = 1.0  # So much later than what is pushed may a list of an exchange's show it.
 MARK_LIVES_FOR = timedelta(seconds=5)  # After it came in; a stream says one every second to three.
 MARK_AGE_MAX = SPEND_ON_READS_WITHIN  # By the exchange's own clock, for a mark that was just asked for.
 
@@ -54,6 +55,9 @@ class AccountReader:
         self._assessed: _Assessed | None = None
         self._read_again = True
         self._clock_was_set = False  # Since the present read began.
+        self._read_began_s: float | None = (
+            None  # Loop time at which the last complete read began. None: there was none.
+        )
         self.is_suspect = False  # Something is missed and not yet believed gone.
         self.ended: Mapping[PositionKey, str] = {}  # Proven gone in any read, until `forget_ended`.
 
@@ -66,6 +70,7 @@ class AccountReader:
         if not self._opened:
             await self.venue.open()
             self._opened = True
+        began_s = asyncio.get_running_loop().time()
         snapshot = await self._dated_by_one_clock()
         snapshot = without_changes_to_come(snapshot, self._now() + (self.venue.skew or timedelta(0)))
         continuity = follow(self.sightings, snapshot, counts=counts)
@@ -74,6 +79,7 @@ class AccountReader:
         self.is_suspect = continuity.is_suspect
         self.ended = {**self.ended, **continuity.ended}
         self._read_again = False
+        self._read_began_s = began_s
         await self._refresh_tiers_if_due()
         return continuity
 
@@ -90,6 +96,10 @@ class AccountReader:
         """Read afresh if a write of ours went out since, or the last read is too old to spend on."""
         if self._read_again or self.snapshot is None or self.snapshot.age(self._now()) > SPEND_ON_READS_WITHIN:
             await self.read(counts=False)
+
+    def has_read_since(self, happened_s: float) -> bool:
+        """Say whether the last complete read shows what happened at a loop time, also where lists lag behind pushes."""
+        return self._read_began_s is not None and self._read_began_s >= happened_s + LISTS_LAG_S
 
     def must_read_again(self) -> None:
         """Note that a write of ours may have changed what was read."""

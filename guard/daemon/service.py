@@ -17,7 +17,7 @@ from guard.daemon.keys import KeyGuard
 from guard.daemon.reader import AccountReader
 from guard.daemon.report import status_document
 from guard.daemon.schedule import Schedule
-from guard.daemon.streams import follow_marks
+from guard.daemon.streams import followers
 from guard.daemon.tell import Teller
 from guard.daemon.watch import AccountWatch
 from guard.errors import JournalError
@@ -66,8 +66,9 @@ class Service:
             stop_delivery = asyncio.Event()
             delivery = asyncio.create_task(self._deliver(teller, stop_delivery), name="delivery")
             streams = [
-                asyncio.create_task(follow_marks(watch, _waker(schedule, watch.name)), name=f"{watch.name} marks")
+                asyncio.create_task(follow, name=f"{watch.name} stream")
                 for watch in self.watches.values()
+                for follow in followers(watch, _waker(schedule, watch.name))
             ]
             schedule.start()
             log.info("daemon.started", accounts=list(self.watches), pid=os.getpid())

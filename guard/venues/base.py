@@ -1,6 +1,8 @@
 """What every venue does alike: one strict client, its clock, its hosts, and reads that mend a wrong stamp once."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 from guard.errors import VenueRefused, VenueUnavailable
 from guard.margin import TierTable
 from guard.snapshot import Contract, Gap, HaircutTier, MarginRequest, PositionEnding, PositionKey, StopOrder
-from guard.venues.protocol import KeyScopes, KeyVerdict, TierTables, VenueAccount
+from guard.venues.account_stream import AccountChannel, ExchangeClock, account_news
+from guard.venues.protocol import AccountNews, KeyScopes, KeyVerdict, TierTables, VenueAccount
 from guard.venues.rows import RowError
 from guard.venues.transport import Answered, Wire, ask, open_client
 
@@ -25,6 +28,7 @@ class VenueBase:
         self._now = now
         self._wire = wire
         self._client = open_client(account, wire)
+        self._account = account
         self._skew: timedelta | None = None  # The exchange's clock minus ours, as last measured.
         self._is_clock_off = False  # A request was refused for it since.
         self._clock_was_set = False  # Ours, since the present measurement began.
@@ -138,6 +142,36 @@ class VenueBase:
 
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:  # noqa: ARG002
         raise VenueUnavailable(f"{self.exchange}: fills are not read at this exchange")
+
+    def watch_account(self) -> AsyncGenerator[AccountNews, None] | None:
+        """Return None: no news of the account, until a venue says how it is listened to."""
+        return None
+
+    async def _listen(
+        self, tune: Callable[[Any], AccountChannel | Awaitable[AccountChannel]]
+    ) -> AsyncGenerator[AccountNews, None]:
+        """Yield news of the account. `tune` finds the channel; it gets the client that the connection will have."""
+        clock = await self._measured_clock()
+        listener = open_client(self._account, self._wire, self._client.gate)
+        # ccxt signs in by the wall clock of this machine.
+        listener.milliseconds = lambda: round(clock.now().timestamp() * 1000)
+        listener.seconds = lambda: round(clock.now().timestamp())
+        try:
+            tuned = tune(listener)
+            channel = tuned if isinstance(tuned, AccountChannel) else await tuned
+        except BaseException:
+            await listener.close()
+            raise
+        async with aclosing(account_news(listener, channel, clock)) as news:
+            async for one in news:
+                yield one
+
+    async def _measured_clock(self) -> ExchangeClock:
+        """Ask for the exchange's clock now, half a round trip allowed for. It is for the stream alone."""
+        loop = asyncio.get_running_loop()
+        asked_s = loop.time()
+        theirs = await self._server_time()
+        return ExchangeClock(told=theirs, at_s=(asked_s + loop.time()) / 2)
 
     async def _server_time(self) -> datetime:
         """Read the exchange's clock."""

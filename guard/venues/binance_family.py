@@ -7,8 +7,6 @@ Quirks of both, with source and date seen; each exchange's own are in its file:
 - A hedge position needs `positionSide` with every margin change (node-binance-api 602), a one-way one must go without.
 - Margin amounts: the documents name no step (2026-07). We use a cent for dollar stablecoins, as the app does, and
   eight decimals of a coin. ccxt's own method rounds to whole coins or to a contract's step, so it is never used.
-- A demo or testnet host has no `sapi`, so a key's scopes cannot be asked there (ccxt 4.5.90 urls). What `sapi` calls
-  expiry is of spot and margin trading, not of futures (docs, 2026-11), so no expiry is told.
 - `notionalCoef` of `leverageBracket` (brackets adjusted for one user) is documented without a word on whether the
   floors are adjusted already. The endpoint answers for this user, so we take them as they stand; if that is wrong the
   gap between our liquidation price and the exchange's shows it (docs, 2026-07).
@@ -40,7 +38,7 @@ from guard.snapshot import (
     Side,
     StopOrder,
 )
-from guard.venues import binance_margin, binance_orders
+from guard.venues import binance_margin, binance_news, binance_orders
 from guard.venues.base import VenueBase
 from guard.venues.binance_account import (
     Leg,
@@ -54,7 +52,7 @@ from guard.venues.binance_account import (
 from guard.venues.binance_keys import read_scopes
 from guard.venues.binance_market import INTERVALS, read_candles, read_mark, stream_marks
 from guard.venues.gate import is_loopback
-from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
+from guard.venues.protocol import AccountNews, Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, error_said, rows_of
 from guard.venues.shared import RateLimit
 from guard.venues.transport import Wire
@@ -249,6 +247,11 @@ class BinanceVenue(VenueBase):
     def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
         return stream_marks(self._client, symbols, now=self.exchange_now)
 
+    def watch_account(self) -> AsyncGenerator[AccountNews, None]:
+        return self._listen(
+            lambda one: binance_news.open_channel(self._client, one, self._family.api, self._family.stream)
+        )
+
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         parameters = {"symbol": await self._market_id(symbol), "interval": INTERVALS[minutes], "limit": count}
         return read_candles(await self._read(f"{self._family.api}PublicGetMarkPriceKlines", parameters), symbol)
@@ -280,8 +283,7 @@ class BinanceVenue(VenueBase):
         if not self._market_ids:
             await self._load_markets(reload=False)
         end = self.exchange_now() + timedelta(minutes=1)
-        api = self._family.api
-        traded = await binance_margin.read_traded(self._client, api, start=end - TRADED_WITHIN, end=end)
+        traded = await binance_margin.read_traded(self._client, self._family.api, start=end - TRADED_WITHIN, end=end)
         if traded is None:
             return None
         return frozenset(self._contracts[one].symbol for one in traded if one in self._contracts)
@@ -375,6 +377,7 @@ def wire_of(family: Family) -> Wire:
         },
         urls=lambda api: tuple(_apis_in_use(api, family).values()),
         writes=(binance_margin.add_margin_rule(family.api),),
+        reads=(binance_news.LISTEN_KEY_RULE,),
         error=_error_of,
         keys_refused=frozenset({"-2015", "-2014", "-1022"}),
         clock_is_off=frozenset({CLOCK_IS_OFF}),

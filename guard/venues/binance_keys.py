@@ -1,4 +1,8 @@
-"""What Binance says that a key may do."""
+"""What Binance says that a key may do.
+
+- A demo or testnet host has no `sapi`, so a key's scopes cannot be asked there (ccxt 4.5.90 urls). What `sapi` calls
+  expiry is of spot and margin trading, not of futures (docs, 2026-11), so no expiry is told.
+"""
 
 from guard.errors import VenueUnavailable
 from guard.venues.protocol import KeyScopes, KeyVerdict

@@ -24,9 +24,11 @@ Guarded: isolated positions of classic accounts in single-asset mode. Quirks, wi
   six products, three of them of an older demo, which cannot be left out.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from guard.errors import VenueUnavailable
 from guard.margin import RuleBook, TierTable
@@ -42,11 +44,12 @@ from guard.snapshot import (
     Side,
     StopOrder,
 )
-from guard.venues import bitget_account, bitget_bills, bitget_margin, bitget_market, bitget_orders
+from guard.venues import bitget_account, bitget_bills, bitget_margin, bitget_market, bitget_news, bitget_orders
+from guard.venues.account_stream import AccountChannel
 from guard.venues.bitget_reads import BitgetReads, of_product
 from guard.venues.bitget_settle import Lost, settle
 from guard.venues.bitget_wire import FENCE, LOOPBACK_FENCE, PRODUCTS, USDC, USDT, Market, list_of
-from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
+from guard.venues.protocol import AccountNews, Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 
 KNOWN_LIMITS = (
     "a unified account is watched only, and its standing orders, endings and key are not read",
@@ -61,6 +64,7 @@ KNOWN_LIMITS = (
 HISTORY_KEPT = timedelta(days=89)  # Bills of 90 days.
 TRADED_WITHIN = timedelta(hours=25)  # A rolling day, and what clocks may be apart.
 STEP = Decimal("0.01")
+LOOK_FOR_KIND_EVERY_S = 0.5
 HEADER = "paptrading"
 
 
@@ -99,6 +103,15 @@ class Bitget(BitgetReads):
             group for product in PRODUCTS if (group := tuple(one for one in symbols if products.get(one) == product))
         )
         return bitget_market.stream_marks(self._client, groups, now=self.exchange_now)
+
+    def watch_account(self) -> AsyncGenerator[AccountNews, None]:
+        return self._listen(self._account_channel)
+
+    async def _account_channel(self, client: Any) -> AccountChannel:
+        while self._unified is None:  # noqa: ASYNC110  # The account's own reads find out which it is.
+            await asyncio.sleep(LOOK_FOR_KIND_EVERY_S)
+        streams = client.urls["api"]["demo" if self._is_demo() else "ws"]
+        return bitget_news.channel(streams, PRODUCTS, is_unified=bool(self._unified))
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         market = await self._market(symbol)

@@ -9,6 +9,7 @@ from typing import Any
 from guard.errors import ConfigError, VenueUnavailable
 from guard.snapshot import Contract, ContractKind
 from guard.venues.bitget_margin import ADD_MARGIN, CLOCK_IS_OFF
+from guard.venues.bitget_news import private_address
 from guard.venues.protocol import VenueAccount
 from guard.venues.rows import Number, Row, RowError, Word, read_row
 from guard.venues.shared import RateLimit
@@ -98,7 +99,9 @@ def _addresses(api: Mapping[str, Any], hostname: str, *, is_demo: bool) -> tuple
     rest = [api.get(kind) for kind in ("mix", "spot", "common", "uta")]
     if not isinstance(stream, str) or not all(isinstance(url, str) for url in rest):
         raise ConfigError("ccxt.urls.api: expected addresses for mix, spot, common and uta, and a table ws with public")
-    return (*(str(url).replace("{hostname}", hostname) for url in rest), stream)
+    private = (private_address(streams, is_unified=is_unified) for is_unified in (False, True))
+    sockets = (stream, *(url for url in private if url is not None))
+    return (*(str(url).replace("{hostname}", hostname) for url in rest), *sockets)
 
 
 def error_of(answer: object) -> tuple[str, str] | None:

@@ -48,7 +48,7 @@ from guard.snapshot import (
     Settlement,
     StopOrder,
 )
-from guard.venues import bybit_margin
+from guard.venues import bybit_margin, bybit_news
 from guard.venues.bybit_account import Market, read_positions
 from guard.venues.bybit_market import read_candles, read_mark, read_tiers, result_of, stream_marks, told_at
 from guard.venues.bybit_orders import read_ending, read_scopes, read_stops
@@ -56,7 +56,7 @@ from guard.venues.bybit_reads import PAGE_ROWS_MAX, PAGE_ROWS_USUAL, BybitReads
 from guard.venues.bybit_wire import FENCE, LOOPBACK_FENCE, LOOPBACK_RECV_WINDOW, RECV_WINDOW, is_test_host
 from guard.venues.haircut_rows import Names, read_haircuts
 from guard.venues.margin_difference import settle_by_margin
-from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
+from guard.venues.protocol import AccountNews, Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import rows_of
 from guard.venues.transport import ask
 
@@ -118,6 +118,10 @@ class Bybit(BybitReads):
             group for kind in ContractKind if (group := tuple(one for one in symbols if kinds.get(one) is kind))
         )
         return stream_marks(self._client, groups, now=self.exchange_now)
+
+    def watch_account(self) -> AsyncGenerator[AccountNews, None] | None:
+        url = bybit_news.private_address(self._client.urls["api"])
+        return None if url is None else self._listen(lambda client: bybit_news.channel(client.implode_hostname(url)))
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         market = await self._market(symbol)

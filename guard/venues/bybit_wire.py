@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from guard.errors import ConfigError
-from guard.venues import bybit_margin
+from guard.venues import bybit_margin, bybit_news
 from guard.venues.gate import is_loopback
 from guard.venues.protocol import VenueAccount
 from guard.venues.rows import error_said
@@ -66,8 +66,8 @@ def _urls_in_use(hostname: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]
         public = sockets.get("public") if isinstance(sockets, dict) else None
         if not isinstance(public, dict) or not all(isinstance(public.get(kind), str) for kind in ("linear", "inverse")):
             raise ConfigError("ccxt.urls.api.ws.public: expected a table with the streams linear and inverse")
-        used = (api["public"], api["private"], public["linear"], public["inverse"])
-        return tuple(url.replace("{hostname}", hostname) for url in used)
+        used = (api["public"], api["private"], public["linear"], public["inverse"], bybit_news.private_address(api))
+        return tuple(url.replace("{hostname}", hostname) for url in used if url is not None)
 
     return urls
 

@@ -52,11 +52,12 @@ from guard.snapshot import (
 from guard.venues import gateio_margin
 from guard.venues.gateio_account import Market, read_positions
 from guard.venues.gateio_market import read_candles, read_mark, read_tiers, read_time, stream_marks
+from guard.venues.gateio_news import open_channel
 from guard.venues.gateio_orders import Records, read_ending, read_scopes, read_stops, read_trailing, trailing_rows
 from guard.venues.gateio_reads import PAGE_ROWS, PAGES_MAX, GateReads
 from guard.venues.gateio_wire import FENCE, LOOPBACK_FENCE, SETTLES, is_test_host
 from guard.venues.margin_difference import settle_by_margin
-from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
+from guard.venues.protocol import AccountNews, Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import rows_of
 from guard.venues.transport import Answered, ask
 
@@ -109,6 +110,9 @@ class GateIo(GateReads):
             group for kind in ContractKind if (group := tuple(one for one in symbols if kinds.get(one) is kind))
         )
         return stream_marks(self._client, groups, now=self.exchange_now)
+
+    def watch_account(self) -> AsyncGenerator[AccountNews, None]:
+        return self._listen(lambda listener: open_channel(self._client, listener))
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         market = await self._market(symbol)

@@ -45,6 +45,7 @@ from guard.snapshot import (
 from guard.venues import hyperliquid_identity as identity
 from guard.venues import hyperliquid_margin as margin
 from guard.venues import hyperliquid_market as market
+from guard.venues import hyperliquid_news
 from guard.venues.base import VenueBase
 from guard.venues.gate import is_loopback
 from guard.venues.hyperliquid_account import (
@@ -67,7 +68,7 @@ from guard.venues.hyperliquid_modes import (
     why_watched,
 )
 from guard.venues.margin_difference import settle_by_margin
-from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
+from guard.venues.protocol import AccountNews, Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError, read_row
 from guard.venues.transport import ask
 
@@ -258,6 +259,9 @@ class Hyperliquid(VenueBase):
 
     def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
         return market.stream_marks(self._client, symbols, now=self.exchange_now)
+
+    def watch_account(self) -> AsyncGenerator[AccountNews, None]:
+        return self._listen(lambda client: hyperliquid_news.channel(client, self._address))
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         coin, end = await self._coin(symbol), _ms(self.exchange_now())

@@ -62,6 +62,7 @@ from guard.venues import (
     okx_contracts,
     okx_margin,
     okx_market,
+    okx_news,
     okx_orders,
     okx_settle,
     okx_tiers,
@@ -70,7 +71,7 @@ from guard.venues.base import VenueBase
 from guard.venues.haircut_rows import read_haircuts
 from guard.venues.okx_contracts import Market
 from guard.venues.okx_rows import Config, data_of, error_of
-from guard.venues.protocol import Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
+from guard.venues.protocol import AccountNews, Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import RowError
 from guard.venues.transport import Wire
 
@@ -249,6 +250,9 @@ class Okx(VenueBase):
     def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
         return okx_market.stream_marks(self._client, symbols, now=self.exchange_now)
 
+    def watch_account(self) -> AsyncGenerator[AccountNews, None]:
+        return self._listen(okx_news.channel)
+
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         return await okx_market.read_candles(self._client, await self._market(symbol), minutes=minutes, count=count)
 
@@ -365,8 +369,7 @@ def _wire(account: VenueAccount) -> Wire:
 def _quiet(status: int, headers: Mapping[str, str], answer: object) -> float | None:
     """Return for how long OKX wants quiet: too many requests are said by status 429, or by a code under 200."""
     error = error_of(answer)
-    said = headers.get("Retry-After")
-    if said is not None or (status != 429 and (error is None or error[0] not in TOO_MANY)):
+    if headers.get("Retry-After") is not None or (status != 429 and (error is None or error[0] not in TOO_MANY)):
         return None
     return QUIET_S
 

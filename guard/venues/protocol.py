@@ -86,6 +86,13 @@ class Candle:
     close: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountNews:
+    """Something happened to an account: to positions, margin or balances. What, its next read tells."""
+
+    age: timedelta  # How long ago, by the exchange's clock at both ends.
+
+
 class Venue(Protocol):
     """One account at one exchange. Requests go out one at a time. Not thread-safe."""
 
@@ -138,6 +145,14 @@ class Venue(Protocol):
 
     def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark]:
         """Stream mark prices until closed. Ends by VenueUnavailable when the stream breaks: the caller reopens it."""
+        ...
+
+    def watch_account(self) -> AsyncGenerator[AccountNews] | None:
+        """Stream news of the account until closed: once when the stream stands, then at each event.
+
+        It replaces no read: it says that one is due. Ends by VenueUnavailable or KeysRefused: the caller reopens it.
+        None: what this exchange tells of its accounts cannot be used.
+        """
         ...
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:

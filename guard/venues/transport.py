@@ -31,6 +31,7 @@ from guard.venues.gate import Gate, NotSent, PostRule
 from guard.venues.lazy_ccxt import exchange_class
 from guard.venues.protocol import VenueAccount
 from guard.venues.shared import MARKET_TABLES, RateLimit, Shared
+from guard.venues.stream_messages import StreamMessages
 
 DEADLINE_S = 8.0
 FAILURES_TO_RENEW = 3  # Failed connections in a row after which the session, its resolver included, is made anew.
@@ -88,7 +89,7 @@ class Wire:
     error: Callable[[object], tuple[str, str] | None]  # Code and text, when a parsed answer is an error.
     keys_refused: frozenset[str]  # Codes by which a read says that the keys are not accepted.
     clock_is_off: frozenset[str] = frozenset()  # Codes by which it says that a request was stamped too early or late.
-    reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing.
+    reads: tuple[PostRule, ...] = ()  # Requests other than GET that change nothing of the account.
     limit: RateLimit | None = None  # None: ccxt's pace is all that is known.
     is_judged_by_ccxt: bool = False  # Error envelopes are ccxt's to know: of exchanges without a file of their own.
     # For how many seconds an answer asks for quiet, by status, headers and body. None: as 429, 418 and Retry-After say.
@@ -98,8 +99,11 @@ class Wire:
     credentials: Callable[[VenueAccount], Mapping[str, object]] = _by_key_and_secret  # For ccxt's constructor.
 
 
-def open_client(account: VenueAccount, wire: Wire) -> Any:
-    """Return a strict ccxt.pro client. Raises ConfigError for options or addresses that a guard must not use."""
+def open_client(account: VenueAccount, wire: Wire, gate: Gate | None = None) -> Any:
+    """Return a strict ccxt.pro client, behind the gate of another of this account or one of its own.
+
+    Raises ConfigError for options or addresses that a guard must not use.
+    """
     refused = [f"accounts.{account.account}.ccxt.{key}: not allowed here" for key in _refused(account.ccxt)]
     if refused:
         raise ConfigError(*refused)
@@ -120,7 +124,7 @@ def open_client(account: VenueAccount, wire: Wire) -> Any:
     client.deadline_s = min(DEADLINE_S, client.timeout / 1000)
     client.ssl_context = _tls()
     client.wire = wire
-    client.gate = Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads), wire.limit)
+    client.gate = gate or Gate(account, wire.urls(client.urls["api"]), (*wire.writes, *wire.reads), wire.limit)
     client.shared = account.shared
     client.markets_loaded_s = None
     if client.gate.is_loopback:
@@ -164,7 +168,7 @@ def _refused(table: Mapping[str, object], prefix: str = "") -> Iterator[str]:
             yield from _refused(value, f"{prefix}{key}.")
 
 
-class StrictClient:
+class StrictClient(StreamMessages):
     """Comes before a ccxt class and replaces what sends. Raises VenueUnavailable, NotSent, Answered or KeysRefused."""
 
     id: str
@@ -327,11 +331,6 @@ class StrictClient:
         if precision is not None and abs(int(precision)) > DECIMALS_MAX:
             raise ValueError(f"{precision:.20} decimals")
         return super().parse_precision(precision)  # type: ignore[misc]  # ccxt's class comes after this one.
-
-    def client(self, url: str) -> Any:
-        """Return ccxt's stream client, for known hosts only."""
-        self.gate.check_host(url, f"{self.id} stream")
-        return super().client(url)  # type: ignore[misc]  # ccxt's class comes after this one.
 
 
 async def _read_at_most(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:

@@ -161,6 +161,7 @@ class Process:
         client.watch_mark_prices = stream.next
         client.close_ws_clients = stream.close
         client.close = stream.close
+        venue.watch_account = lambda: None  # Nothing calls a cycle but time and marks.
         return venue
 
     def _open_channels(self, settings: Settings) -> tuple[Channel, ...]:

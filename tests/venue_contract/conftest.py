@@ -20,6 +20,7 @@ COLUMNS = (
     "key audit",
     "check",
     "stream",
+    "account news",
     "stop",
     "ending",
     "bad answers",

@@ -23,6 +23,7 @@ from guard.venues.protocol import VenueAccount
 Mangle = Callable[[Any], Any]
 Key = tuple[str, Side]
 PUSH_EVERY_S = 0.5
+ACCOUNT = "account"  # Among a connection's channels: it is signed in and hears of the account.
 
 
 class WireServer:
@@ -61,6 +62,7 @@ class WireServer:
             str, list[tuple[str, str]]
         ] = {}  # Asset: from so many units on, which share counts as margin.
         self.closed_rows: list[str] = []  # Symbols of which a row without a position is listed.
+        self.is_deaf = False  # Connections stay open, and nothing that comes in is answered.
         self.is_wrong_mode = False  # The account is in the mode in which nobody can add margin.
         self._broken: dict[str, Fate] = {}
         self._mangled: dict[str, Mangle] = {}
@@ -115,6 +117,13 @@ class WireServer:
 
     def ticks(self, channels: set[str]) -> Iterable[Any]:
         """Return a message with the mark of each subscribed channel."""
+        raise NotImplementedError
+
+    def opened(self, request: web.Request, channels: set[str]) -> None:
+        """Note what the address of a connection alone subscribes to."""
+
+    def account_messages(self, at: datetime) -> Iterable[Any]:
+        """Return what is pushed when margin of the sample's position was changed by hand at a moment."""
         raise NotImplementedError
 
     # The neutral interface.
@@ -175,6 +184,22 @@ class WireServer:
         self.marks[symbol] = price
         for socket, channels in list(self._sockets.items()):
             self._tell(socket, self.ticks(channels))
+
+    def change_by_hand(self, amount: Decimal, *, at: datetime | None = None) -> None:
+        """Add margin to the sample's position as a person would, and push what the exchange pushes then."""
+        self.add_to(self.sample.symbol, Side.LONG, amount)
+        self.push_news(at=at)
+
+    def push_news(self, *, at: datetime | None = None) -> None:
+        self.push_raw(*self.account_messages(at or self.now()))
+
+    def push_raw(self, *messages: Any) -> None:
+        """Push these messages to everybody who hears of the account."""
+        for socket in self.listeners():
+            self._tell(socket, messages)
+
+    def listeners(self) -> list[web.WebSocketResponse]:
+        return [socket for socket, channels in self._sockets.items() if ACCOUNT in channels]
 
     def set_wallet(self, currency: str, balance: Decimal, available: Decimal) -> None:
         self.wallets[currency] = (balance, available)
@@ -312,12 +337,15 @@ class WireServer:
             return refused(refusal)
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=False)  # For one that is deaf.
         await socket.prepare(request)
         channels = self._sockets[socket] = set()
+        self.opened(request, channels)
         pushing = asyncio.create_task(self._push(socket, channels))
         async for message in socket:
-            if message.type is not WSMsgType.TEXT:
+            if message.type is WSMsgType.PING and not self.is_deaf:
+                await socket.pong(message.data)
+            if self.is_deaf or message.type is not WSMsgType.TEXT:
                 continue
             try:
                 said = json.loads(message.data)

@@ -46,25 +46,27 @@ class WireWorld:
 
 
 @asynccontextmanager
-async def wire_world(folder: Path, server: WireServer, *, limits: Mapping[str, str]) -> AsyncIterator[WireWorld]:
+async def wire_world(
+    folder: Path, server: WireServer, *, limits: Mapping[str, str], calm: str = "1s"
+) -> AsyncIterator[WireWorld]:
     """Serve the receiver while the block runs. `limits` are those of the one rule, as the config writes them."""
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs.
     world = WireWorld(server=server, config=folder / "config.toml")
     async with receive_webhooks(world.messages.append) as hook:
         world.config.touch(mode=0o600)
         channel = f'[notify.webhook.test]\nurl = "{hook}"\nsecret = "{SECRET}"\nfrom_level = "watch"'
-        world.config.write_text(f"{config_text(server, limits)}\n{channel}\n")
+        world.config.write_text(f"{config_text(server, limits, calm)}\n{channel}\n")
         yield world
 
 
-def config_text(server: WireServer, limits: Mapping[str, str]) -> str:
+def config_text(server: WireServer, limits: Mapping[str, str], calm: str = "1s") -> str:
     """Return the config of an account at a server, without a channel. `limits` are those of the one rule."""
     return f"""\
 mode = "act"
 [accounts.main]
 exchange = "{server.exchange}"
 {_lines(server.credentials())}
-poll_interval = {{ calm = "1s", near = "1s" }}
+poll_interval = {{ calm = "{calm}", near = "1s" }}
 [accounts.main.ccxt]
 rateLimit = 1
 timeout = 1000

@@ -44,6 +44,7 @@ def test_what_is_said_by_hand_is_what_the_contract_suite_runs(exchange):
     assert one.has_hedge == ("hedge" not in server.lacks)
     assert one.tells_auto_margin == ("auto margin" not in server.lacks)
     assert one.tells_ip_binding == ("ip" not in server.lacks)
+    assert facts_of(exchange).hears_account == ("account news" not in server.lacks)
     assert one.requests_per_cycle == server.reads_per_cycle
     assert bool(facts_of(exchange).terms.history_kept) == ("entries" not in server.lacks)
     assert {server.sample.currency, server.other.currency} & set(one.settle_currencies)

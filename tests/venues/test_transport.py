@@ -253,7 +253,8 @@ FORBIDDEN = {
     "a withdrawal": lambda c: c.sapiPostCapitalWithdrawApply({"coin": "USDT", "address": "x", "amount": "1"}),
     "taking margin away": lambda c: c.fapiPrivatePostPositionMargin({"symbol": "BTCUSDT", "amount": "1", "type": 2}),
     "margin without a type": lambda c: c.fapiPrivatePostPositionMargin({"symbol": "BTCUSDT", "amount": "1"}),
-    "a listen key": lambda c: c.fapiPrivatePostListenKey({}),
+    "the end of a stream that others may share": lambda c: c.fapiPrivateDeleteListenKey({}),
+    "another renewal of its key": lambda c: c.fapiPrivatePutListenKey({}),
 }
 
 

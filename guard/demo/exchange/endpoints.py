@@ -76,6 +76,7 @@ class Endpoint:
     answer: Callable[[Call], Json]
     signed: bool
     weight: int
+    keyed: bool = False  # Not signed, but for the account of the key in the header.
 
 
 def _ping(_: Call) -> Json:
@@ -196,7 +197,13 @@ def _income(call: Call) -> Json:
 def _position_margin(call: Call) -> Json:
     if not may_trade(call.exchange, call.account):
         raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
-    return change_position_margin(call.account, call.fields, call.exchange.marks, call.exchange.now())
+    answer = change_position_margin(call.account, call.fields, call.exchange.marks, call.exchange.now())
+    call.exchange.tell(call.account, "MARGIN_TRANSFER", call.fields["symbol"], call.fields.get("positionSide", "BOTH"))
+    return answer
+
+
+def _listen_key(call: Call) -> Json:
+    return {"listenKey": call.account.listen_key}
 
 
 def _api_restrictions(call: Call) -> Json:
@@ -242,6 +249,7 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", "/fapi/v1/positionMargin/history"): _signed(_margin_history),
     ("GET", "/fapi/v1/income"): _signed(_income, 30),
     ("POST", MARGIN_PATH): _signed(_position_margin),
+    ("POST", "/fapi/v1/listenKey"): Endpoint(answer=_listen_key, signed=False, weight=1, keyed=True),
     ("GET", "/sapi/v1/account/apiRestrictions"): _signed(_api_restrictions),
     ("GET", "/sapi/v1/capital/config/getall"): _signed(_nothing, 10),
     ("GET", "/sapi/v1/margin/allPairs"): _signed(_nothing),

@@ -14,6 +14,7 @@ from itertools import count
 
 from guard.demo.exchange.faults import Faults
 from guard.demo.exchange.ledger import (
+    AccountChange,
     ConditionalOrder,
     DemoAccount,
     DemoPosition,
@@ -105,14 +106,22 @@ class DemoExchange:
         self.market.set_marks(marks, self.now())
         for account in self.accounts.values():
             self._liquidate(account)
-        for wake in tuple(self._listeners):
-            wake()
+        self._wake()
         return self.liquidations[liquidated_before:]
 
-    def on_marks(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake` after every change of marks; returns what ends that."""
+    def on_news(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` after every change of marks or of an account; returns what ends that."""
         self._listeners.add(wake)
         return lambda: self._listeners.discard(wake)
+
+    def tell(self, account: DemoAccount, reason: str, symbol: str, position_side: str) -> None:
+        """Note what the account's stream is to tell, and have it told."""
+        account.changes.append(AccountChange(reason=reason, symbol=symbol, position_side=position_side, at=self.now()))
+        self._wake()
+
+    def _wake(self) -> None:
+        for wake in tuple(self._listeners):
+            wake()
 
     def open_position(
         self,
@@ -152,6 +161,7 @@ class DemoExchange:
             self._fund(account, position, margin)
         account.choices[symbol] = replace(account.choice(symbol), margin_mode=margin_mode, leverage=leverage)
         account.positions[position.leg] = position
+        self.tell(account, "ORDER", *position.leg)
         return position
 
     def _fund(self, account: DemoAccount, position: DemoPosition, margin: Decimal) -> None:
@@ -195,6 +205,7 @@ class DemoExchange:
                 is_liquidation=is_liquidation,
             )
         )
+        self.tell(account, "INSURANCE_CLEAR" if is_liquidation else "ORDER", *position.leg)
 
     def place_stop(self, account: DemoAccount, *, symbol: str, closes: Side, trigger_price: Decimal) -> None:
         """List an order that would close a position of this side at a mark. It reserves nothing."""

@@ -4,6 +4,7 @@ Amounts are in the margin asset and follow the published rules of single-asset m
 in dollars, positive ones at their collateral rate. No fees and no funding are charged.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -154,6 +155,16 @@ class KeyPermissions:
     ip_restricted: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChange:
+    """Something that the account's stream tells of."""
+
+    reason: str  # The exchange's word.
+    symbol: str
+    position_side: str
+    at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class DemoAccount:
     """One account and its only key. It changes as the market does: the exchange owns and changes it."""
@@ -172,6 +183,12 @@ class DemoAccount:
     fills: list[Fill] = field(default_factory=list)
     margin_changes: list[MarginChangeRow] = field(default_factory=list)
     income: list[IncomeRow] = field(default_factory=list)
+    changes: list[AccountChange] = field(default_factory=list)
+
+    @property
+    def listen_key(self) -> str:
+        """Return what its stream is opened with: the same for every program of the account."""
+        return hashlib.sha256(f"stream of {self.secret}".encode()).hexdigest()
 
     def choice(self, symbol: str) -> SymbolChoice:
         return self.choices.get(symbol, SymbolChoice())

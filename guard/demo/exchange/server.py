@@ -21,7 +21,7 @@ async def serve(exchange: DemoExchange, host: str = "127.0.0.1", port: int = 0) 
     """Serve until the block ends; give the address, http://127.0.0.1:PORT. Port 0 takes any free one."""
     app = web.Application()
     streams = MarkStreams(exchange)
-    for path in ("/ws", "/ws/{rest:.*}", "/market/ws", "/market/ws/{rest:.*}"):
+    for path in ("/ws", "/ws/{rest:.*}", "/market/ws", "/market/ws/{rest:.*}", "/private/ws"):
         app.router.add_get(path, streams.handle)
     add_levers(app, exchange)
     app.router.add_route("*", "/{path:.*}", _Api(exchange).handle)

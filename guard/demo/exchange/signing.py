@@ -46,11 +46,7 @@ class Incoming:
 
 def authenticate(request: Incoming, accounts: Mapping[str, DemoAccount], now: datetime) -> DemoAccount:
     """Return the account that signed. Raises ApiError."""
-    if not request.api_key:
-        raise ApiError(-2014, "API-key format invalid.", status=401)
-    account = accounts.get(request.api_key)
-    if account is None:
-        raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
+    account = identify(request, accounts)
     fields = request.fields()
     _check_stamp(fields, now)
     signatures = [value for name, value in parse_qsl(f"{request.query}&{request.body}") if name == "signature"]
@@ -60,6 +56,16 @@ def authenticate(request: Incoming, accounts: Mapping[str, DemoAccount], now: da
     expected = hmac.new(account.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected, signatures[0].lower()):
         raise ApiError(-1022, "Signature for this request is not valid.")
+    return account
+
+
+def identify(request: Incoming, accounts: Mapping[str, DemoAccount]) -> DemoAccount:
+    """Return the account of the key in the header. Raises ApiError."""
+    if not request.api_key:
+        raise ApiError(-2014, "API-key format invalid.", status=401)
+    account = accounts.get(request.api_key)
+    if account is None:
+        raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
     return account
 
 

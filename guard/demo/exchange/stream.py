@@ -1,7 +1,8 @@
-"""The mark-price stream: WebSocket connections that subscribe to symbols and are told their marks.
+"""The streams: WebSocket connections that subscribe to symbols and are told their marks, or hear of one account.
 
-A mark is pushed when it changes, and every subscribed one once a second. A connection that reads slowly gets the newest
-marks, not every one between.
+An account is heard of by whoever opens a connection with its key; with another key it is silent. A mark is pushed when
+it changes, and every subscribed one once a second. A connection that reads slowly gets the newest marks, not every one
+between.
 """
 
 import asyncio
@@ -12,8 +13,10 @@ from decimal import Decimal
 import orjson
 from aiohttp import WSMsgType, web
 
+from guard.demo.exchange.account_update import account_update
 from guard.demo.exchange.exchange import DemoExchange
 from guard.demo.exchange.faults import FaultKind
+from guard.demo.exchange.ledger import DemoAccount
 from guard.demo.exchange.payloads import mark_update
 
 EVERY_S = 1.0
@@ -33,7 +36,9 @@ class MarkStreams:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self._open.add(socket)
-        connection = _Connection(socket, self._exchange)
+        key = request.query.get("listenKey")
+        account = next((one for one in self._exchange.accounts.values() if one.listen_key == key), None)
+        connection = _Connection(socket, self._exchange, account)
         pushing = asyncio.create_task(connection.push_for_ever())
         try:
             await connection.listen()
@@ -54,9 +59,11 @@ class MarkStreams:
 
 
 class _Connection:
-    def __init__(self, socket: web.WebSocketResponse, exchange: DemoExchange) -> None:
+    def __init__(self, socket: web.WebSocketResponse, exchange: DemoExchange, account: DemoAccount | None) -> None:
         self._socket = socket
         self._exchange = exchange
+        self._account = account
+        self._changes_told = 0 if account is None else len(account.changes)
         self._streams: set[str] = set()
         self._told: dict[str, Decimal] = {}
         self._news = asyncio.Event()
@@ -86,7 +93,7 @@ class _Connection:
 
     async def push_for_ever(self) -> None:
         """Push changed marks when they change, and all of them once a second."""
-        stop = self._exchange.on_marks(self._news.set)
+        stop = self._exchange.on_news(self._news.set)
         loop = asyncio.get_running_loop()
         all_due_at = loop.time()
         try:
@@ -109,6 +116,7 @@ class _Connection:
     async def _push(self) -> None:
         if self._exchange.faults.holds(FaultKind.STREAM_SILENT):
             return
+        await self._push_changes()
         changed = [symbol for symbol, mark in self._exchange.marks.items() if self._told.get(symbol) != mark]
         if not changed or not self._streams:
             return
@@ -117,6 +125,13 @@ class _Connection:
             await self._send([self._message(symbol) for symbol in changed])
         for symbol in self._subscribed(changed):
             await self._send(self._message(symbol))
+
+    async def _push_changes(self) -> None:
+        """Tell what happened to the account since the connection was opened."""
+        while self._account is not None and self._changes_told < len(self._account.changes):
+            change = self._account.changes[self._changes_told]
+            self._changes_told += 1
+            await self._send(account_update(self._account, change, self._exchange.marks))
 
     def _subscribed(self, symbols: Iterable[str]) -> list[str]:
         wanted = {stream.partition("@")[0].upper() for stream in self._streams if "@markPrice" in stream}

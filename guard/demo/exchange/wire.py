@@ -13,7 +13,8 @@ import orjson
 from guard.demo.exchange.endpoints import ENDPOINTS, MARGIN_PATH, Call, Endpoint
 from guard.demo.exchange.exchange import DemoExchange, MarginPost
 from guard.demo.exchange.faults import Fault
-from guard.demo.exchange.signing import ApiError, Incoming, authenticate
+from guard.demo.exchange.ledger import DemoAccount
+from guard.demo.exchange.signing import ApiError, Incoming, authenticate, identify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,7 @@ class Visit:
         """Do what is asked and return the honest answer. Stamps are judged as of the arrival."""
         try:
             endpoint = self._endpoint()
-            signer = authenticate(self.incoming, self.exchange.accounts, self.arrived_at) if endpoint.signed else None
-            call = Call(exchange=self.exchange, fields=self.incoming.fields(), signer=signer)
+            call = Call(exchange=self.exchange, fields=self.incoming.fields(), signer=self._signer(endpoint))
             reply = Reply(status=200, body=orjson.dumps(endpoint.answer(call)), code=200)
         except ApiError as error:
             reply = refusal(error.status, error.code, error.message)
@@ -51,6 +51,11 @@ class Visit:
     def weight(self) -> int:
         endpoint = ENDPOINTS.get((self.incoming.method, self.incoming.path))
         return endpoint.weight if endpoint else 1
+
+    def _signer(self, endpoint: Endpoint) -> DemoAccount | None:
+        if endpoint.signed:
+            return authenticate(self.incoming, self.exchange.accounts, self.arrived_at)
+        return identify(self.incoming, self.exchange.accounts) if endpoint.keyed else None
 
     def _endpoint(self) -> Endpoint:
         method, path = self.incoming.method, self.incoming.path

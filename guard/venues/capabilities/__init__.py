@@ -12,6 +12,7 @@ from typing import Any
 
 from guard.venues import SUPPORTED, open_venue
 from guard.venues.base import VenueBase
+from guard.venues.binance_news import LISTEN_KEY_RULE
 from guard.venues.gate import PostRule
 from guard.venues.protocol import VenueAccount, WriteTerms
 from guard.venues.shared import RateLimit
@@ -41,6 +42,7 @@ class Capabilities:
     watched: Mapping[str, str]  # What is only watched: why.
     settle_currencies: tuple[str, ...]  # A few, to show the steps of.
     stream: str  # Where marks come from between two polls.
+    account_news: str  # What calls for a read between two polls. None: why nothing does.
     candles: str  # Of which prices.
     tiers: str
     settling: str  # By what a lost answer is settled.
@@ -67,6 +69,8 @@ class Facts:
     reads_stops: bool
     reads_endings: bool
     reads_haircuts: bool  # In the modes in which several assets back everything.
+    opens_streams: tuple[PostRule, ...]  # What is sent to open a stream, beside reads.
+    hears_account: bool
 
 
 def capabilities_of(exchange: str) -> Capabilities:
@@ -95,6 +99,8 @@ def facts_of(exchange: str) -> Facts:
         reads_stops=type(venue).stops is not VenueBase.stops,
         reads_endings=type(venue).ending is not VenueBase.ending,
         reads_haircuts=type(venue).haircuts is not VenueBase.haircuts,
+        opens_streams=tuple(rule for rule in venue._wire.reads if rule.path_end == LISTEN_KEY_RULE.path_end),  # noqa: SLF001
+        hears_account=venue.watch_account() is not None,
     )
 
 
@@ -129,6 +135,7 @@ def _cells(exchange: str, one: Capabilities, facts: Facts) -> dict[str, str]:
         "listed refusals": str(len(one.answers.refusals)) if one.answers is not None else "-",
         "liquidation price of our own": one.tiers,
         "marks between polls": one.stream,
+        "news of the account between polls": _news(one, facts),
         "candles": one.candles,
         "a change of tiers is told": _yes(exchange != GENERIC),
         "a change of what collateral counts for is told": _yes(facts.reads_haircuts),
@@ -162,6 +169,13 @@ def _write(rule: PostRule) -> str:
     positive = ", ".join(rule.positive)
     terms = "; ".join(part for part in (fields, f"{positive} above 0" if positive else "") if part)
     return f"`{rule.method} {rule.path_end}`" + (f" ({terms})" if terms else "")
+
+
+def _news(one: Capabilities, facts: Facts) -> str:
+    opened = "".join(
+        f"; opened by `{rule.method} {rule.path_end}`, which moves nothing" for rule in facts.opens_streams
+    )
+    return one.account_news + opened if facts.hears_account else f"none: {one.account_news}"
 
 
 def _seconds(duration: timedelta) -> str:

@@ -11,6 +11,7 @@ CAPABILITIES = Capabilities(
     watched={"cross positions": "they lean on the coin's whole wallet already; modelled as one pool for each coin"},
     settle_currencies=("BTC", "ETH"),
     stream="mark price every second",
+    account_news="fills, liquidations, funding, transfers, margin moved by hand, margin calls, leverage",
     candles="mark price",
     tiers="from the account's own brackets, counted in coins",
     settling="the record of margin changes",

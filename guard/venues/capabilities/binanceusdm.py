@@ -14,6 +14,7 @@ CAPABILITIES = Capabilities(
     },
     settle_currencies=("USDT", "USDC"),
     stream="mark price every second",
+    account_news="fills, liquidations, funding, transfers, margin moved by hand, margin calls, leverage",
     candles="mark price",
     tiers="from the account's own brackets, with maintenance amounts",
     settling="the record of margin changes",

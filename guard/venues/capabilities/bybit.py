@@ -15,6 +15,7 @@ CAPABILITIES = Capabilities(
     },
     settle_currencies=("USDT", "BTC"),
     stream="mark price of the tickers",
+    account_news="fills, liquidations, funding, balances, margin moved by hand, and orders that change nothing",
     candles="mark price, without the open one",
     tiers="from the public risk limits, with the user's own taker fee",
     settling="what the position holds, where no funding could explain it",

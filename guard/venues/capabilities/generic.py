@@ -11,6 +11,7 @@ CAPABILITIES = Capabilities(
     },
     settle_currencies=(),
     stream="asked for every five seconds or more",
+    account_news="each exchange signs in and speaks in its own way, and none was shown",
     candles="mark price where ccxt has them, else trades",
     tiers="none: the exchange's own price, where its own row states it",
     settling="",

@@ -18,6 +18,7 @@ CAPABILITIES = Capabilities(
     },
     settle_currencies=("USDC",),
     stream="mark price of activeAssetCtx",
+    account_news="any change of sizes, leverages or dollars in the account as it is told again and again",
     candles="trades: there are none of mark prices",
     tiers="from the margin tables",
     settling="what the position holds, less the funding on record",

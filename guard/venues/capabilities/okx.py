@@ -18,6 +18,7 @@ CAPABILITIES = Capabilities(
     },
     settle_currencies=("USDT", "BTC"),
     stream="mark price channel",
+    account_news="fills, liquidations, funding, transfers, margin moved by hand, leverage, settlement",
     candles="mark price",
     tiers="from the public position tiers, in contracts, with the user's own taker fee",
     settling="the account's bills and what the position holds",

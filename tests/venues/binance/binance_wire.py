@@ -7,11 +7,12 @@ Liquidation prices by the published formulas (FAQ b3c689c1 for USD-M, ceccfcfb f
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from binance_ledger import EIGHT, BinanceLedger, text
+from binance_ledger import EIGHT, text
+from binance_wire_news import BinanceListened
 from wire_faults import Call, WireRefusal
 from wire_values import Adjustment, End, Holding, Stop
 
@@ -34,11 +35,9 @@ MESSAGES = {
 STATUSES = {"-1003": 429, "-1008": 503, "-2014": 401, "-2015": 401}
 
 
-class BinanceServer(BinanceLedger):
+class BinanceServer(BinanceListened):
     """What both exchanges share: signature, parameters, refusals, history, key rights, orders, fills."""
 
-    api: ClassVar[str]  # "fapi" or "dapi".
-    stream_key: ClassVar[str]  # In ccxt's table of sockets.
     position_fields: ClassVar[Mapping[str, str]] = {
         "size": "positionAmt",
         "entry": "entryPrice",
@@ -53,7 +52,7 @@ class BinanceServer(BinanceLedger):
     def kind_of(self, call: Call) -> str:
         path = call.path.removeprefix(f"/{self.api}/")
         if call.method == "POST":
-            return "write"
+            return "listen" if path == "v1/listenKey" else "write"
         kinds = {
             "v1/exchangeInfo": "markets",
             "v3/positionRisk": "positions",
@@ -90,6 +89,10 @@ class BinanceServer(BinanceLedger):
         public = self.public(name, call.params)
         if public is not None:
             return public
+        if name == f"POST /{self.api}/v1/listenKey":  # Not signed; the key in the header is enough.
+            if call.headers.get("X-MBX-APIKEY") != self.api_key:
+                raise self.refusal("-2015")
+            return {"listenKey": self.listen_key}
         self.check_signature(call)
         if call.method == "POST" and name == f"POST /{self.api}/v1/positionMargin":
             return self.move_margin(call.params)
@@ -329,21 +332,6 @@ class BinanceServer(BinanceLedger):
         price, minute = text(self.marks[symbol]), self.now_ms() // 60_000
         opens = [(minute - back) * 60_000 for back in range(count - 1, -1, -1)]
         return [[at, price, price, price, price, "0", at + 59_999, "0", 60, "0", "0", "0"] for at in opens]
-
-    # Stream.
-
-    def subscribed(self, message: Any, channels: set[str]) -> Iterable[Any]:
-        if message["method"] == "SUBSCRIBE":
-            channels.update(message["params"])
-        return [{"result": None, "id": message["id"]}]
-
-    def ticks(self, channels: set[str]) -> Iterable[Any]:
-        for symbol, price in self.marks.items():
-            name = self.wire_name(symbol)
-            if f"{name.lower()}@markPrice@1s" in channels:
-                yield {"e": "markPriceUpdate", "E": self.now_ms(), "s": name, "p": text(price), "P": text(price)} | {
-                    "i": text(price), "r": "0.0001", "T": self.now_ms() + 60_000
-                }  # fmt: skip
 
     def position_row(self, holding: Holding) -> dict[str, Any]:
         """Return what both exchanges' positionRisk have in common."""

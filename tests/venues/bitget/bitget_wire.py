@@ -9,11 +9,12 @@ progressive tiers by the help pages 12560603808759 and 12560603841952. It knows 
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from bitget_wire_market import FEE, LISTED, OF_MARKET, BitgetMarket, fill_row, ms, plan_row
+from bitget_wire_market import FEE, LISTED, OF_MARKET, fill_row, ms, plan_row
+from bitget_wire_news import BitgetListened
 from wire_faults import Call, WireRefusal
 from wire_values import Holding, Sample
 
@@ -22,13 +23,13 @@ from guard.snapshot import Side
 D = Decimal
 
 
-class BitgetServer(BitgetMarket):
+class BitgetServer(BitgetListened):
     """One account with its key. In the wrong mode it is a unified one."""
 
     exchange: ClassVar[str] = "bitget"
     password = "canary-passphrase-31c0de"
     lacks: ClassVar[Mapping[str, str]] = {
-        "inverse": "Bitget's coin-margined contracts count in coins and convert at an index price: told as not modelled"
+        "inverse": "Bitget's coin-margined contracts count in coins and convert at an index price: told as not modelled",
     }
     sample: ClassVar[Sample] = Sample(
         symbol="BTC/USDT:USDT", currency="USDT", contracts=D("0.1"), contract_size=D(1), entry=D(60000), mark=D(58000),
@@ -69,6 +70,7 @@ class BitgetServer(BitgetMarket):
     def urls(self) -> dict[str, object]:
         api: dict[str, object] = dict.fromkeys(("mix", "spot", "common", "uta", "margin"), self.url)
         streams = {name: f"{self.ws_url}/v2/ws/{name}" for name in ("public", "private")}
+        streams["utaPrivate"] = f"{self.ws_url}/v3/ws/private"
         return {"api": api | {"ws": streams, "demo": streams}}
 
     def sample_of(self, symbol: str) -> Sample:
@@ -355,17 +357,3 @@ class BitgetServer(BitgetMarket):
                 }
             ],
         }  # fmt: skip
-
-    def subscribed(self, message: Any, channels: set[str]) -> Iterable[Any]:
-        if message == "ping":
-            return ["pong"]
-        said = []
-        for argument in message.get("args", []):
-            one = OF_MARKET.get(argument["instId"])
-            if one is None or one.product != argument["instType"]:
-                text = f"{argument['instType']} {argument['instId']} doesn't exist"
-                said.append({"event": "error", "arg": argument, "code": 30001, "msg": text})
-                continue
-            channels.add(f"{argument['channel']}:{argument['instId']}")
-            said.append({"event": message["op"], "arg": argument})
-        return said

@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, ClassVar
 
 from bybit_listed import LISTED, MANY, OF_MARKET, Listed
-from bybit_wire_market import BybitMarket
+from bybit_wire_news import BybitListened
 from wire_faults import Call, WireRefusal
 from wire_values import Holding, Sample
 
@@ -21,7 +21,7 @@ CENT_OF_MICRO = Decimal("0.00000001")
 BORROWED_NOT = {"spotBorrow": "0", "borrowAmount": "0", "accruedInterest": "0", "spotHedgingQty": "0"}
 
 
-class BybitServer(BybitMarket):
+class BybitServer(BybitListened):
     exchange: ClassVar[str] = "bybit"
     lacks: ClassVar[Mapping[str, str]] = {"entries": "Bybit keeps no record of margin added to a position"}
     # Entries at which both liquidation prices fall on the tick, for the exchange prints no other.
@@ -66,7 +66,12 @@ class BybitServer(BybitMarket):
     def urls(self) -> dict[str, object]:
         names = ("spot", "futures", "v2", "public", "private")
         sockets = {name: f"{self.ws_url}/v5/public/{name}" for name in ("spot", "linear", "inverse", "option")}
-        return {"api": {**dict.fromkeys(names, self.url), "ws": {"public": sockets, "private": {}}}}
+        return {
+            "api": {
+                **dict.fromkeys(names, self.url),
+                "ws": {"public": sockets, "private": {"contract": f"{self.ws_url}/v5/private"}},
+            }
+        }
 
     def hold_many(self, count: int) -> None:
         """Hold isolated longs of that many small coins."""

@@ -255,7 +255,11 @@ async def test_a_key_that_is_refused_is_told_as_that(server, venue, code):
         ({"hostname": "bytick.com"}, ("api.bytick.com", "stream.bytick.com"), False),
         ({"hostname": "bybit.eu"}, ("api.bybit.eu", "stream.bybit.eu"), False),
         ({"sandbox": True}, ("api-testnet.bybit.com", "stream-testnet.bybit.com"), True),
-        ({"options": {"enableDemoTrading": True}}, ("api-demo.bybit.com", "stream.bybit.com"), True),
+        (
+            {"options": {"enableDemoTrading": True}},
+            ("api-demo.bybit.com", "stream-demo.bybit.com", "stream.bybit.com"),
+            True,
+        ),
     ],
     ids=str,
 )

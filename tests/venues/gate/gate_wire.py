@@ -11,7 +11,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, ClassVar
 
 from gate_listed import LISTED, MANY, OF_MARKET
-from gate_wire_market import GateMarket, decimals
+from gate_wire_market import decimals
+from gate_wire_news import GateListened
 from wire_faults import Call, WireRefusal
 from wire_values import Holding, Sample
 
@@ -22,7 +23,7 @@ DUAL = {Side.LONG: "dual_long", Side.SHORT: "dual_short"}
 TWELVE = Decimal("1E-12")
 
 
-class GateServer(GateMarket):
+class GateServer(GateListened):
     exchange: ClassVar[str] = "gate"
     lacks: ClassVar[Mapping[str, str]] = {
         "entries": "Gate keeps no record of margin added to a position",

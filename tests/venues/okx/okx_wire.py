@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from okx_wire_ledger import OkxLedgerServer
 from okx_wire_market import INSTRUMENTS
+from okx_wire_news import OkxListened
 from wire_faults import Call, WireRefusal
 from wire_values import Sample
 
@@ -32,7 +32,7 @@ STATUSES = {
 }  # fmt: skip
 
 
-class OkxServer(OkxLedgerServer):
+class OkxServer(OkxListened):
     """One account with its key."""
 
     exchange = "okx"
