@@ -52,7 +52,9 @@ FEWER = [
 PROFILE = """
 from hypothesis import Phase, settings
 
-settings.register_profile("mutation", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+settings.register_profile(
+    "mutation", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("mutation")
 """
 GENERATE = """
