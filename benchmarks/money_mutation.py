@@ -45,10 +45,10 @@ from mutmut.mutation import trampoline
 WAIT_S = 20  # Of one test: some wait on purpose, none for as long.
 MUTANT_S = 300
 FEWER = [(r"max_examples=\d+", "max_examples=12"), (r'"seed", range\(40\)', '"seed", range(6)')]
-_JOURNAL = ("journal/test_*.py",)
 _POLICY = ("policy/test_[dpstu]*.py",)  # Without the long ladders, which are about telling and not about money.
 _ACTS = ("top_up/test_[est]*.py", "top_up/test_money_moves_once.py")  # Without the processes that are killed.
-_CYCLES = ("attack/test_attack_[bhlu]*.py",)  # Whole cycles over sockets: for what nothing smaller asks.
+_CYCLES = ("attack/test_attack_[bhjlru]*.py",)  # Whole cycles over sockets: for what nothing smaller asks.
+_JOURNAL = ("journal/test_*.py", "daemon/test_past_learning.py", "daemon/test_endings.py", *_CYCLES)
 # Those that would take minutes a mutant are left out (every answer cut at every byte, processes that are killed), so
 # that a survivor here may still fall to them; it is not counted as if it did.
 TESTS = {
@@ -70,7 +70,7 @@ TESTS = {
     "journal.arming": _JOURNAL,
     "journal.store": _JOURNAL,
     "policy.decide": ("policy/test_*.py",),
-    "daemon.past": ("daemon/test_past.py", *_CYCLES),
+    "daemon.past": ("daemon/test_past*.py", *_CYCLES),
     "daemon.acting": _CYCLES,
 }
 SETTINGS = """
