@@ -15,9 +15,10 @@ A FOLDER that is prepared already goes on where it was stopped, with the tests a
 long each takes and which functions it calls in its own process. A mutant is a fork in which those of its module run
 that call its function, for to the others it is the same program: the quickest first, before them those that noticed
 another, until one fails and fails again. What fails only once, as happens on a busy machine, is printed and has
-noticed nothing. A test that computes for longer than five times its usual, or twice waits for `WAIT_S`, has noticed
-the mutant; a mutant that takes `MUTANT_S` in all without a failure is counted apart, as not judged. `found.json` says
-which test noticed which. Journals cost less where TMPDIR is memory.
+noticed nothing. A test that computes for longer than five times its usual has noticed the mutant (timed out), and so
+has one that waits for `WAIT_S`, and again when all others have been tried (waited); a mutant that takes `MUTANT_S` in
+all without a failure is counted apart, as not judged. `found.json` says which test noticed which. Journals cost less
+where TMPDIR is memory.
 
 How the mutants come about is told in mutation.py, and how it ended in docs/mutation.md.
 """
@@ -42,7 +43,7 @@ import pytest
 from mutation import CHOSEN, GENERATE, PROFILE, ROOT, difference, fails, undecorated
 from mutmut.mutation import trampoline
 
-WAIT_S = 20  # Of one test: some wait on purpose, none for as long.
+WAIT_S = 15  # Of one test, beyond ten times what it usually takes.
 MUTANT_S = 300
 FEWER = [(r"max_examples=\d+", "max_examples=12"), (r'"seed", range\(40\)', '"seed", range(6)')]
 _POLICY = ("policy/test_[dpstu]*.py",)  # Without the long ladders, which are about telling and not about money.
@@ -151,6 +152,10 @@ class Trial:
     items: list[pytest.Item]
 
 
+ENDS = {signal.SIGALRM: "waited", signal.SIGPROF: "timed out"}
+NOTICED = {"killed", *ENDS.values()}
+
+
 class EachMutant:
     """Runs the collected tests once as they are, and then those of a mutant's module in a fork for each mutant."""
 
@@ -168,6 +173,8 @@ class EachMutant:
         self.noticing: dict[str, list[pytest.Item]] = {module: [] for module in modules}
         self.trials: dict[int, Trial] = {}
         self.limits_s: dict[pytest.Item, float] = {}
+        self.waits_s: dict[pytest.Item, float] = {}
+        self.waited: set[str] = set()  # Mutants with which a test waited without end; they are tried a second time.
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         costs_s = {}
@@ -177,6 +184,7 @@ class EachMutant:
                 assert not fails(item), f"{item.nodeid} fails without a mutant"
             self.limits_s[item] = 1 + 5 * (time.process_time() - computed)  # A mutant may loop without end.
             costs_s[item] = time.monotonic() - began
+            self.waits_s[item] = WAIT_S + 10 * costs_s[item]
         for module in self.noticing:
             paths = {path.resolve() for path in tests_of(module)}
             self.items[module] = sorted((i for i in session.items if i.path in paths), key=costs_s.__getitem__)
@@ -186,12 +194,10 @@ class EachMutant:
         print(f"{len(self.names)} mutants", flush=True)
         for count, name in enumerate(self.names, 1):
             self._begin(name)
-            while len(self.trials) >= self.jobs:
+            while len(self.trials) >= self.jobs or (self.trials and count == len(self.names)):
                 self._end_one()
             if count % 10 == 0:
                 self._save(count)
-        while self.trials:
-            self._end_one()
         self._save(len(self.names))
         return True
 
@@ -214,8 +220,10 @@ class EachMutant:
         self.trials[child] = Trial(name, reading, time.monotonic(), items)
 
     def _notices(self, item: pytest.Item, name: str) -> bool:
+        signal.setitimer(signal.ITIMER_REAL, self.waits_s[item])  # Takes the process along.
         if not fails(item, self.limits_s[item]):
             return False
+        signal.setitimer(signal.ITIMER_REAL, self.waits_s[item])
         if fails(item, self.limits_s[item]):
             return True
         print(f"{item.nodeid} failed only once with {name}", flush=True)
@@ -246,8 +254,11 @@ class EachMutant:
             noticing.insert(0, item)  # Mutants of one function stand together, and fall to the same test.
         elif is_late or (os.WIFEXITED(status) and os.WEXITSTATUS(status)):
             self.states[trial.name] = "not judged", ""
+        elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM and trial.name not in self.waited:
+            self.waited.add(trial.name)
+            self.names.append(trial.name)
         else:
-            self.states[trial.name] = "timed out" if os.WIFSIGNALED(status) else "survived", ""
+            self.states[trial.name] = ENDS.get(os.WTERMSIG(status), "not judged") if status else "survived", ""
 
     def _save(self, count: int) -> None:
         """Add what was found to what is in the file by now: another run may try other modules beside this one."""
@@ -268,18 +279,7 @@ def run(folder: Path, modules: list[str], *, again: bool, every: int, jobs: int)
     sys.path[:0] = [str(folder / "mutants")]
     os.environ["PYTHONPATH"] = sys.path[0]
     paths = dict.fromkeys(str(path) for module in modules for path in tests_of(module))
-    options = [
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:cov",
-        "-p",
-        "no:xdist",
-        "--tb=native",
-        "-o",
-        f"timeout={WAIT_S}",
-    ]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist", "--tb=native"]
     pytest.main([*options, *paths], plugins=[EachMutant(folder, modules, again=again, every=every, jobs=jobs)])
 
 
@@ -295,14 +295,14 @@ def results(folder: Path) -> None:
     every = Counter(module_of(name) for name in mutants(folder, list(TESTS)))
     counts = {module: Counter(state for name, state in states.items() if module_of(name) == module) for module in TESTS}
     for module, count in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
-        made, killed = every[module] or every.total(), count["killed"] + count["timed out"]
+        made, killed = every[module] or every.total(), sum(count[state] for state in NOTICED)
         tried = killed + count["survived"]
         share = f"{killed / tried:.1%}" if tried else "-"
         between = "all tried" if tried == made else interval(killed, tried) if tried else "-"
         figures = f"{made:5} | {tried:5} | {killed:5} | {count['survived']:4} | {share:>6} | {between:14}"
-        print(f"| {module:24} | {figures} | {count['timed out']:4} | {count['not judged']:4} |")
+        print(f"| {module:24} | {figures} | {count['timed out']:4} | {count['waited']:4} | {count['not judged']:4} |")
     for name, state in sorted(states.items()):
-        if state not in {"killed", "timed out"}:
+        if state not in NOTICED:
             print(f"\n{name} {state}")
             print("\n".join(difference(folder, name)))
 
