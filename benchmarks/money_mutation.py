@@ -60,7 +60,7 @@ TESTS = {
     "policy.budget": _POLICY,
     "policy.rescue": _POLICY,
     "daemon.fences": ("top_up/test_fences.py",),
-    "venues.gate": ("venues/test_gate.py", "venues/test_gate_rules.py", "venues/test_shared.py"),
+    "venues.gate": ("venues/test_gate*.py", "venues/test_shared.py", "venues/test_binance_write.py"),
     "venues.binance_margin": ("venues/test_binance_settle.py", "venues/test_binance_write.py"),
     "policy.allotment": _POLICY,
     "policy.triage": _POLICY,
@@ -152,6 +152,10 @@ class Trial:
     items: list[pytest.Item]
 
 
+WORDS = "SELECT|CREATE|INSERT|UPDATE|DELETE|DROP|ORDER|FROM|WHERE|AND|SET|VALUES|PRAGMA|BEGIN|COMMIT|ROLLBACK"
+SQL = re.compile(rf"\b({WORDS})\b|^\(\w+, ")
+LITERAL = re.compile(r'(\[?)"([^"]*)"')
+VALUE = re.compile("'[^']*'")
 ENDS = {signal.SIGALRM: "waited", signal.SIGPROF: "timed out"}
 NOTICED = {"killed", *ENDS.values()}
 
@@ -290,21 +294,34 @@ def interval(killed: int, tried: int) -> str:
     return " to ".join(f"{bound / (1 + z * z / tried):.1%}" for bound in (middle - half, middle + half))
 
 
+def is_same_sql(changed: list[str]) -> bool:
+    """Say whether a change is one of capital and small letters in SQL or a column's name, which SQLite does not see."""
+    before, after = ("\n".join(line[1:] for line in changed if line[0] == sign) for sign in "-+")
+    texts = zip(LITERAL.findall(before), LITERAL.findall(after), strict=False)
+    return before.lower() == after.lower() and all(
+        one == other or ((bracket or SQL.search(one)) and VALUE.findall(one) == VALUE.findall(other))
+        for (bracket, one), (_, other) in texts
+    )
+
+
 def results(folder: Path) -> None:
+    """Print a row per module, and each survivor. What is the same to SQLite was not tried: it is no other program."""
     states = {name: state for name, (state, _) in states_of(folder).items()}
+    changes = {name: difference(folder, name) for name, state in sorted(states.items()) if state not in NOTICED}
+    states |= {name: "same SQL" for name, changed in changes.items() if is_same_sql(changed)}
     every = Counter(module_of(name) for name in mutants(folder, list(TESTS)))
     counts = {module: Counter(state for name, state in states.items() if module_of(name) == module) for module in TESTS}
     for module, count in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
         made, killed = every[module] or every.total(), sum(count[state] for state in NOTICED)
         tried = killed + count["survived"]
         share = f"{killed / tried:.1%}" if tried else "-"
-        between = "all tried" if tried == made else interval(killed, tried) if tried else "-"
-        figures = f"{made:5} | {tried:5} | {killed:5} | {count['survived']:4} | {share:>6} | {between:14}"
-        print(f"| {module:24} | {figures} | {count['timed out']:4} | {count['waited']:4} | {count['not judged']:4} |")
-    for name, state in sorted(states.items()):
-        if state not in NOTICED:
-            print(f"\n{name} {state}")
-            print("\n".join(difference(folder, name)))
+        is_whole = tried + count["same SQL"] == made
+        between = "all tried" if is_whole else interval(killed, tried) if tried else "-"
+        figures = f"{made:5} | {count['same SQL']:4} | {tried:5} | {killed:5} | {count['survived']:4} | {share:>6}"
+        print(f"| {module:24} | {figures} | {between:14} | {count['waited']:4} | {count['not judged']:4} |")
+    for name, changed in changes.items():
+        if states[name] != "same SQL":
+            print(f"\n{name} {states[name]}", *changed, sep="\n")
 
 
 def main() -> None:

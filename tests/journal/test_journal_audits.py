@@ -190,3 +190,11 @@ def test_somebody_who_adds_together_with_guard_is_a_rival_until_it_is_armed_agai
     assert "40" in journal.memory("main", NOON).lives[BTC].rival
     journal.arm("main", NOON, "ana")
     assert journal.memory("main", NOON).lives[BTC].rival is None
+
+
+@pytest.mark.parametrize("end", [IntentState.REFUSED, IntentState.NOT_APPLIED])
+def test_who_adds_beside_an_act_that_moved_nothing_is_no_rival(journal, end):
+    spend(journal, intent(), end)
+    count(journal, entry("40", at=NOON + timedelta(seconds=5)))
+    assert journal.memory("main", NOON).lives[BTC].rival is None
+    assert journal.memory("main", NOON).lives[BTC].spent == 40
