@@ -61,7 +61,12 @@ TESTS = {
     "policy.rescue": _POLICY,
     "daemon.fences": ("top_up/test_fences.py",),
     "venues.gate": ("venues/test_gate*.py", "venues/test_shared.py", "venues/test_binance_write.py"),
-    "venues.binance_margin": ("venues/test_binance_settle.py", "venues/test_binance_write.py"),
+    "venues.binance_margin": (
+        "venues/test_binance_[hi]*.py",
+        "venues/test_binance_settle.py",
+        "venues/test_binance_write.py",
+        "venues/binance/test_coinm_rows.py",
+    ),
     "policy.allotment": _POLICY,
     "policy.triage": _POLICY,
     "journal.disarm_marker": _JOURNAL,
