@@ -229,12 +229,19 @@ def test_figures_of_a_row_say_what_is_left_and_where_it_ends():
         )
     )
     assert verdict.money_to_target == 0
+    assert verdict.idle_margin == 396  # Four points of 10,000 x 0.99.
     assert verdict.budget_left == 4000
     assert verdict.spendable == 500
     assert verdict.guarded_liquidation_price.quantize(Decimal("0.01")) == Decimal("7494.95")  # 8,000 - 500 / 0.99
     bare = row(judged(isolated("0.2"), rules=[]))
     assert (bare.money_to_target, bare.budget_left, bare.spendable) == (None, None, None)
     assert bare.guarded_liquidation_price == 8000
+
+
+def test_no_margin_is_idle_short_of_the_target_and_nobody_knows_without_a_model():
+    assert row(judged(isolated("0.07"))).idle_margin == 0
+    unmodelled = row(judged(isolated("0.2"), tiers=None))
+    assert (unmodelled.idle_margin, unmodelled.money_to_target) == (None, None)
 
 
 def test_nothing_is_promised_where_the_mode_only_looks_or_spending_is_not_known():
