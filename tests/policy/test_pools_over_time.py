@@ -92,7 +92,9 @@ def test_a_position_that_stood_well_is_missed_as_well():
     watching = Watching()
     watching.see(0, cross(symbol=BTC), available=9000)
     watching.see(60, available=9000)
+    assert watching.last.level is Level.UNKNOWN
     assert watching.see(120, available=9000) == [("alert", "fired", "unknown")]
+    assert watching.last.level is Level.UNKNOWN
     assert watching.last.alerts[0].reason == "not listed, and not proven gone"
 
 
