@@ -77,7 +77,7 @@ TESTS = {
     "journal.store": _JOURNAL,
     "policy.decide": ("policy/test_*.py",),
     "daemon.past": ("daemon/test_past*.py", *_CYCLES),
-    "daemon.acting": _CYCLES,
+    "daemon.acting": ("daemon/test_acting*.py", *_CYCLES),
 }
 SETTINGS = """
 [tool.mutmut]
@@ -103,9 +103,6 @@ def prepare(folder: Path) -> None:
     for module in TESTS:
         path = folder / file_of(module)
         path.write_text(undecorated(path.read_text(encoding="utf-8")), encoding="utf-8")
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    modules = json.dumps([file_of(module) for module in TESTS])
-    (folder / "pyproject.toml").write_text(project + SETTINGS.format(modules=modules), encoding="utf-8")
     (folder / "mutants").mkdir()
     copy_tests(folder)
     subprocess.run([sys.executable, "-c", GENERATE], cwd=folder, check=True)  # noqa: S603  # Our own words.
@@ -113,7 +110,10 @@ def prepare(folder: Path) -> None:
 
 def copy_tests(folder: Path) -> None:
     """Bring the tests of the copy to what they are now, with fewer examples of each law and always the same."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    modules = json.dumps([file_of(module) for module in TESTS])
     for copy in (folder / "tests", folder / "mutants/tests"):
+        (copy.parent / "pyproject.toml").write_text(project + SETTINGS.format(modules=modules), encoding="utf-8")
         shutil.copytree(ROOT / "tests", copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         conftest = copy / "conftest.py"
         conftest.write_text(conftest.read_text(encoding="utf-8") + PROFILE, encoding="utf-8")
@@ -174,7 +174,8 @@ class EachMutant:
         self.jobs = jobs
         self.states: dict[str, tuple[str, str]] = {}  # What this run found, and which test noticed it.
         known = states_of(folder)
-        left = {name for name, (state, _) in known.items() if state in {"survived", "not judged"}}
+        left = {name for name, (state, _) in known.items() if state not in NOTICED}
+        left = {name for name in left if not is_same_sql(difference(folder, name))} if again else left
         planted = mutants(folder, modules, every)
         self.names = [name for name in planted if (name in left if again else name not in known)]
         self.items: dict[str, list[pytest.Item]] = {}
