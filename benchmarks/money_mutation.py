@@ -62,7 +62,7 @@ TESTS = {
     "daemon.fences": ("top_up/test_fences.py",),
     "venues.gate": ("venues/test_gate*.py", "venues/test_shared.py", "venues/test_binance_write.py"),
     "venues.binance_margin": (
-        "venues/test_binance_[hi]*.py",
+        "venues/test_binance_[hip]*.py",
         "venues/test_binance_settle.py",
         "venues/test_binance_write.py",
         "venues/binance/test_coinm_rows.py",

@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import pytest
 from acting_desk import HELPED, NEAR, NO_COOLDOWN, Desk
-from acting_support import Clock, journal_with
+from acting_support import START, Clock, journal_with
+from journal_support import intent, live
 from policy_worlds import ETH, KEY, dollars, isolated, row, rule, top_up_terms
-from simulated_venue import Fate
+from simulated_venue import FENCE, Fate
 from structlog.testing import capture_logs
 
 from guard.daemon.acting import REFUSED_WAIT, REFUSED_WAIT_MAX
@@ -211,3 +212,16 @@ async def test_a_no_to_one_position_keeps_no_other_waiting_and_is_forgotten_by_a
     await asyncio.sleep(REFUSED_WAIT.total_seconds())
     await one.act(both[1], rules=NO_COOLDOWN)
     assert [r.key for r in one.venue.requests][2:] == [ETH_KEY] * 3
+
+
+async def test_what_another_account_has_open_is_its_own_affair(desk):
+    one = desk()
+    live(one.journal, KEY, account="other", life_id="theirs", at=START)
+    one.journal.plan(intent(KEY, account="other", life_id="theirs", amount="891", at=START))
+    await one.act()
+    assert [request.amount for request in one.venue.requests] == [891]  # And not a cent less, to be told apart.
+    await asyncio.sleep(FENCE.total_seconds())
+    await one.actor.settle()
+    await asyncio.sleep(FENCE.total_seconds())
+    await one.actor.settle()
+    assert [open_one.account for open_one in one.journal.open_intents()] == ["other"]
