@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 from acting_desk import HELPED, NEAR, Desk
@@ -37,6 +38,7 @@ async def test_a_lost_answer_is_told_with_its_fence_and_its_end_with_the_proof(d
     assert (lost.kind, lost.event, lost.level) == ("unknown_outcome", "fired", Level.DANGER)
     by = START + FENCE
     assert f"by {by:%H:%M:%S}" in lost.text
+    await asyncio.sleep(3)
     with capture_logs() as lines:
         await one.actor.settle()
     assert lines == [
@@ -55,7 +57,7 @@ async def test_a_lost_answer_is_told_with_its_fence_and_its_end_with_the_proof(d
     assert (settled.event, settled.alert, settled.level) == ("resolved", one.intent.intent_id, Level.DANGER)
     assert settled.title.startswith("SETTLED: 891 USDT was added to BTC long")
     assert "Evidence: history: 891.00 USDT added at 21:00:00" in settled.text
-    assert settled.happened_at == one.intent.settled_at
+    assert settled.happened_at == one.intent.settled_at == START + timedelta(seconds=3)
 
 
 async def test_what_was_not_applied_is_told_as_not_added(desk):
