@@ -49,7 +49,7 @@ FEWER = [(r"max_examples=\d+", "max_examples=12"), (r'"seed", range\(40\)', '"se
 _POLICY = ("policy/test_[dpstu]*.py",)  # Without the long ladders, which are about telling and not about money.
 _ACTS = ("top_up/test_[est]*.py", "top_up/test_money_moves_once.py")  # Without the processes that are killed.
 _CYCLES = ("attack/test_attack_[bhjlru]*.py",)  # Whole cycles over sockets: for what nothing smaller asks.
-_JOURNAL = ("journal/test_*.py", "daemon/test_past_learning.py", "daemon/test_endings.py", *_CYCLES)
+_JOURNAL = ("journal/test_*.py", "daemon/test_past*.py", "daemon/test_endings.py")
 # Those that would take minutes a mutant are left out (every answer cut at every byte, processes that are killed), so
 # that a survivor here may still fall to them; it is not counted as if it did.
 TESTS = {

@@ -61,6 +61,18 @@ def test_an_entry_that_an_act_made_is_its_proof_and_nothing_strange(journal):
     assert strange(journal, made) == []  # Known from now on.
 
 
+def test_a_proof_that_was_found_moves_the_clock(journal, tmp_path):
+    spend(journal, intent())
+    strange(journal, entry(at=NOON + timedelta(seconds=2)), now=NOON + HOUR)
+    journal.close()
+    with opened(tmp_path) as reopened:
+        assert reopened.left_at == NOON + HOUR
+
+
+def test_since_when_an_account_is_known_is_when_its_past_was_written(journal):
+    assert (journal.known_since("main"), journal.known_since("other")) == (NOON, None)
+
+
 def test_of_two_equal_additions_one_is_ours_at_most(journal):
     spend(journal, intent())
     first, second = entry(at=NOON + timedelta(seconds=1)), entry(at=NOON + timedelta(seconds=3))

@@ -3,13 +3,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from journal_support import BTC, NOON, big, decision, fill_disk, free_disk, intent, live, opened, state
 
 from guard.errors import JournalError
-from guard.journal import Journal, migrations
+from guard.journal import Journal, migrations, store
 from guard.policy.terms import Level
 
 
@@ -95,16 +96,27 @@ def test_a_damaged_journal_is_refused_with_a_remedy(tmp_path):
     )
 
 
-def test_an_opening_that_failed_holds_no_file_open(tmp_path):
+def test_damage_that_sqlite_finds_when_it_checks_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_damage", lambda _: "row 7 missing from index")  # As quick_check says it.
+    with pytest.raises(JournalError, match=r"is damaged \(row 7 missing from index\): keep a copy"):
+        opened(tmp_path)
+
+
+def test_an_opening_that_failed_holds_no_file_open(tmp_path, monkeypatch):
     path = tmp_path / "journal.db"
     path.write_bytes(b"not a database, but long enough to be looked at" * 100)
     with pytest.raises(JournalError, match="damaged") as _damaged:  # Kept, as is all that its frames hold.
         Journal.open(path, exclusive=True)
     path.unlink()
     path.mkdir()
-    with pytest.raises(JournalError, match="cannot open") as _closed:
+    with pytest.raises(JournalError, match=f"^cannot open the journal {path}: ") as _closed:
         Journal.open_to_read(path)
     path.rmdir()
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_S", 0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(JournalError, match=f"^cannot open the journal {path}: database is locked$") as _locked:
+            Journal.open(path, exclusive=True)
     with opened(tmp_path) as journal:
         journal._connection.execute("PRAGMA user_version = 99")
     with pytest.raises(JournalError, match="newer guard") as _newer:

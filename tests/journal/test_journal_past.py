@@ -96,6 +96,7 @@ def test_less_than_one_counts_and_nothing_at_all_is_no_addition(journal):
 def test_a_day_ends_after_twenty_four_hours_to_the_moment(journal):
     rebuild(journal, [change("10", NOON - DAY), change("3", NOON - DAY + MOMENT)], opened_at={})
     assert memory(journal).spent_today_all == 6
+    assert journal.history("main")[-1].text == "1 additions of margin found in the exchange's history"
     live(journal)
     assert memory(journal).lives[BTC].spent == 3
 
