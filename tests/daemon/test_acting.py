@@ -64,6 +64,7 @@ async def test_a_top_up_is_looked_at_twice_sent_once_read_back_and_told(desk):
     assert message.title == "ADDED 891 USDT to BTC long: 7 % → 16 % — main"
     assert message.facts["before"].keys() == before.keys()
     assert message.facts["after"]["distance"] == "0.16"
+    assert "shield" in message.text
     assert "Spent on it so far: 891 USDT.\nBudget left for it: 4,109 USDT." in message.text
     assert not one.actor.is_writing
 

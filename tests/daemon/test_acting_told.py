@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from acting_desk import HELPED, NEAR, Desk
 from acting_support import START, Clock, journal_with
+from journal_support import intent
 from policy_worlds import ETH, KEY, isolated, rule
 from simulated_venue import FENCE, Fate, ProcessDied
 from structlog.testing import capture_logs
@@ -108,6 +110,19 @@ async def test_what_a_crash_kept_from_being_told_is_told_by_the_next_process(des
         assert "The exchange refused to add 891 USDT: as the records say" in one.told[0].text
     else:
         assert f"by {one.intent.sent_at + FENCE:%H:%M:%S}" in one.told[0].text
+
+
+async def test_a_plan_that_a_crash_cut_off_before_the_request_is_told_though_its_position_is_gone(desk):
+    one = desk()
+    planned = replace(intent(KEY, life_id=f"life {KEY}", at=START), facts_before='{"level": "critical"}')
+    one.journal.plan(planned)
+    one.journal.end_life("main", KEY, START, "closed")
+    await asyncio.sleep(60)
+    one.actor.tell_outcomes()
+    (message,) = one.told
+    assert (message.kind, message.level, message.happened_at) == ("unknown_outcome", Level.CRITICAL, START)
+    assert f"by {START + FENCE:%H:%M:%S}" in message.text
+    assert "Spent on it" not in message.text
 
 
 async def test_what_locks_nothing_any_more_is_asked_about_now_and_then(desk):

@@ -249,10 +249,29 @@ async def test_a_journal_that_stood_still_for_longer_than_the_history_is_kept_is
 async def test_before_an_act_the_history_is_asked_since_what_was_learned_last(journal, fence, skew, earlier):
     venue = History(fence=fence, skew=skew)
     one = Desk(journal, venue, HELD)
+    await asyncio.sleep(50)
     await one.past.learn()
     await asyncio.sleep(100)
     await one.past.look_before(KEY)
-    assert venue.asked[-1] == (KEY, T0 - earlier, ())
+    assert venue.asked[-1] == (KEY, T0 + 50 * SECOND - earlier, ())
+
+
+async def test_a_history_of_a_few_hours_is_one(journal):
+    venue = History(kept=12 * HOUR)
+    await Desk(journal, venue, HELD).past.learn()
+    assert venue.asked == [(None, T0 - 12 * HOUR, {BTC})]
+
+
+@pytest.mark.parametrize(("positions", "counted"), [([HELD], 40), ([], 0)])
+async def test_what_is_older_than_a_day_counts_in_a_position_that_is_open_and_in_no_day(journal, positions, counted):
+    known(journal)
+    live(journal, KEY, at=T0 - 29 * HOUR)
+    if not positions:
+        journal.end_life("main", KEY, T0 - 28 * HOUR, "closed")
+    await Desk(journal, History(change(at=T0 - 30 * HOUR)), *positions).past.learn()
+    assert spent(journal) == ()
+    lives = journal.open_lives("main")
+    assert sum(life.spent for life in lives.values()) == counted
 
 
 @pytest.mark.parametrize(
