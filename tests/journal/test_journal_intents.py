@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from journal_support import BTC, ETH, NOON, intent, live, opened, spend
+from journal_support import BTC, ETH, HOUR, NOON, intent, live, opened, spend
 
 from guard.errors import JournalError
 from guard.journal import IntentState
@@ -177,3 +177,46 @@ def test_an_intent_committed_in_another_transaction_is_seen_before_plan_returns(
     other = sqlite3.connect(journal.path)
     assert other.execute("SELECT amount, state FROM intents").fetchall() == [("62.31", "planned")]
     other.close()
+
+
+def test_what_another_account_has_open_keeps_nothing_from_being_planned(journal):
+    live(journal, account="other", life_id="theirs")
+    journal.plan(intent(account="other", life_id="theirs"))
+    journal.plan(intent())
+    assert [one.account for one in journal.open_intents("main")] == ["main"]
+    assert len(journal.open_intents()) == 2
+
+
+def test_nothing_and_less_is_no_amount(journal):
+    for amount in ("0", "-1"):
+        with pytest.raises(AssertionError):
+            journal.plan(intent(amount=amount))
+    assert journal.open_intents() == ()
+
+
+STEPS = {
+    "planned": lambda journal, at: journal.plan(intent(at=at)),
+    "sent": lambda journal, at: journal.sent(planned(journal), at),
+    "settled": lambda journal, at: journal.settle(planned(journal), IntentState.UNKNOWN, at=at, evidence="no answer"),
+    "unlocked": lambda journal, at: journal.unlock(planned(journal), at),
+    "proven": lambda journal, at: journal.prove(applied(journal), "entry", at=at),
+    "judged": lambda journal, at: journal.note_effect(applied(journal), missed=None, facts_after="{}", at=at),
+}
+
+
+def planned(journal):
+    one = intent()
+    journal.plan(one)
+    return one.intent_id
+
+
+def applied(journal):
+    return spend(journal, intent()).intent_id
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())
+def test_each_step_of_an_intent_moves_the_clock_that_a_step_back_is_held_against(journal, tmp_path, step):
+    step(journal, NOON + HOUR)
+    journal.close()
+    with opened(tmp_path) as reopened:
+        assert reopened.left_at == NOON + HOUR
