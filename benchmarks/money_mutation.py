@@ -54,7 +54,7 @@ _JOURNAL = ("journal/test_*.py", "daemon/test_past*.py", "daemon/test_endings.py
 # that a survivor here may still fall to them; it is not counted as if it did.
 TESTS = {
     "top_up": _ACTS,
-    "journal.intents": ("journal/test_journal_[fimo]*.py", *_ACTS),
+    "journal.intents": ("journal/test_*.py", *_ACTS),
     "venues.write_answers": ("venues/test_write_answers.py",),
     "venues.margin_difference": ("venues/test_margin_difference.py",),
     "policy.budget": _POLICY,

@@ -5,10 +5,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from journal_support import BTC, ETH, HOUR, NOON, intent, live, opened, spend
+from journal_support import BTC, ETH, HOUR, NOON, intent, live, message, opened, spend
 
 from guard.errors import JournalError
 from guard.journal import IntentState
+from guard.snapshot import PositionKey, Side
 
 ENDS = (IntentState.APPLIED, IntentState.REFUSED, IntentState.NOT_APPLIED)
 
@@ -220,3 +221,58 @@ def test_each_step_of_an_intent_moves_the_clock_that_a_step_back_is_held_against
     journal.close()
     with opened(tmp_path) as reopened:
         assert reopened.left_at == NOON + HOUR
+
+
+def test_only_later_acts_on_the_same_position_were_added_since(journal):
+    short = PositionKey(BTC.symbol, Side.SHORT)
+    live(journal, short, life_id="short")
+    first = replace(intent(amount="5"), hedged=True)
+    for one in (
+        first,
+        replace(intent(amount="10", at=NOON + HOUR), hedged=True),
+        replace(intent(short, life_id="short", amount="20", at=NOON + HOUR), hedged=True),
+        replace(intent(short, life_id="short", amount="40", at=NOON - HOUR), hedged=True),
+        intent(ETH, life_id="eth", amount="80", at=NOON + HOUR),
+    ):
+        spend(journal, one)
+    assert journal.added_since(first) == 10
+
+
+def test_what_the_position_looked_like_after_an_end_is_kept_with_it(journal):
+    one = intent()
+    journal.plan(one)
+    journal.settle(one.intent_id, IntentState.APPLIED, at=NOON, evidence="code 200", facts_after='{"distance": "0.16"}')
+    assert journal.intent(one.intent_id).facts_after == '{"distance": "0.16"}'
+
+
+def test_an_unlocked_intent_is_open_and_locks_nothing(journal):
+    one = intent()
+    journal.plan(one)
+    unlocked = journal.unlock(one.intent_id, NOON + HOUR)
+    assert unlocked == journal.intent(one.intent_id)
+    assert (unlocked.unlocked_at, unlocked.state.is_open, unlocked.locks) == (NOON + HOUR, True, False)
+
+
+def test_how_long_an_intent_is_known_is_counted_for_each_from_its_first_question(journal):
+    assert [journal.waited(name, s).total_seconds() for name, s in (("a", 5), ("a", 8), ("b", 8), ("b", 9))] == [
+        0,
+        3,
+        0,
+        1,
+    ]
+
+
+def test_that_an_outcome_is_unknown_is_told_once_and_its_end_anew(journal):
+    one = intent()
+    journal.plan(one)
+    journal.enqueue(message(alert=one.intent_id), ["phone"], now=NOON)
+    journal.sent(one.intent_id, NOON)
+    journal.settle(one.intent_id, IntentState.UNKNOWN, at=NOON, evidence="no answer")
+    assert journal.untold("main") == ()
+    journal.settle(one.intent_id, IntentState.APPLIED, at=NOON, evidence="history")
+    assert [left.intent_id for left in journal.untold("main")] == [one.intent_id]
+    assert journal.untold("other") == ()
+    events = [row for row in journal.history("main") if row.kind == "intent.unknown"]
+    assert [row.text for row in events] == ["62.31 USDT: no answer"]
+    spend(journal, intent(ETH, life_id="eth"))
+    assert [row for row in journal.history("main") if row.kind == "intent.unknown"] == events
