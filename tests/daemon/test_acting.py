@@ -64,7 +64,12 @@ async def test_a_top_up_is_looked_at_twice_sent_once_read_back_and_told(desk):
     assert message.title == "ADDED 891 USDT to BTC long: 7 % → 16 % — main"
     assert message.facts["before"].keys() == before.keys()
     assert message.facts["after"]["distance"] == "0.16"
-    assert "shield" in message.text
+    assert {name: message.facts[name] for name in ("rule", "reason", "amount", "currency")} == {
+        "rule": "shield",
+        "reason": "distance 7 % is at or below the trigger 8 %",
+        "amount": "891.00",
+        "currency": "USDT",
+    }
     assert "Spent on it so far: 891 USDT.\nBudget left for it: 4,109 USDT." in message.text
     assert not one.actor.is_writing
 
@@ -202,17 +207,19 @@ async def test_a_clear_no_is_told_and_the_same_is_asked_again_after_twice_as_lon
 
 
 async def test_a_no_to_one_position_keeps_no_other_waiting_and_is_forgotten_by_a_yes(desk):
-    one = desk(Fate.REFUSED, Fate.DONE, Fate.DONE, Fate.REFUSED)
+    one = desk(Fate.REFUSED, Fate.DONE, Fate.DONE, Fate.DONE, Fate.REFUSED)
     one.seen = (one.decision(NEAR, isolated("0.06", symbol=ETH), rules=NO_COOLDOWN),)
     both = NEAR, isolated("0.06", symbol=ETH)
     await one.act(*both, rules=NO_COOLDOWN)
     assert [r.key for r in one.venue.requests] == [ETH_KEY, KEY]  # The nearer was refused.
+    await one.act(*both, rules=NO_COOLDOWN)
+    assert [r.key for r in one.venue.requests][2:] == [KEY]
     await asyncio.sleep(REFUSED_WAIT.total_seconds())
     await one.act(both[1], rules=NO_COOLDOWN)  # A yes.
     await one.act(both[1], rules=NO_COOLDOWN)  # A no, from the beginning.
     await asyncio.sleep(REFUSED_WAIT.total_seconds())
     await one.act(both[1], rules=NO_COOLDOWN)
-    assert [r.key for r in one.venue.requests][2:] == [ETH_KEY] * 3
+    assert [r.key for r in one.venue.requests][3:] == [ETH_KEY] * 3
 
 
 async def test_what_another_account_has_open_is_its_own_affair(desk):

@@ -4,12 +4,13 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from acting_desk import HELPED, NEAR, Desk
 from acting_support import START, Clock, journal_with
 from journal_support import intent
-from policy_worlds import ETH, KEY, isolated, rule
+from policy_worlds import ETH, KEY, isolated, rule, top_up_terms
 from simulated_venue import FENCE, Fate, ProcessDied
 from structlog.testing import capture_logs
 
@@ -17,7 +18,7 @@ from guard.daemon.acting import SAY_AGAIN_AFTER, SETTLE_LATE_EVERY
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
 from guard.journal import IntentState
 from guard.policy.terms import Level, Mode
-from guard.snapshot import PositionKey, Side
+from guard.snapshot import PositionKey, Side, Wallet
 
 pytestmark = pytest.mark.looptime
 
@@ -153,6 +154,7 @@ async def test_what_locks_nothing_any_more_is_asked_about_now_and_then(desk):
 async def test_what_it_would_do_is_said_once_and_again_after_half_an_hour(desk):
     one = desk()
     said = {"rules": [rule(mode=Mode.SHADOW)]}
+    await asyncio.sleep(3600)
     began = one.clock.now()
     for _ in range(31):
         await one.act(**said)
@@ -179,6 +181,18 @@ async def test_a_trigger_that_is_breached_anew_is_said_at_once(desk):
     await one.act(**said)
     await one.act(isolated("0.07", symbol=ETH), **said)
     assert [message.symbol for message in one.told] == [KEY.symbol, KEY.symbol, ETH]
+
+
+async def test_all_that_is_only_said_is_said_and_in_a_coin_with_its_dollars(desk):
+    one = desk()
+    said = [rule(mode=Mode.SHADOW, top_up=top_up_terms(trigger=Decimal("0.1"), birth_cap=False))]
+    await one.act(NEAR, isolated("0.05", symbol=ETH), rules=said)
+    assert [message.symbol for message in one.told] == [ETH, KEY.symbol]
+    inverse = isolated(symbol="BTC/USD:BTC", quantity=10_000, isolated_wallet=Decimal("0.08"))
+    own = Wallet(currency="BTC", cross_wallet_balance=Decimal(2), cross_unrealized_pnl=Decimal(0), available=Decimal(2))
+    await one.act(inverse, rules=said, wallets=(own,))  # 10,100 / 8,400 - 1.08, in steps of 0.01.
+    assert "guard would add 0.13 BTC (1,300 USD) of margin" in one.told[-1].text
+    assert one.told[-1].facts["currency"] == "BTC"
 
 
 async def test_what_is_only_said_keeps_nothing_from_being_done(desk):
