@@ -158,7 +158,7 @@ class Trial:
 
 
 WORDS = "SELECT|CREATE|INSERT|UPDATE|DELETE|DROP|ORDER|FROM|WHERE|AND|SET|VALUES|PRAGMA|BEGIN|COMMIT|ROLLBACK"
-SQL = re.compile(rf"\b({WORDS})\b|^\(\w+, ")
+SQL = re.compile(rf"\b({WORDS})\b|^\(?\w+(, \w+){{3,}}\)|^\w+ = \?$")
 LITERAL = re.compile(r'(\[?)"([^"]*)"')
 VALUE = re.compile("'[^']*'")
 ENDS = {signal.SIGALRM: "waited", signal.SIGPROF: "timed out"}

@@ -107,14 +107,18 @@ def test_an_entry_of_the_exchange_proves_one_intent(journal):
 
 
 def test_an_altered_amount_is_noticed(journal, tmp_path):
-    spend(journal, intent(amount="100"))
+    one = spend(journal, intent(amount="100"))
     path = journal.path
     journal.close()
     content = path.read_bytes()
     assert content.count(b"100USDT100") == 1
     path.write_bytes(content.replace(b"100USDT100", b"001USDT100"))  # SQLite's own checks do not see this.
-    with opened(tmp_path) as reopened, pytest.raises(JournalError, match="altered outside guard"):
+    with opened(tmp_path) as reopened, pytest.raises(JournalError) as noticed:
         reopened.memory("main", NOON)
+    assert str(noticed.value) == (
+        f"intent {one.intent_id} in {path} was altered outside guard: look at it, put the backup back or move the "
+        "file away; nothing is spent until then"
+    )
 
 
 @pytest.mark.parametrize("column", ["evidence", "facts_after", "missed", "seal"])  # Triggers keep the others.
@@ -273,6 +277,8 @@ def test_that_an_outcome_is_unknown_is_told_once_and_its_end_anew(journal):
     assert [left.intent_id for left in journal.untold("main")] == [one.intent_id]
     assert journal.untold("other") == ()
     events = [row for row in journal.history("main") if row.kind == "intent.unknown"]
-    assert [row.text for row in events] == ["62.31 USDT: no answer"]
+    assert [(row.at, row.account, row.subject, row.text, row.data) for row in events] == [
+        (NOON, "main", str(BTC), "62.31 USDT: no answer", one.intent_id)
+    ]
     spend(journal, intent(ETH, life_id="eth"))
     assert [row for row in journal.history("main") if row.kind == "intent.unknown"] == events
