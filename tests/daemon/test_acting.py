@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -18,7 +19,7 @@ from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal import IntentState
 from guard.policy.rows import position_row
 from guard.policy.terms import Level, Mode
-from guard.snapshot import PositionKey, Side
+from guard.snapshot import PositionKey, Side, Wallet
 
 pytestmark = pytest.mark.looptime
 
@@ -220,6 +221,17 @@ async def test_a_no_to_one_position_keeps_no_other_waiting_and_is_forgotten_by_a
     await asyncio.sleep(REFUSED_WAIT.total_seconds())
     await one.act(both[1], rules=NO_COOLDOWN)
     assert [r.key for r in one.venue.requests][3:] == [ETH_KEY] * 3
+
+
+async def test_what_is_added_in_a_coin_is_told_with_its_dollars(desk):
+    one = desk()
+    inverse = isolated(symbol="BTC/USD:BTC", quantity=10_000, isolated_wallet=Decimal("0.08"))
+    own = Wallet(currency="BTC", cross_wallet_balance=Decimal(2), cross_unrealized_pnl=Decimal(0), available=Decimal(2))
+    live(one.journal, inverse.key, life_id="inverse", at=START)
+    rules = [rule(top_up=top_up_terms(trigger=Decimal("0.1"), birth_cap=False))]
+    one.seen = (one.decision(inverse, rules=rules, wallets=(own,)),)
+    await one.act(inverse, rules=rules, wallets=(own,))
+    assert "guard added 0.13 BTC (1,300 USD) of margin" in one.told[0].text
 
 
 async def test_what_another_account_has_open_is_its_own_affair(desk):

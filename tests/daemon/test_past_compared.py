@@ -210,8 +210,8 @@ async def test_a_history_that_holds_nothing_new_wakes_nobody(journal):
 
 @pytest.mark.parametrize(
     ("since", "asked"),
-    [(T0 - 200 * DAY, T0 - KEPT), (T0 + HOUR, T0 - DAY - OVERLAP)],
-    ids=["no longer back than is kept", "a day where the clock stepped back"],
+    [(T0 - 200 * DAY, T0 - KEPT), (T0, T0 - OVERLAP), (T0 + HOUR, T0 - DAY - OVERLAP)],
+    ids=["no longer back than is kept", "from this moment", "a day where the clock stepped back"],
 )
 async def test_how_far_back_the_history_is_asked(journal, since, asked):
     known(journal, since)
@@ -309,6 +309,39 @@ async def test_after_a_look_that_failed_an_acts_position_is_looked_at_with_the_n
     await asyncio.sleep(1)
     await one.past.look_now_and_then()
     assert [key for key, *_ in venue.asked] == [KEY, None]
+
+
+async def test_after_a_look_that_went_well_the_next_failure_waits_a_minute_again(journal):
+    venue = History()
+    one = Desk(journal, venue, HELD)
+    await one.past.learn()
+    await asyncio.sleep(AUDIT_EVERY.total_seconds())
+    for failing, minutes in ((VenueUnavailable("HTTP 502"), 1), (None, 10), (VenueUnavailable("HTTP 502"), 1)):
+        venue.failing = failing
+        venue.asked.clear()
+        await one.past.look_now_and_then()
+        await asyncio.sleep(60 * minutes - 1)
+        await one.past.look_now_and_then()
+        assert len(venue.asked) == 1
+        await asyncio.sleep(1)
+    await one.past.look_now_and_then()
+    assert len(venue.asked) == 2
+
+
+@pytest.mark.parametrize("knows", [False, True], ids=["rebuilt", "compared"])
+async def test_what_was_added_in_a_coin_counts_in_dollars_at_the_mark(journal, knows):
+    if knows:
+        known(journal)
+    venue = History(change("0.5", T0 - HOUR, currency="BTC"))
+    await Desk(journal, venue, HELD).past.learn()
+    assert spent(journal) == (("main", None, Decimal(5000)),)
+
+
+async def test_what_was_added_before_a_life_that_the_journal_knows_is_no_part_of_it(journal):
+    known(journal)
+    live(journal, KEY, at=T0 - HOUR)
+    await Desk(journal, History(change(at=T0 - 30 * HOUR)), HELD).past.learn()
+    assert journal.open_lives("main")[KEY].spent == 0
 
 
 async def test_who_adds_together_with_guard_is_told_as_a_rival_and_gets_no_more_of_it(journal):
