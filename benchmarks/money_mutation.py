@@ -317,6 +317,7 @@ def results(folder: Path) -> None:
     states |= {name: "same SQL" for name, changed in changes.items() if is_same_sql(changed)}
     every = Counter(module_of(name) for name in mutants(folder, list(TESTS)))
     counts = {module: Counter(state for name, state in states.items() if module_of(name) == module) for module in TESTS}
+    print("| module | made | same SQL | tried | killed | survived | share | 95 % interval | waited | not judged |")
     for module, count in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
         made, killed = every[module] or every.total(), sum(count[state] for state in NOTICED)
         tried = killed + count["survived"]
