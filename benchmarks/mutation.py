@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,9 @@ FEWER = [
 PROFILE = """
 from hypothesis import Phase, settings
 
-settings.register_profile("mutation", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+settings.register_profile(
+    "mutation", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("mutation")
 """
 GENERATE = """
@@ -204,13 +207,20 @@ def results(folder: Path) -> None:
             print("\n".join(difference(folder, name)))
 
 
+@cache
+def functions_in(path: Path) -> dict[str, list[str]]:
+    """Return the lines of each function, by its name."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.split("\n")
+    nodes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, FUNCTION))
+    return {node.name: lines[node.lineno : node.end_lineno] for node in nodes}
+
+
 def difference(folder: Path, name: str) -> list[str]:
     """Return the lines in which a mutant differs from the function that it was made of."""
     module, _, mutant = name.rpartition(".")
-    text = (folder / "mutants" / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
-    wanted = (re.sub(r"__mutmut_\d+$", "__mutmut_orig", mutant), mutant)
-    bodies = {node.name: node for node in ast.walk(ast.parse(text)) if isinstance(node, FUNCTION)}
-    before, after = (text.split("\n")[bodies[one].lineno : bodies[one].end_lineno] for one in wanted)
+    bodies = functions_in(folder / "mutants" / (module.replace(".", "/") + ".py"))
+    before, after = bodies[re.sub(r"__mutmut_\d+$", "__mutmut_orig", mutant)], bodies[mutant]
     return [
         line for line in difflib.unified_diff(before, after, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")
     ]

@@ -4,9 +4,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from journal_support import BTC, ETH, HOUR, NOON, intent, know_past, live, opened, spend
+from journal_support import BTC, ETH, HOUR, NOON, intent, know_past, live, message, opened, spend
 
 from guard.journal import IntentState
+from guard.journal.columns import time_text
 from guard.snapshot import MarginChange
 
 FENCE = timedelta(seconds=10)
@@ -60,6 +61,18 @@ def test_an_entry_that_an_act_made_is_its_proof_and_nothing_strange(journal):
     assert strange(journal, made) == []  # Known from now on.
 
 
+def test_a_proof_that_was_found_moves_the_clock(journal, tmp_path):
+    spend(journal, intent())
+    strange(journal, entry(at=NOON + timedelta(seconds=2)), now=NOON + HOUR)
+    journal.close()
+    with opened(tmp_path) as reopened:
+        assert reopened.left_at == NOON + HOUR
+
+
+def test_since_when_an_account_is_known_is_when_its_past_was_written(journal):
+    assert (journal.known_since("main"), journal.known_since("other")) == (NOON, None)
+
+
 def test_of_two_equal_additions_one_is_ours_at_most(journal):
     spend(journal, intent())
     first, second = entry(at=NOON + timedelta(seconds=1)), entry(at=NOON + timedelta(seconds=3))
@@ -71,6 +84,14 @@ def test_each_act_is_explained_by_an_entry_of_its_own(journal):
     entries = [entry(at=NOON + timedelta(seconds=second)) for second in (1, 31)]
     assert strange(journal, *reversed(entries), now=NOON + HOUR) == []
     assert [journal.intent(act.intent_id).entry_id for act in acts] == [one.entry_id for one in entries]
+
+
+def test_an_act_that_the_history_does_not_show_yet_leaves_the_next_one_its_own_entry(journal):
+    spend(journal, intent(amount="10"))
+    shown = spend(journal, intent(at=NOON + timedelta(seconds=30)))
+    made = entry(at=NOON + timedelta(seconds=31))
+    assert strange(journal, made, now=NOON + HOUR) == []
+    assert journal.intent(shown.intent_id).entry_id == made.entry_id
 
 
 @pytest.mark.parametrize("end", [IntentState.UNKNOWN, None])
@@ -135,6 +156,29 @@ def test_what_somebody_else_added_is_spent_and_is_counted_once(journal):
     count(journal, stranger)
     assert journal.memory("main", NOON).lives[BTC].spent == 100
     assert journal.spent_since(NOON - HOUR) == (("main", "shield", Decimal(100)),)
+    (event,) = [row for row in journal.history("main") if row.kind == "spending.unexplained"]
+    assert (event.at, event.account, event.subject) == (NOON, "main", str(BTC))
+    assert event.text == f"100 USDT added at {time_text(NOON)}, not by this journal"
+
+
+def test_what_is_told_of_an_addition_is_kept_with_it_and_moves_the_clock(journal, tmp_path):
+    found = journal.unexplained("main", [entry("100", at=NOON)], keeps={BTC: None}, fence=FENCE, now=NOON)
+    one = message()
+    journal.count_unexplained(
+        "main",
+        found,
+        keeps={BTC},
+        dollars_of=lambda change: change.amount,
+        rule_of=lambda key: "shield",
+        messages=[one],
+        channels_for=lambda told: [told.account],
+        now=NOON + HOUR,
+    )
+    (kept,) = journal.due("main", NOON + HOUR, 10)
+    assert kept.message == one
+    journal.close()
+    with opened(tmp_path) as reopened:
+        assert reopened.left_at == NOON + HOUR
 
 
 def test_an_addition_without_a_dollar_price_leaves_the_account_only_watching(journal):
@@ -143,6 +187,7 @@ def test_an_addition_without_a_dollar_price_leaves_the_account_only_watching(jou
     armed, because = journal.arming("main")
     assert not armed
     assert "1 XYZ was added that has no dollar price" in because
+    assert journal.memory("main", NOON).spent_today_all == 0
 
 
 def test_an_old_addition_without_a_price_is_in_no_daily_limit_and_stops_nothing(journal):
@@ -157,3 +202,11 @@ def test_somebody_who_adds_together_with_guard_is_a_rival_until_it_is_armed_agai
     assert "40" in journal.memory("main", NOON).lives[BTC].rival
     journal.arm("main", NOON, "ana")
     assert journal.memory("main", NOON).lives[BTC].rival is None
+
+
+@pytest.mark.parametrize("end", [IntentState.REFUSED, IntentState.NOT_APPLIED])
+def test_who_adds_beside_an_act_that_moved_nothing_is_no_rival(journal, end):
+    spend(journal, intent(), end)
+    count(journal, entry("40", at=NOON + timedelta(seconds=5)))
+    assert journal.memory("main", NOON).lives[BTC].rival is None
+    assert journal.memory("main", NOON).lives[BTC].spent == 40

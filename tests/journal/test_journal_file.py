@@ -3,12 +3,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from journal_support import BTC, NOON, big, decision, fill_disk, free_disk, intent, live, opened, state
 
 from guard.errors import JournalError
-from guard.journal import Journal, migrations
+from guard.journal import Journal, migrations, store
 from guard.policy.terms import Level
 
 
@@ -83,16 +85,59 @@ def test_a_damaged_journal_is_refused_with_a_remedy(tmp_path):
     content = bytearray(path.read_bytes())
     content[4096:8192] = os.urandom(4096)  # One page, as a dying disk would have it.
     path.write_bytes(content)
-    with pytest.raises(JournalError, match=r"damaged .*mv .*\.damaged.*until `guard arm`"):
+    with pytest.raises(JournalError) as refused:
         Journal.open(path, exclusive=True)
+    begin, _, rest = str(refused.value).partition(f"): keep a copy and move it away (mv {path} {path}.damaged, ")
+    assert begin.startswith(f"the journal {path} is damaged (")
+    assert "*** in database" not in begin
+    assert rest == (
+        "also its -wal and -shm); the next start rebuilds what was spent from the exchange's history, and where "
+        "there is none it only watches until `guard arm`"
+    )
+
+
+def test_damage_that_sqlite_finds_when_it_checks_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_damage", lambda _: "row 7 missing from index")  # As quick_check says it.
+    with pytest.raises(JournalError, match=r"is damaged \(row 7 missing from index\): keep a copy"):
+        opened(tmp_path)
+
+
+def test_an_opening_that_failed_holds_no_file_open(tmp_path, monkeypatch):
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"not a database, but long enough to be looked at" * 100)
+    with pytest.raises(JournalError, match="damaged") as _damaged:  # Kept, as is all that its frames hold.
+        Journal.open(path, exclusive=True)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(JournalError, match=f"^cannot open the journal {path}: ") as _closed:
+        Journal.open_to_read(path)
+    path.rmdir()
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_S", 0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(JournalError, match=f"^cannot open the journal {path}: database is locked$") as _locked:
+            Journal.open(path, exclusive=True)
+    with opened(tmp_path) as journal:
+        journal._connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalError, match="newer guard") as _newer:
+        Journal.open_to_read(journal.path)
+    held = (os.path.realpath(link) for link in Path("/proc/self/fd").iterdir())
+    assert [name for name in held if name.startswith(str(tmp_path))] == []
+
+
+def test_folders_are_made_down_to_the_journal(tmp_path):
+    path = tmp_path / "var" / "lib" / "guard" / "journal.db"
+    Journal.open(path, exclusive=True).close()
+    assert path.exists()
 
 
 def test_a_journal_of_a_newer_guard_is_left_alone(tmp_path):
     with opened(tmp_path) as journal:
         journal._connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(JournalError, match=r"newer guard .*install that version again"):
+    said = rf"^{journal.path} was written by a newer guard .*install that version again"
+    with pytest.raises(JournalError, match=said):
         opened(tmp_path)
-    with pytest.raises(JournalError, match="newer guard"):
+    with pytest.raises(JournalError, match=said):
         Journal.open_to_read(journal.path)
 
 
@@ -101,7 +146,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE trades (id)")
     other.close()
-    with pytest.raises(JournalError, match="no guard journal"):
+    with pytest.raises(JournalError, match=f"^{path} is a database, but no guard journal"):
         Journal.open(path, exclusive=True)
 
 
@@ -123,6 +168,7 @@ def test_status_reads_a_journal_and_cannot_write_it(tmp_path):
     with opened(tmp_path) as daemon:
         live(daemon)
         with Journal.open_to_read(daemon.path) as reader:
+            assert not reader.created
             assert BTC in reader.memory("main", NOON).lives
             with pytest.raises(JournalError, match="opened to read"):
                 reader.arm("main", NOON, "ana")
@@ -144,7 +190,7 @@ def test_after_a_full_disk_nothing_is_planned_until_it_works_again(tmp_path):
     with opened(tmp_path) as journal:
         live(journal)
         fill_disk(journal)
-        with pytest.raises(JournalError, match="full"):
+        with pytest.raises(JournalError, match=f"^cannot write the journal {journal.path}: .*full"):
             journal.plan(big(intent()))
         small = intent()
         with pytest.raises(JournalError, match="nothing is spent until it works again"):

@@ -5,10 +5,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from journal_support import BTC, ETH, NOON, intent, live, opened, spend
+from journal_support import BTC, ETH, HOUR, NOON, intent, live, message, opened, spend
 
 from guard.errors import JournalError
 from guard.journal import IntentState
+from guard.snapshot import PositionKey, Side
 
 ENDS = (IntentState.APPLIED, IntentState.REFUSED, IntentState.NOT_APPLIED)
 
@@ -106,14 +107,18 @@ def test_an_entry_of_the_exchange_proves_one_intent(journal):
 
 
 def test_an_altered_amount_is_noticed(journal, tmp_path):
-    spend(journal, intent(amount="100"))
+    one = spend(journal, intent(amount="100"))
     path = journal.path
     journal.close()
     content = path.read_bytes()
     assert content.count(b"100USDT100") == 1
     path.write_bytes(content.replace(b"100USDT100", b"001USDT100"))  # SQLite's own checks do not see this.
-    with opened(tmp_path) as reopened, pytest.raises(JournalError, match="altered outside guard"):
+    with opened(tmp_path) as reopened, pytest.raises(JournalError) as noticed:
         reopened.memory("main", NOON)
+    assert str(noticed.value) == (
+        f"intent {one.intent_id} in {path} was altered outside guard: look at it, put the backup back or move the "
+        "file away; nothing is spent until then"
+    )
 
 
 @pytest.mark.parametrize("column", ["evidence", "facts_after", "missed", "seal"])  # Triggers keep the others.
@@ -177,3 +182,103 @@ def test_an_intent_committed_in_another_transaction_is_seen_before_plan_returns(
     other = sqlite3.connect(journal.path)
     assert other.execute("SELECT amount, state FROM intents").fetchall() == [("62.31", "planned")]
     other.close()
+
+
+def test_what_another_account_has_open_keeps_nothing_from_being_planned(journal):
+    live(journal, account="other", life_id="theirs")
+    journal.plan(intent(account="other", life_id="theirs"))
+    journal.plan(intent())
+    assert [one.account for one in journal.open_intents("main")] == ["main"]
+    assert len(journal.open_intents()) == 2
+
+
+def test_nothing_and_less_is_no_amount(journal):
+    for amount in ("0", "-1"):
+        with pytest.raises(AssertionError):
+            journal.plan(intent(amount=amount))
+    assert journal.open_intents() == ()
+
+
+STEPS = {
+    "planned": lambda journal, at: journal.plan(intent(at=at)),
+    "sent": lambda journal, at: journal.sent(planned(journal), at),
+    "settled": lambda journal, at: journal.settle(planned(journal), IntentState.UNKNOWN, at=at, evidence="no answer"),
+    "unlocked": lambda journal, at: journal.unlock(planned(journal), at),
+    "proven": lambda journal, at: journal.prove(applied(journal), "entry", at=at),
+    "judged": lambda journal, at: journal.note_effect(applied(journal), missed=None, facts_after="{}", at=at),
+}
+
+
+def planned(journal):
+    one = intent()
+    journal.plan(one)
+    return one.intent_id
+
+
+def applied(journal):
+    return spend(journal, intent()).intent_id
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())
+def test_each_step_of_an_intent_moves_the_clock_that_a_step_back_is_held_against(journal, tmp_path, step):
+    step(journal, NOON + HOUR)
+    journal.close()
+    with opened(tmp_path) as reopened:
+        assert reopened.left_at == NOON + HOUR
+
+
+def test_only_later_acts_on_the_same_position_were_added_since(journal):
+    short = PositionKey(BTC.symbol, Side.SHORT)
+    live(journal, short, life_id="short")
+    first = replace(intent(amount="5"), hedged=True)
+    for one in (
+        first,
+        replace(intent(amount="10", at=NOON + HOUR), hedged=True),
+        replace(intent(short, life_id="short", amount="20", at=NOON + HOUR), hedged=True),
+        replace(intent(short, life_id="short", amount="40", at=NOON - HOUR), hedged=True),
+        intent(ETH, life_id="eth", amount="80", at=NOON + HOUR),
+    ):
+        spend(journal, one)
+    assert journal.added_since(first) == 10
+
+
+def test_what_the_position_looked_like_after_an_end_is_kept_with_it(journal):
+    one = intent()
+    journal.plan(one)
+    journal.settle(one.intent_id, IntentState.APPLIED, at=NOON, evidence="code 200", facts_after='{"distance": "0.16"}')
+    assert journal.intent(one.intent_id).facts_after == '{"distance": "0.16"}'
+
+
+def test_an_unlocked_intent_is_open_and_locks_nothing(journal):
+    one = intent()
+    journal.plan(one)
+    unlocked = journal.unlock(one.intent_id, NOON + HOUR)
+    assert unlocked == journal.intent(one.intent_id)
+    assert (unlocked.unlocked_at, unlocked.state.is_open, unlocked.locks) == (NOON + HOUR, True, False)
+
+
+def test_how_long_an_intent_is_known_is_counted_for_each_from_its_first_question(journal):
+    assert [journal.waited(name, s).total_seconds() for name, s in (("a", 5), ("a", 8), ("b", 8), ("b", 9))] == [
+        0,
+        3,
+        0,
+        1,
+    ]
+
+
+def test_that_an_outcome_is_unknown_is_told_once_and_its_end_anew(journal):
+    one = intent()
+    journal.plan(one)
+    journal.enqueue(message(alert=one.intent_id), ["phone"], now=NOON)
+    journal.sent(one.intent_id, NOON)
+    journal.settle(one.intent_id, IntentState.UNKNOWN, at=NOON, evidence="no answer")
+    assert journal.untold("main") == ()
+    journal.settle(one.intent_id, IntentState.APPLIED, at=NOON, evidence="history")
+    assert [left.intent_id for left in journal.untold("main")] == [one.intent_id]
+    assert journal.untold("other") == ()
+    events = [row for row in journal.history("main") if row.kind == "intent.unknown"]
+    assert [(row.at, row.account, row.subject, row.text, row.data) for row in events] == [
+        (NOON, "main", str(BTC), "62.31 USDT: no answer", one.intent_id)
+    ]
+    spend(journal, intent(ETH, life_id="eth"))
+    assert [row for row in journal.history("main") if row.kind == "intent.unknown"] == events

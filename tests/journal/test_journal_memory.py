@@ -24,7 +24,8 @@ def spent(journal, now=NOON, key=BTC):
 
 def test_a_life_is_remembered_as_it_was_born(journal):
     born = journal.memory("main", NOON).lives[BTC]
-    assert (born.birth_distance, born.initial_margin, born.first_seen_at) == (
+    assert (born.life_id, born.birth_distance, born.initial_margin, born.first_seen_at) == (
+        "life",
         Decimal("0.0465"),
         Decimal("812.5"),
         NOON,
@@ -113,6 +114,7 @@ def test_a_reentry_within_a_day_inherits_and_a_later_one_does_not(journal):
 
     live(journal, life_id="second", at=NOON + 23 * HOUR)
     assert spent(journal, NOON + 23 * HOUR)[0] == 40
+    assert journal.memory("main", NOON + 23 * HOUR).legacies == {}
     spend(journal, intent(life_id="second", amount="3", at=NOON + 23 * HOUR))
     journal.end_life("main", BTC, NOON + 24 * HOUR, "closed")
 
@@ -164,6 +166,25 @@ def test_an_open_intent_of_an_ended_life_still_locks_the_position(journal):
     journal.end_life("main", BTC, NOON, "closed")
     live(journal, life_id="second", at=NOON + 30 * HOUR)
     assert journal.memory("main", NOON + 30 * HOUR).lives[BTC].has_open_intent
+
+
+def test_an_open_intent_of_another_account_locks_nothing_here(journal):
+    live(journal, account="other", life_id="theirs")
+    spend(journal, intent(account="other", life_id="theirs"), IntentState.UNKNOWN)
+    assert not journal.memory("main", NOON).lives[BTC].has_open_intent
+    journal.end_life("main", BTC, NOON, "closed")
+    assert not journal.memory("main", NOON).legacies[BTC].has_open_intent
+    assert journal.memory("other", NOON).lives[BTC].has_open_intent
+
+
+def test_an_end_is_in_the_history_of_its_account_and_moves_the_clock(journal, tmp_path):
+    journal.end_life("main", BTC, NOON + HOUR, "closed")
+    assert journal.history("other") == ()
+    (end,) = journal.history("main")
+    assert (end.at, end.kind, end.subject, end.text) == (NOON + HOUR, "position.ended", str(BTC), "closed")
+    journal.close()
+    with opened(tmp_path) as reopened:
+        assert reopened.left_at == NOON + HOUR
 
 
 def test_positions_do_not_share_a_budget(journal):

@@ -4,9 +4,11 @@ from decimal import Decimal
 import pytest
 from journal_support import BTC, ETH, HOUR, NOON, live, opened
 
-from guard.snapshot import MarginChange
+from guard.snapshot import MarginChange, PositionKey, Side
 
 DAY = timedelta(hours=24)
+SHORT = PositionKey(BTC.symbol, Side.SHORT)
+MOMENT = timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def journal(tmp_path):
         yield journal
 
 
-def change(amount, at, *, key=BTC, by_user=True):
+def change(amount, at, *, key=BTC, by_user=True, side_known=True):
     return MarginChange(
         key=key,
         amount=Decimal(amount),
@@ -24,6 +26,7 @@ def change(amount, at, *, key=BTC, by_user=True):
         at=at,
         by_user=by_user,
         entry_id=f"{key} {amount} {at}",
+        side_known=side_known,
     )
 
 
@@ -35,6 +38,7 @@ def rebuild(
     complete=True,
     closed_seen=True,
     dollars_of=lambda change: change.amount * 2,
+    rule_of=lambda key: "shield" if key == BTC else None,
     now=NOON,
 ):
     journal.rebuild(
@@ -44,7 +48,7 @@ def rebuild(
         complete=complete,
         closed_seen=closed_seen,
         dollars_of=dollars_of,
-        rule_of=lambda key: "shield" if key == BTC else None,
+        rule_of=rule_of,
         now=now,
     )
 
@@ -78,6 +82,69 @@ def test_only_what_users_added_counts_and_nothing_gives_budget_back(journal):
     )
     live(journal)
     assert memory(journal).lives[BTC].spent == 10
+
+
+def test_less_than_one_counts_and_nothing_at_all_is_no_addition(journal):
+    rebuild(journal, [change("0.5", NOON - HOUR), change("0", NOON - HOUR)], opened_at={BTC: NOON - DAY})
+    live(journal)
+    assert memory(journal).lives[BTC].spent == Decimal("0.5")
+    (event,) = [row for row in journal.history("main") if row.kind == "past.rebuilt"]
+    assert (event.account, event.subject) == ("main", "main")
+    assert event.text == "1 additions of margin found in the exchange's history"
+
+
+def test_a_day_ends_after_twenty_four_hours_to_the_moment(journal):
+    rebuild(journal, [change("10", NOON - DAY), change("3", NOON - DAY + MOMENT)], opened_at={})
+    assert memory(journal).spent_today_all == 6
+    assert journal.history("main")[-1].text == "1 additions of margin found in the exchange's history"
+    live(journal)
+    assert memory(journal).lives[BTC].spent == 3
+
+
+def test_what_was_added_a_whole_day_before_the_opening_is_inherited_to_the_moment(journal):
+    opening = NOON - 3 * DAY
+    rebuild(journal, [change("10", opening - DAY), change("5", opening - DAY - MOMENT)], opened_at={BTC: opening})
+    live(journal)
+    assert memory(journal).lives[BTC].spent == 10
+
+
+@pytest.mark.parametrize(
+    ("rule_of", "by_rule"),
+    [
+        (lambda key: "shield", {"shield": 20}),
+        (lambda key: "longs" if key == BTC else "shorts", {"(side not known)": 20}),
+    ],
+    ids=["one rule", "a rule for each side"],
+)
+def test_an_addition_whose_side_is_not_known_counts_in_both_positions_and_once_in_the_day(journal, rule_of, by_rule):
+    one = change("10", NOON - HOUR, side_known=False)
+    rebuild(journal, [one], opened_at={BTC: NOON - DAY}, rule_of=rule_of)
+    live(journal)
+    live(journal, SHORT, life_id="short")
+    assert [memory(journal).lives[key].spent for key in (BTC, SHORT)] == [10, 10]
+    assert memory(journal).spent_today_all == 20
+    assert {rule: dollars for rule, dollars in memory(journal).spent_today_by_rule.items() if dollars} == by_rule
+    assert one.entry_id in journal.proving_entries("main")
+
+
+def test_what_went_into_closed_positions_that_nobody_can_know_is_waited_out_for_a_day(journal):
+    rebuild(journal, [], opened_at={}, closed_seen=False)
+    assert memory(journal).disarmed_because == (
+        "watching only until 2025-10-11 12:00 UTC or `guard arm`: 0 additions of margin found in the exchange's "
+        "history; what went into positions closed in the last 24 h cannot be learned"
+    )
+    for at, is_over in ((NOON + DAY - MOMENT, False), (NOON + DAY, True)):
+        journal.event(at, None, "daemon.started", "guard", "by the journal's clock")
+        assert memory(journal, at).armed is is_over
+
+
+def test_a_history_that_is_too_short_is_not_waited_out(journal):
+    rebuild(journal, [], opened_at={BTC: None}, complete=False, closed_seen=False)
+    journal.event(NOON + 2 * DAY, None, "daemon.started", "guard", "by the journal's clock")
+    assert memory(journal, NOON + 2 * DAY).disarmed_because == (
+        "watching only until `guard arm`: 0 additions of margin found in the exchange's history, "
+        "which does not reach back far enough to know all that was spent"
+    )
 
 
 def test_additions_to_an_opening_nobody_knows_all_count(journal):
@@ -130,8 +197,9 @@ def test_a_coin_without_a_price_is_watched_only(journal):
     assert "USDT has no dollar price" in memory(journal).disarmed_because
 
 
-def test_an_old_addition_needs_no_price(journal):
-    rebuild(journal, [change("10", NOON - 2 * DAY)], opened_at={BTC: NOON - 3 * DAY}, dollars_of=lambda change: None)
+@pytest.mark.parametrize("age", [2 * DAY, DAY])
+def test_an_old_addition_needs_no_price(journal, age):
+    rebuild(journal, [change("10", NOON - age)], opened_at={BTC: NOON - 3 * DAY}, dollars_of=lambda change: None)
     assert memory(journal).armed
 
 

@@ -38,7 +38,29 @@ def test_the_amount_is_the_smallest_that_restores_the_target_rounded_up_to_the_s
         assert (top_up.amount - Decimal(step)) < 891
     assert top_up.liquidation_after == Decimal(8400)
     assert top_up.dollars == top_up.amount
+    assert (top_up.trigger, top_up.distance_after) == (Decimal("0.08"), Decimal("0.16"))
     assert top_up.reason == "distance 7 % is at or below the trigger 8 %"
+
+
+def test_a_position_exactly_at_its_trigger_is_topped_up():
+    assert row(judged(isolated("0.08"))).top_up.amount == 792
+
+
+def test_a_long_that_outlives_a_price_of_zero_has_the_whole_mark_between():
+    top_up = row(
+        judged(
+            isolated("0.07"),
+            rules=[rule(top_up=top_up_terms(max_per_position=dollars(50_000), max_per_day=None))],
+            available=50_000,
+            step=lambda _: Decimal(20_000),
+        )
+    ).top_up
+    assert (top_up.amount, top_up.liquidation_after, top_up.distance_after) == (20_000, None, 1)
+
+
+def test_a_long_that_nothing_liquidates_needs_no_money_whatever_its_wallet():
+    safe = row(judged(isolated("0.3", isolated_wallet=Decimal(12_000))))
+    assert (safe.figures.distance, safe.money_to_target, safe.top_up, safe.withheld) == (None, 0, None, None)
 
 
 def test_a_short_is_topped_up_alike():
@@ -68,6 +90,7 @@ def test_a_short_is_topped_up_alike():
             "500",
             "max_per_position",
         ),
+        ({"max_per_position": dollars("0.01"), "when_short_spend": True}, {}, "0.01", "max_per_position"),
         (
             {"max_per_action": Amount(unit=AmountUnit.COIN, value=Decimal("0.03"), coin="BTC")},
             {},
@@ -80,6 +103,24 @@ def test_a_limit_cuts_the_amount_and_is_named(terms, world, amount, cut_by):
     top_up = row(judged(isolated("0.07"), rules=[rule(top_up=top_up_terms(**terms))], **world)).top_up
     assert (top_up.amount, top_up.cut_by) == (Decimal(amount), cut_by)
     assert top_up.reason.endswith(f"; made smaller by {cut_by}")
+
+
+def test_a_limit_that_leaves_just_enough_cuts_nothing():
+    top_up = row(judged(isolated("0.07"), rules=[rule(top_up=top_up_terms(max_per_position=dollars(891)))])).top_up
+    assert (top_up.amount, top_up.cut_by) == (891, None)
+    saved = row(judged(isolated("0.07"), rules=[rule(top_up=top_up_terms(max_per_position=dollars(297)))])).top_up
+    assert (saved.amount, saved.cut_by) == (297, "max_per_position")
+
+
+def test_a_reserve_of_the_equity_counts_what_cross_positions_have_lost():
+    lost = Wallet(
+        currency="USDT",
+        cross_wallet_balance=Decimal(1000),
+        cross_unrealized_pnl=Decimal(-400),
+        available=Decimal(600),
+    )
+    tenth = top_up_terms(reserve=Amount(unit=AmountUnit.OF_EQUITY, value=Decimal("0.1")))
+    assert row(judged(isolated("0.07"), wallets=(lost,), rules=[rule(top_up=tenth)])).top_up.amount == 540
 
 
 def test_without_any_written_limit_the_wallet_is_the_limit():
@@ -132,10 +173,11 @@ def test_a_life_is_not_fixed_before_its_tiers_are_known():
     assert first == judged(isolated("0.3"), lives=[]).new_lives[0]  # The same facts make the same id.
 
 
-@pytest.mark.parametrize("ours", ["0.3", "0.8"])  # With more margin than half of what it is worth, too.
+@pytest.mark.parametrize("ours", ["0.3", "0.8", None])  # With more margin than half or all of what it is worth, too.
 def test_where_the_exchanges_price_is_nearer_the_amount_is_reckoned_from_it(ours):
-    # Ours ends at 7,000 or 2,000, theirs at 9,300: 7 % away. It must move to 8,400 as if the model were worse by the gap.
-    top_up = row(judged(isolated(ours, exchange_liquidation=at(9300)))).top_up
+    # Ours ends at 7,000, at 2,000 or never, theirs at 9,300: 7 % away. It must move to 8,400 as if the model were worse by the gap.
+    wallet = {"isolated_wallet": Decimal(12_000)} if ours is None else {}
+    top_up = row(judged(isolated(ours or "0.8", exchange_liquidation=at(9300), **wallet))).top_up
     assert top_up.distance_before == Decimal("0.07")
     assert top_up.amount == Decimal("891.00")
     assert top_up.liquidation_after == Decimal(8400)
@@ -187,12 +229,19 @@ def test_figures_of_a_row_say_what_is_left_and_where_it_ends():
         )
     )
     assert verdict.money_to_target == 0
+    assert verdict.idle_margin == 396  # Four points of 10,000 x 0.99.
     assert verdict.budget_left == 4000
     assert verdict.spendable == 500
     assert verdict.guarded_liquidation_price.quantize(Decimal("0.01")) == Decimal("7494.95")  # 8,000 - 500 / 0.99
     bare = row(judged(isolated("0.2"), rules=[]))
     assert (bare.money_to_target, bare.budget_left, bare.spendable) == (None, None, None)
     assert bare.guarded_liquidation_price == 8000
+
+
+def test_no_margin_is_idle_short_of_the_target_and_nobody_knows_without_a_model():
+    assert row(judged(isolated("0.07"))).idle_margin == 0
+    unmodelled = row(judged(isolated("0.2"), tiers=None))
+    assert (unmodelled.idle_margin, unmodelled.money_to_target) == (None, None)
 
 
 def test_nothing_is_promised_where_the_mode_only_looks_or_spending_is_not_known():

@@ -328,3 +328,17 @@ def test_the_status_row_of_an_account_lists_the_contenders_with_their_prices():
         None,
         "297",
     )
+
+
+def test_what_is_spent_anyway_may_be_less_than_one():
+    anyway = rule(top_up=top_up_terms(when_short_spend=True))
+    decision = judged(*PAIR, rules=[first("BTC/*", max_per_position=dollars(500)), anyway], available="500.5")
+    assert given(decision) == {KEY: 500, ETH_KEY: Decimal("0.5")}
+
+
+def test_whoever_is_saved_in_several_acts_stands_as_saved_beside_those_who_are_only_said_to_be_left_out():
+    several = rule("several", symbol="BTC/*", top_up=top_up_terms(max_per_action=dollars(100)))  # 297 are claimed.
+    said = rule(mode=Mode.SHADOW)
+    decision = judged(*PAIR, isolated("0.03", symbol=SOL), rules=[several, said], available=797)
+    assert given(decision) == {KEY: 100, ETH_KEY: 500}
+    assert [(one.key, one.is_saved) for one in decision.contenders] == [(KEY, True), (ETH_KEY, True), (SOL_KEY, False)]

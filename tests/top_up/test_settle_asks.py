@@ -8,8 +8,10 @@ from decimal import Decimal
 
 import pytest
 from acting_support import BTC, ETH, Clock, act, journal_with, plan, settle
+from journal_support import intent, live
 from simulated_venue import FENCE, Fate, SimulatedVenue
 
+from guard.errors import VenueUnavailable
 from guard.journal import DATA_AGES, IntentState
 from guard.snapshot import MarginBefore, Outcome, Settlement
 from guard.top_up import CLOCK_SLACK, settle_open, told_apart, top_up
@@ -227,3 +229,48 @@ async def test_where_nothing_is_left_nothing_is_sent(journal, clock):
     assert told_apart(plan("0.02"), open_now, STEP) is None
     assert told_apart(plan("0.03"), open_now, STEP).amount == Decimal("0.03")
     assert told_apart(plan("0.02"), open_now[1:], STEP).amount == Decimal("0.01")
+
+
+async def test_each_intent_waits_out_a_fence_of_its_own(journal, clock):
+    venue = venue_with(clock, Fate.LOST_BEFORE, Fate.LOST_BEFORE)
+    first = await act(journal, venue, clock)
+    await asyncio.sleep(FENCE.total_seconds() - 1)
+    second = await act(journal, venue, clock, key=ETH)
+    clock.off_by = timedelta(minutes=1)  # By the wall clock both fences are over.
+    await asyncio.sleep(1)
+    await settle(journal, venue, clock)
+    assert journal.intent(first.intent_id).state is IntentState.NOT_APPLIED
+    assert journal.intent(second.intent_id).state is IntentState.UNKNOWN
+
+
+async def test_one_that_cannot_be_asked_about_keeps_no_other_from_being_settled(journal, clock):
+    venue = venue_with(clock, Fate.LOST_AFTER, Fate.LOST_AFTER)
+    await act(journal, venue, clock)
+    await act(journal, venue, clock, key=ETH)
+
+    async def settle_one(request, **terms):
+        if request.key == BTC:
+            raise VenueUnavailable("HTTP 502")
+        return await Asked.settle(venue, request, **terms)
+
+    venue.settle = settle_one
+    assert [intent.key for intent in await settle(journal, venue, clock)] == [ETH]
+    assert [intent.key for intent in journal.open_intents()] == [BTC]
+
+
+async def test_what_another_account_left_open_is_not_asked_about(journal, clock):
+    live(journal, BTC, account="other", life_id="theirs", at=clock.now())
+    journal.plan(intent(BTC, account="other", life_id="theirs", at=clock.now()))
+    venue = venue_with(clock)
+    await settle(journal, venue, clock)
+    assert venue.asked == []
+
+
+async def test_an_earlier_act_that_the_history_does_not_show_yet_is_asked_about_with_the_time(journal, clock):
+    venue = venue_with(clock, Fate.DONE, Fate.LOST_BEFORE)
+    await act(journal, venue, clock, amount="10")
+    venue.ledger._entries.clear()
+    await asyncio.sleep(2)
+    await act(journal, venue, clock)
+    await settle(journal, venue, clock)
+    assert [now for _, _, now, _ in venue.asked] == [clock.now()] * 2

@@ -70,6 +70,7 @@ def test_addresses_share_a_budget_and_an_exchange_of_our_own_needs_none():
     shared = Shared()
     one, two = (gate(limit=LIMIT, account=replace(ACCOUNT, account=name, shared=shared)) for name in ("a", "b"))
     assert one.budget is two.budget is not None
+    assert gate("https://y.example", limit=LIMIT, account=replace(ACCOUNT, shared=shared)).budget is not one.budget
     assert gate("http://127.0.0.1:1", limit=LIMIT).budget is None
     assert gate().budget is None
 
@@ -113,6 +114,10 @@ async def test_a_paused_origin_is_left_alone_and_the_others_are_not():
     paused.check("GET", f"{URL}/else", None, "what")
 
 
+async def test_the_first_request_does_not_wait():
+    assert await waited(gate()) == 0
+
+
 async def test_requests_keep_the_pace_after_a_burst_of_a_second():
     paced = gate()
     await asyncio.sleep(10)  # However long it was idle, no more than the burst is saved up.
@@ -151,7 +156,8 @@ async def test_a_read_waits_for_the_budget_of_its_address_or_is_not_sent():
     with pytest.raises(NotSent, match=r"^what: not sent, 90 of 100 of the weight that this address may use is used$"):
         await waited(one, wait_s=59, pace_s=0)
     assert await waited(one, wait_s=59, pace_s=0, is_write=True) == 0
-    assert await waited(one, wait_s=60, pace_s=0) == 60
+    await asyncio.sleep(59.5)
+    assert await waited(one, wait_s=60, pace_s=0) == 0.5
 
 
 async def test_the_exchanges_own_count_is_noted_where_it_is_a_number():

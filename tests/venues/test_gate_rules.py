@@ -38,6 +38,12 @@ def leaves(url, body):
         ("/v5/add-margin", '[{"category":"linear","margin":"10"}]', False),
         ("/v5/add-margin", '{"category":"linear","margin":"10"', False),
         ("/v5/add-margin", "category=linear&margin=10", True),
+        ("/v5/add-margin", "category=linear&margin=10&margin=", False),
+        ("/v5/add-margin", ' {"category":"linear","margin":"10"}', True),
+        ("/v5/add-margin", '{"category":"linear","margin":true}', False),
+        ("/v5/add-margin", '{"a":"&category=linear&margin=10&"}', False),
+        ("/v5/add-margin", '["&category=linear&margin=10&"]', False),
+        ("/v5/add-margin", '{"a":' * 200_000, False),
         ("/v5/add-margin", None, False),
         ("/v5/withdraw", '{"category":"linear","margin":"10"}', False),
         ("/exchange", '{"action":{"type":"updateIsolatedMargin","ntli":5000000},"nonce":1}', True),
@@ -46,7 +52,9 @@ def leaves(url, body):
         ("/exchange", '{"action":{"type":"withdraw3"},"action":{"type":"updateIsolatedMargin","ntli":1}}', False),
         ("/positions/BTC_USDT/margin?change=1.5", "", True),
         ("/positions/BTC_USDT/margin?change=-1.5", "", False),
+        ("/positions/BTC_USDT/margin?change=1.5&change=", "", False),
     ],
+    ids=lambda value: str(value)[:60],
 )
 async def test_a_post_leaves_only_as_it_is_listed(url, body, expected):
     assert leaves(url, body) is expected
