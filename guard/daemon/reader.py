@@ -55,9 +55,7 @@ class AccountReader:
         self._assessed: _Assessed | None = None
         self._read_again = True
         self._clock_was_set = False  # Since the present read began.
-        self._read_began_s: float | None = (
-            None  # Loop time at which the last complete read began. None: there was none.
-        )
+        self._read_began_s: float | None = None  # Loop time at which the last complete read began.
         self.is_suspect = False  # Something is missed and not yet believed gone.
         self.ended: Mapping[PositionKey, str] = {}  # Proven gone in any read, until `forget_ended`.
 

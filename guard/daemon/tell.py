@@ -81,12 +81,15 @@ class Teller:
         self._has_stepped = False
         self.wake.set()
 
-    def record(self, account: str, decision: Decision) -> bool:
-        """Commit a decision with its messages in one transaction; return whether it is on disk."""
+    def record(self, account: str, decision: Decision, *, born_at: datetime | None = None) -> bool:
+        """Commit a decision with its messages in one transaction; return whether it is on disk.
+
+        `born_at` is as with `Journal.record_decision`.
+        """
         now = self._now()
         messages = [message_for(alert, decision=decision, now=now, new_id=new_id) for alert in decision.alerts]
         try:
-            self.journal.record_decision(account, decision, messages, routes=self.routes, now=now)
+            self.journal.record_decision(account, decision, messages, routes=self.routes, now=now, born_at=born_at)
         except JournalError as error:
             log.critical("journal.unwritable", reason=str(error))
             self._send_without_journal(messages)

@@ -260,7 +260,9 @@ class AccountWatch:
         is_young = self._now() - self._born_at <= self.settings.terms.data_age.blind_after
         if decision.assessment is None and is_young and not self._known.alerts:
             return
-        self._teller.record(self.name, decision)
+        # By a clock that is a day ahead a re-entry looks like a position of its own, and would get a budget of its own.
+        skew = self.reader.venue.skew or timedelta(0)
+        self._teller.record(self.name, decision, born_at=self._now() + skew if self._clock_block() else None)
         # Also what is on disk: another account's failed write may break the journal before it is read again.
         self._known = replace(self._known, alerts={state.subject: state for state in decision.alert_states})
 

@@ -53,12 +53,20 @@ class Journal(Audits, Alerts, OutboxShelf, History, Looks, Reports):
         )
 
     def record_decision(
-        self, account: str, decision: Decision, messages: Sequence[Message], routes: Mapping[str, Level], now: datetime
+        self,
+        account: str,
+        decision: Decision,
+        messages: Sequence[Message],
+        routes: Mapping[str, Level],
+        now: datetime,
+        *,
+        born_at: datetime | None = None,
     ) -> None:
         """Keep what one cycle decided, all or nothing: states, new lives, alerts, and the messages for their channels.
 
-        `routes` is each channel's from_level. A cycle that changes nothing writes nothing, but for clock and sightings
-        once a minute.
+        `routes` is each channel's from_level. `born_at`: what time it is where `now` is known to be wrong, for whether
+        a new life is a re-entry within 24 h. None: it is `now`. A cycle that changes nothing writes nothing, but for
+        clock and sightings once a minute.
         Raises JournalError: then the caller tells the messages itself, and this process remembers them as told.
         """
         states = {state.subject: state for state in decision.alert_states}
@@ -68,7 +76,7 @@ class Journal(Audits, Alerts, OutboxShelf, History, Looks, Reports):
             return
         with self._write(now) as connection:
             replace_states(connection, account, states.values())
-            add_lives(connection, account, decision.new_lives, now)
+            add_lives(connection, account, decision.new_lives, born_at or now)
             add_alerts(connection, decision.alerts, now)
             for message in messages:
                 put_message(connection, message, _channels_for(connection, message, routes), now)

@@ -52,8 +52,8 @@ class History:
     async def traded_lately(self):
         return self.traded
 
-    async def margin_changes(self, key, since, *, also=()):
-        self.asked.append((key, since, also))
+    async def margin_changes(self, keys, since, *, also=()):
+        self.asked.append((tuple(keys), since, also))
         if self.failing == "hangs":
             await asyncio.Event().wait()
         if self.failing is not None:
@@ -121,7 +121,7 @@ async def test_a_past_is_rebuilt_from_every_position_that_holds_margin_of_its_ow
     with capture_logs() as lines:
         await one.past.learn()
     assert lines == [{"event": "past.rebuilt", "log_level": "info", "account": "main", "changes": 4, "positions": 1}]
-    assert venue.asked == [(None, T0 - KEPT, {BTC})]
+    assert venue.asked == [((KEY,), T0 - KEPT, {BTC})]
     assert journal.arming("main") == (True, None)
     assert spent(journal) == (("main", "shield", Decimal(5)),)
     assert one.told == []
@@ -145,7 +145,7 @@ async def test_where_nobody_can_say_what_was_closed_lately_the_account_waits_a_d
     venue = History()
     venue.traded = None
     await Desk(journal, venue).past.learn()
-    assert venue.asked == [(None, T0 - KEPT, ())]
+    assert venue.asked == [((), T0 - KEPT, ())]
     assert "what went into positions closed in the last 24 h cannot be learned" in journal.arming("main")[1]
 
 
@@ -186,7 +186,7 @@ async def test_a_journal_with_a_past_is_held_against_the_history_since_then(jour
     one = Desk(journal, venue, HELD, rules=[rule()])
     with capture_logs() as lines:
         await one.past.learn()
-    assert venue.asked == [(None, T0 - 2 * DAY - OVERLAP, {BTC})]
+    assert venue.asked == [((KEY,), T0 - 2 * DAY - OVERLAP, {BTC})]
     assert lines == [{"event": "spending.found", "log_level": "warning", "account": "main", "additions": 1}]
     assert spent(journal) == (("main", "shield", Decimal(40)),)
     (message,) = one.in_outbox("warn")
@@ -204,7 +204,7 @@ async def test_a_history_that_holds_nothing_new_wakes_nobody(journal):
     one = Desk(journal, venue, HELD)
     with capture_logs() as lines:
         await one.past.learn()
-    assert venue.asked == [(None, T0 - 2 * DAY - OVERLAP, ())]
+    assert venue.asked == [((KEY,), T0 - 2 * DAY - OVERLAP, ())]
     assert (lines, one.wake.is_set(), spent(journal)) == ([], False, ())
 
 
@@ -253,13 +253,13 @@ async def test_before_an_act_the_history_is_asked_since_what_was_learned_last(jo
     await one.past.learn()
     await asyncio.sleep(100)
     await one.past.look_before(KEY)
-    assert venue.asked[-1] == (KEY, T0 + 50 * SECOND - earlier, ())
+    assert venue.asked[-1] == ((KEY,), T0 + 50 * SECOND - earlier, (KEY.symbol,))
 
 
 async def test_a_history_of_a_few_hours_is_one(journal):
     venue = History(kept=12 * HOUR)
     await Desk(journal, venue, HELD).past.learn()
-    assert venue.asked == [(None, T0 - 12 * HOUR, {BTC})]
+    assert venue.asked == [((KEY,), T0 - 12 * HOUR, {BTC})]
 
 
 @pytest.mark.parametrize(("positions", "counted"), [([HELD], 40), ([], 0)])
@@ -308,7 +308,7 @@ async def test_after_a_look_that_failed_an_acts_position_is_looked_at_with_the_n
     assert venue.asked == []
     await asyncio.sleep(1)
     await one.past.look_now_and_then()
-    assert [key for key, *_ in venue.asked] == [KEY, None]
+    assert [also for *_, also in venue.asked] == [(KEY.symbol,), ()]
 
 
 async def test_after_a_look_that_went_well_the_next_failure_waits_a_minute_again(journal):

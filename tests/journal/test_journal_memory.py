@@ -2,7 +2,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from journal_support import BTC, ETH, HOUR, NOON, decision, intent, live, opened, seen_to_work, spend, state
+from journal_support import BTC, ETH, HOUR, NOON, decision, intent, life, live, opened, seen_to_work, spend, state
 
 from guard.journal import IntentState, Journal
 from guard.snapshot import PositionKey, Side
@@ -149,6 +149,16 @@ def test_an_open_intent_locks_whatever_opens_in_its_place(journal):
     journal.end_life("main", BTC, NOON, "closed")
     legacy = journal.memory("main", NOON + 30 * HOUR).legacies[BTC]
     assert (legacy.spent, legacy.has_open_intent) == (0, True)
+
+
+def test_a_reentry_first_seen_by_a_clock_that_is_a_day_ahead_inherits_all_the_same(journal):
+    """It got a budget of its own, and spent it as soon as the clock was right again (simulation, seed 3356)."""
+    spend(journal, intent(amount="40"))
+    journal.end_life("main", BTC, NOON, "closed")
+    ahead = NOON + 26 * HOUR
+    born = decision(lives=[life(life_id="second", at=ahead)])
+    journal.record_decision("main", born, [], {}, ahead, born_at=NOON + HOUR)
+    assert spent(journal)[0] == 40
 
 
 def test_the_other_side_and_other_accounts_inherit_nothing(journal):
