@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -13,6 +14,7 @@ from guard.daemon.past import Past
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller, new_id
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
+from guard.journal.lives import TURNED_SEEN_WITHIN
 from guard.journal.records import DATA_AGES, Intent, IntentState
 from guard.margin.figures import PositionFigures
 from guard.notify.action_texts import Act, action_message, expected, refused_message, settled_message, unknown_message
@@ -29,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 SETTLE_LATE_EVERY = timedelta(seconds=30)
 SAY_AGAIN_AFTER = timedelta(minutes=30)
+LANDED_FROM = Decimal("0.9")  # Of what was added: by so much its position's margin has grown, fees and funding aside.
 REFUSED_WAIT = timedelta(seconds=5)  # After a clear no the same position waits, twice as long after each further one.
 REFUSED_WAIT_MAX = timedelta(minutes=5)
 
@@ -224,8 +227,22 @@ class Actor:
                     self._judge_effect(intent, after)
                 elif not intent.state.is_open:  # Not applied, or its position is gone.
                     del self._unjudged[intent_id]
+            for intent in self._journal.effects_unseen(self._judge.name, self._now() - TURNED_SEEN_WITHIN):
+                self._see_after_restart(intent, _verdict(decision, intent.key))
         except JournalError as error:
             log.critical("journal.failed", account=self._judge.name, reason=str(error))
+
+    def _see_after_restart(self, intent: Intent, after: PositionVerdict | None) -> None:
+        """Note that an act of an earlier process landed on its own position, and not on one that this had turned to."""
+        held_before = json.loads(intent.facts_before).get("isolated_wallet")
+        held = None if after is None else after.figures.position.isolated_wallet
+        if after is None or held is None or held_before is None:
+            return
+        if held - Decimal(held_before) < LANDED_FROM * intent.amount:
+            return
+        self._journal.note_effect(
+            intent.intent_id, missed=None, facts_after=json.dumps(position_row(after)), at=self._now()
+        )
 
     def _judge_effect(self, intent: Intent, after: PositionVerdict) -> None:
         missed = effect_missed(intent, self._unjudged[intent.intent_id], after.figures)

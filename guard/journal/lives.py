@@ -28,7 +28,7 @@ _GOES_ON = (
 # Rebuilt spending of positions that were closed by then: a new life takes it into its budget.
 _UNCLAIMED = "SELECT * FROM rebuilt WHERE account = :account AND budget_id IS NULL AND at > :since"
 # Acts on one-way positions whose effect was never seen on their own side: the exchange knows the symbol only.
-_MAY_HAVE_TURNED = f"hedged = 0 AND facts_after IS NULL AND {COUNTS_AS_SPENT}"
+_MAY_HAVE_TURNED = f"hedged = 0 AND (facts_after IS NULL OR missed IS NOT NULL) AND {COUNTS_AS_SPENT}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,14 @@ class Lives(Intents):
             f"{_MAY_HAVE_TURNED} AND account = ? AND counted_at >= ? AND NOT EXISTS (SELECT 1 FROM lives "  # noqa: S608 - our own.
             "WHERE lives.account = intents.account AND lives.symbol = intents.symbol AND lives.side <> intents.side "
             "AND (lives.ended_at IS NULL OR lives.ended_at > intents.planned_at))",
+            (account, time_text(since)),
+        )
+
+    def effects_unseen(self, account: str, since: datetime) -> tuple[Intent, ...]:
+        """Return the applied acts on open positions whose effect nobody saw, as after a restart, oldest first."""
+        return self._intents(
+            "account = ? AND state = 'applied' AND facts_after IS NULL AND counted_at >= ? AND life_id IN "
+            "(SELECT life_id FROM lives WHERE ended_at IS NULL) ORDER BY planned_at",
             (account, time_text(since)),
         )
 

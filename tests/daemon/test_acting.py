@@ -245,3 +245,15 @@ async def test_what_another_account_has_open_is_its_own_affair(desk):
     await asyncio.sleep(FENCE.total_seconds())
     await one.actor.settle()
     assert [open_one.account for open_one in one.journal.open_intents()] == ["other"]
+
+
+@pytest.mark.parametrize(("shown", "is_seen"), [(HELPED, True), (NEAR, False)])
+async def test_after_a_restart_an_act_counts_as_landed_only_where_its_position_holds_more(desk, shown, is_seen):
+    one = desk(Fate.DONE)
+    one.seen = [NEAR], []  # It died before it could look.
+    await one.act()
+    done = one.intent
+    assert done.facts_after is None
+    again = Desk(one.journal, one.clock)
+    again.actor._judge_effects(again.decision(shown))
+    assert (again.intent.facts_after is not None) is is_seen

@@ -112,3 +112,23 @@ def test_what_cannot_have_landed_on_the_other_side_counts_on_its_own_only(tmp_pa
         assert TURNED not in journal.legacies("main", born_at)
         live(journal, TURNED, life_id="turned", at=born_at)
         assert journal.open_lives("main")[TURNED].spent == 0
+
+
+def test_an_act_that_missed_its_effect_may_have_landed_on_the_other_side(tmp_path):
+    """A cache that answers with the old side shows it unchanged: that is no sign that the money went there."""
+    with opened(tmp_path) as journal:
+        live(journal)
+        one = spend(journal, intent(amount="300"))
+        journal.note_effect(one.intent_id, missed="its margin did not grow", facts_after="{}", at=NOON)
+        assert journal.legacies("main", NOON + FENCE)[TURNED].spent == 300
+
+
+def test_effects_that_nobody_saw_are_those_of_applied_acts_on_open_positions(tmp_path):
+    with opened(tmp_path) as journal:
+        live(journal)
+        one = spend(journal, intent(amount="300"))
+        spend(journal, intent(amount="7"), IntentState.NOT_APPLIED)
+        assert [unseen.intent_id for unseen in journal.effects_unseen("main", NOON - HOUR)] == [one.intent_id]
+        assert journal.effects_unseen("main", NOON + HOUR) == ()
+        seen_to_work(journal, one)
+        assert journal.effects_unseen("main", NOON - HOUR) == ()

@@ -1,6 +1,7 @@
 """The referee: gathers the evidence of one run and holds it against the invariants, at every step and every second."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,9 @@ class Referee:
         self.liveness = LivenessInvariants(world, scenario, exchanges)
         self._seen = {name: Seen() for name in exchanges}
         self._quiet_until_s: dict[str, float] = {}  # As the exchange asked for, whichever life of the daemon.
+        self._asked_for_quiet: dict[
+            str, tuple[float, timedelta]
+        ] = {}  # For how long, and how wrong the clock was then.
         self._works = Streak()  # Daemon and disk.
         self._sight = {name: Streak() for name in exchanges}  # And the account can be read.
         self._reach = {name: Streak() for name in exchanges}  # And margin can be added.
@@ -63,6 +67,10 @@ class Referee:
     # The daemon's lives.
 
     def on_started(self, _at_s: float) -> None:
+        for name, (retry_s, wall_off) in self._asked_for_quiet.items():
+            # By a clock that was set since, the daemon cannot tell how much of it is over: it keeps all of it.
+            if wall_off != self._world.wall_off:
+                self._quiet_until_s[name] = self._world.time_s + retry_s
         # What was open before is remembered by the daemon; the lists that it is missing from are counted anew.
         remembered = {name: dict.fromkeys(seen.absent, 0) for name, seen in self._seen.items()}
         self._seen = {name: Seen(absent=remembered[name]) for name in self._exchanges}
@@ -112,6 +120,8 @@ class Referee:
     # What passes its doors.
 
     def on_request(self, request: Request) -> None:
+        if self._wires[request.account].fates.weather.at(self._world.time_s) is not None:  # For less than a second.
+            self._sight[request.account] = Streak()
         if request.method == "POST":
             self.liveness.last_post_s[request.account] = self._world.time_s
         self.money.on_request(request, self._seen[request.account])
@@ -121,7 +131,9 @@ class Referee:
 
     def on_refused(self, request: Request, _status: int, headers: Mapping[str, str]) -> None:
         seen = self._seen[request.account]
-        seen.quiet_until_s = max(seen.quiet_until_s, self._world.time_s + float(headers["Retry-After"]))
+        retry_s = float(headers["Retry-After"])
+        seen.quiet_until_s = max(seen.quiet_until_s, self._world.time_s + retry_s)
+        self._asked_for_quiet[request.account] = retry_s, self._world.wall_off
         self._quiet_until_s[request.account] = seen.quiet_until_s
 
     def on_commit(self, tables: frozenset[str]) -> None:

@@ -145,6 +145,7 @@ class Simulation:
             self._is_stopped = True
             self._pass_over(dice.choice(self.scenario.stops_s or (3.0, 6.0, dice.uniform(1, 200))))
             self._is_stopped = False
+            self.referee.telling.resumed_s = self.world.time_s
 
     def _start(self) -> Process:
         process = Process(

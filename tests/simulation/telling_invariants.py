@@ -1,5 +1,6 @@
 """I8, I10 and I11: what is dangerous or unknown is told, at least once and in time; its end once; nothing is made up."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,6 +20,9 @@ WARN = Decimal("0.15")
 LEVELS = ("ok", "watch", "warn", "unknown", "danger", "critical")
 
 
+_TITLE = re.compile(r"\b(?P<level>DANGER|CRITICAL),? (?P<coin>[A-Z]+) (?P<side>long|short) [^\n]*— (?P<account>\w+)")
+
+
 class TellingInvariants:
     """Judges what is committed for the channels, what arrives there, and what should have."""
 
@@ -35,6 +39,8 @@ class TellingInvariants:
         self._arrived: Counter[tuple[str, str]] = Counter()
         self._unsure: set[tuple[str, str]] = set()  # May arrive again: a confirmation was lost, or the daemon died.
         self._told_about: set[str] = set()  # Alert ids.
+        self._believed_gone: set[tuple[str, Key]] = set()
+        self.resumed_s = float("-inf")  # When the stopped daemon went on: what it had begun it ends.
         self._worst_told: dict[tuple[str, Key], dict[str, int]] = {}  # Open ladder alerts of a position.
         self._copied: dict[tuple[str, Key], dict[str, int]] = {}  # `_worst_told`, when the journal was copied.
         self._ends: Counter[str] = Counter()
@@ -75,18 +81,29 @@ class TellingInvariants:
         # What no disk took at the time is seen minutes after it was made: another may be open by then.
         is_late = holding is not None and self._made_s(body) < holding.opened_s
         is_gone = body["kind"] == "vanished" and not is_of_the_one_before and not is_late
-        if is_gone and is_old and seen[account].absent.get(key, 0) < 2:
+        if is_gone and is_old and seen[account].absent.get(key, 0) < 2 and (account, key) not in self._believed_gone:
             self._violated("I10 nothing made up", f"{key} is told to be gone, and it is open")
+        if is_gone:  # In two lists, which proves it: how it ended may be told after a restart.
+            self._believed_gone.add((account, key))
         if body["kind"] != "alert":
             return
         told = self._worst_told.setdefault((account, key), {})
         if body["event"] == "resolved":
             told.pop(body["alert"], None)
+            told.pop("telegram", None)
             near = distances.nearest(account, key, self._clear_for_s())
             if holding is not None and body["level"] != "unknown" and holding.isolated and near < WARN - DANGER / 20:
                 self._violated("I10 no false end", f"{key} is told to be safe, it was at {near:.4f} meanwhile")
         else:
             told[body["alert"]] = max(told.get(body["alert"], 0), LEVELS.index(body["level"]))
+
+    def _note_title(self, text: str) -> None:
+        """Take note of a level that only Telegram was told: while the disk takes nothing, the webhook may miss it."""
+        for told in _TITLE.finditer(text):
+            if told["account"] in self._exchanges:
+                key = told["coin"], 1 if told["side"] == "long" else -1
+                levels = self._worst_told.setdefault((told["account"], key), {})
+                levels["telegram"] = LEVELS.index(told["level"].lower())
 
     def _clear_for_s(self) -> int:
         """Return for how long a position must have been clear: less by a step of the clock that no daemon was there to see."""
@@ -99,6 +116,7 @@ class TellingInvariants:
             return
         self.counts["arrived"] += 1
         if not arrived.channel.startswith("webhook"):
+            self._note_title(str(arrived.body.get("text", "")))
             return
         place = (arrived.body["id"], arrived.channel)
         if place not in self._committed:  # While the disk takes nothing, alerts go out from memory.
@@ -128,6 +146,8 @@ class TellingInvariants:
 
     def on_ping(self, seen: dict[str, Seen]) -> None:
         self.counts["pings"] += 1
+        if self._world.time_s - self.resumed_s < 0.1:
+            return
         window = 2 * max(HEARTBEAT_S, self._scenario.calm_s) + 30
         for account, one in seen.items():
             if self._world.time_s - one.whole_s > window:
