@@ -4,6 +4,8 @@
   expiry is of spot and margin trading, not of futures (docs, 2026-11), so no expiry is told.
 """
 
+from pydantic import StrictBool
+
 from guard.errors import VenueUnavailable
 from guard.venues.protocol import KeyScopes, KeyVerdict
 from guard.venues.rows import Row, RowError, read_row
@@ -12,11 +14,11 @@ from guard.venues.rows import Row, RowError, read_row
 class _Restrictions(Row):
     """GET /sapi/v1/account/apiRestrictions."""
 
-    ip_restrict: bool
-    enable_withdrawals: bool
-    enable_internal_transfer: bool
-    permits_universal_transfer: bool
-    enable_futures: bool
+    ip_restrict: StrictBool
+    enable_withdrawals: StrictBool
+    enable_internal_transfer: StrictBool
+    permits_universal_transfer: StrictBool
+    enable_futures: StrictBool
 
 
 def read_scopes(answer: object) -> KeyScopes:
