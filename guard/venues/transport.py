@@ -356,7 +356,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    return {key: value for key, value in found.items() if all(other == value for name, other in pairs if name == key)}
+    # By repr: false and 0 are equal, and not the same answer.
+    said = [(key, repr(value)) for key, value in pairs]
+    return {
+        key: value for key, value in found.items() if all(other == repr(value) for name, other in said if name == key)
+    }
 
 
 def _not_a_number(word: str) -> None:

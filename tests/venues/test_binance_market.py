@@ -264,6 +264,7 @@ def restrictions(**flags):
         ({"permitsUniversalTransfer": True, "enableFutures": False}, KeyVerdict.TOO_POWERFUL),
         ({"enableFutures": False}, KeyVerdict.READ_ONLY),
         ({"enableWithdrawals": None}, KeyVerdict.UNVERIFIABLE),
+        ({"enableWithdrawals": 1}, KeyVerdict.UNVERIFIABLE),
         ({"enableWithdrawals": 0}, KeyVerdict.UNVERIFIABLE),
         ({"permitsUniversalTransfer": "false"}, KeyVerdict.UNVERIFIABLE),
         ({"permitsUniversalTransfer": "maybe"}, KeyVerdict.UNVERIFIABLE),

@@ -40,6 +40,7 @@ def test_what_exchanges_write_is_read(figure):
 
 def test_a_key_that_stands_twice_and_differs_is_as_good_as_missing():
     assert parse(b'{"code": -4051, "code": 200, "a": 1, "a": 1, "b": {"c": 1, "c": "1"}}') == {"a": 1, "b": {}}
+    assert parse(b'{"enableWithdrawals": 0, "enableWithdrawals": false, "c": 1, "c": true}') == {}
 
 
 async def _snapshot(exchange, venue):
