@@ -305,11 +305,11 @@ class WireFuzz:
     async def _changes(self, case: WireCase, world: WireFuzzWorld) -> None:
         request = _request(world)
         world.server.add_to(request.key.symbol, request.key.side, request.amount)
-        changes = await world.venue.margin_changes(request.key, datetime.now(UTC) - timedelta(hours=1))
+        changes = await world.venue.margin_changes([request.key], datetime.now(UTC) - timedelta(hours=1))
         case.outcome = "read"
         stated = numbers_in(world.line.said)
         for change in changes:
-            if Fraction(change.amount) not in stated:
+            if change.by_user and Fraction(change.amount) not in stated:
                 case.wrong.append(f"a change of {change.amount}, and nothing says so")
 
     async def _stops(self, case: WireCase, world: WireFuzzWorld) -> None:
