@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -39,9 +39,6 @@ class TellingInvariants:
         self._arrived: Counter[tuple[str, str]] = Counter()
         self._unsure: set[tuple[str, str]] = set()  # May arrive again: a confirmation was lost, or the daemon died.
         self._told_about: set[str] = set()  # Alert ids.
-        self._proved_gone_s: dict[
-            tuple[str, Key], float
-        ] = {}  # When it was last missing from lists enough to believe it.
         self._believed_gone: set[tuple[str, Key]] = set()
         self.resumed_s = float("-inf")  # When the stopped daemon went on: what it had begun it ends.
         self._worst_told: dict[tuple[str, Key], dict[str, int]] = {}  # Open ladder alerts of a position.
@@ -71,10 +68,6 @@ class TellingInvariants:
         if body["symbol"] is not None:
             self._on_position_message(message, distances, seen)
 
-    def on_absent(self, account: str, keys: Iterable[Key]) -> None:
-        for key in keys:
-            self._proved_gone_s[account, key] = self._world.time_s
-
     def _made_s(self, body: Mapping[str, Any]) -> float:
         """Return when a message was made, if the machine's clock was as right or wrong then as it is now."""
         return (datetime.fromisoformat(body["happened_at"]) - self._world.wall()).total_seconds() + self._world.time_s
@@ -85,11 +78,10 @@ class TellingInvariants:
         holding = self._exchanges[account].holdings.get(key)
         is_old = holding is not None and self._world.time_s - holding.opened_s > 30
         is_of_the_one_before = ", another is open" in body["title"]
-        # What no disk took at the time is seen minutes after it was made: another may be open by then.
-        is_late = holding is not None and self._made_s(body) < holding.opened_s
+        # What no disk took at the time is seen minutes after it was made: by then it may be listed again, or be another.
+        is_late = self._world.time_s - self._made_s(body) > 30
         is_gone = body["kind"] == "vanished" and not is_of_the_one_before and not is_late
-        proved_s = self._proved_gone_s.get((account, key), float("-inf"))
-        if is_gone and is_old and proved_s < self._made_s(body) - 10 and (account, key) not in self._believed_gone:
+        if is_gone and is_old and seen[account].absent.get(key, 0) < 2 and (account, key) not in self._believed_gone:
             self._violated("I10 nothing made up", f"{key} is told to be gone, and it is open")
         if is_gone:  # In two lists, which proves it: how it ended may be told after a restart.
             self._believed_gone.add((account, key))
