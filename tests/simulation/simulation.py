@@ -256,7 +256,7 @@ class Simulation:
                 self._from_outside(lambda journal: journal.disarm(None, self.world.wall(), "a test", "to see"))
                 self.referee.on_disarmed()
                 self.world.after(dice.uniform(20, 120), self._arm)
-            case "second daemon" if self.process is not None and self.process.has_journal:
+            case "second daemon" if self.process is not None and self.process.has_journal and not self.process.is_dead:
                 self._start_second()
             case _ if kind.startswith("foreign"):
                 self._interfere(kind.removeprefix("foreign "), dice)
