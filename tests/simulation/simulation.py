@@ -143,9 +143,10 @@ class Simulation:
             self._steps_to_suspend = None
             self.world.note("stopped")
             self._is_stopped = True
+            stopped_s = self.world.time_s
             self._pass_over(dice.choice(self.scenario.stops_s or (3.0, 6.0, dice.uniform(1, 200))))
             self._is_stopped = False
-            self.referee.telling.resumed_s = self.world.time_s
+            self.referee.telling.stopped_s = stopped_s, self.world.time_s
 
     def _start(self) -> Process:
         process = Process(

@@ -40,7 +40,8 @@ class TellingInvariants:
         self._unsure: set[tuple[str, str]] = set()  # May arrive again: a confirmation was lost, or the daemon died.
         self._told_about: set[str] = set()  # Alert ids.
         self._believed_gone: set[tuple[str, Key]] = set()
-        self.resumed_s = float("-inf")  # When the stopped daemon went on: what it had begun it ends.
+        self.stopped_s = (float("-inf"), float("-inf"))  # From when to when the daemon was stopped last.
+        self._pinged_s = 0.0
         self._worst_told: dict[tuple[str, Key], dict[str, int]] = {}  # Open ladder alerts of a position.
         self._copied: dict[tuple[str, Key], dict[str, int]] = {}  # `_worst_told`, when the journal was copied.
         self._ends: Counter[str] = Counter()
@@ -146,7 +147,10 @@ class TellingInvariants:
 
     def on_ping(self, seen: dict[str, Seen]) -> None:
         self.counts["pings"] += 1
-        if self._world.time_s - self.resumed_s < 0.1:
+        stopped_s, resumed_s = self.stopped_s
+        was_begun = self._pinged_s + HEARTBEAT_S <= stopped_s + 0.5 and self._world.time_s - resumed_s < 0.1
+        self._pinged_s = self._world.time_s
+        if was_begun:  # Before it was stopped.
             return
         window = 2 * max(HEARTBEAT_S, self._scenario.calm_s) + 30
         for account, one in seen.items():
