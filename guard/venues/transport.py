@@ -354,13 +354,10 @@ def parse(raw: bytes, bare_words: frozenset[str] = frozenset()) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object without the keys that stand in it twice and differ: which of both is meant, nobody knows."""
     found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    # By repr: false and 0 are equal, and not the same answer.
-    said = [(key, repr(value)) for key, value in pairs]
-    return {
-        key: value for key, value in found.items() if all(other == repr(value) for name, other in said if name == key)
-    }
+    if len(found) < len(pairs):  # By repr: false and 0 are equal, and not the same answer.
+        said = [key for key, _ in {(key, repr(value)) for key, value in pairs}]
+        found = {key: value for key, value in found.items() if said.count(key) == 1}
+    return found
 
 
 def _not_a_number(word: str) -> None:
