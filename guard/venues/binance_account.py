@@ -142,6 +142,7 @@ def read_positions(
     positions: dict[PositionKey, Position] = {}
     gaps: list[Gap] = []
     bad: set[Leg] = set()
+    flat = {_leg(raw) for raw in rows if _is_flat(raw)}
     for raw in rows:
         if _is_flat(raw):
             continue
@@ -151,7 +152,7 @@ def read_positions(
             gaps.append(_gap(raw, str(error), terms))
             bad.add(_leg(raw))
             continue
-        if position.key in positions:
+        if position.key in positions or _leg(raw) in flat:
             gaps.append(Gap(subject=str(position.key), reason="listed twice", key=position.key))
         positions[position.key] = position
     return tuple(positions.values()), (*gaps, *_disagreements(rows, account_rows, bad, terms))

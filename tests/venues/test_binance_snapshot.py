@@ -192,6 +192,11 @@ async def test_a_position_listed_twice_is_a_contradiction(exchange, venue):
     assert any(gap.key == LONG_BTC and "twice" in gap.reason for gap in (await venue.snapshot()).gaps)
 
 
+async def test_a_position_listed_a_second_time_as_closed_is_a_contradiction(exchange, venue):
+    exchange.positions = [position_row(), position_row(positionAmt="0")]
+    assert any(gap.key == LONG_BTC and "twice" in gap.reason for gap in (await venue.snapshot()).gaps)
+
+
 async def test_a_symbol_listed_after_the_start_is_found_by_reading_the_markets_again(exchange, venue):  # F39
     await venue.open()
     exchange.markets.append(market("NEWUSDT", "NEW"))
