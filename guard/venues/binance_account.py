@@ -324,7 +324,7 @@ def read_wallets(assets: list[object], positions: tuple[Position, ...]) -> tuple
                     available=row.available_balance,
                 )
             )
-    wallets, twice = listed_once(wallets)
+    wallets, twice = listed_once(wallets, gaps)
     gaps += twice
     known = {wallet.currency for wallet in wallets} | {gap.subject.removeprefix("wallet ") for gap in gaps}
     gaps += [Gap(subject=f"wallet {settle}", reason="not listed") for settle in sorted(settles - known)]

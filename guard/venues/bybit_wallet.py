@@ -93,7 +93,7 @@ def read_wallets(
             continue
         if wallet.cross_wallet_balance or wallet.available or wallet.currency in settles:
             wallets.append(wallet)
-    wallets, twice = listed_once(wallets)
+    wallets, twice = listed_once(wallets, gaps)
     gaps += twice
     known = {wallet.currency for wallet in wallets} | {gap.subject.removeprefix("wallet ") for gap in gaps}
     gaps += [Gap(subject=f"wallet {settle}", reason="not listed") for settle in sorted(settles - known)]

@@ -264,7 +264,7 @@ def read_wallets(
                 available=_available(detail),
             )
         )
-    wallets, twice = listed_once(wallets)
+    wallets, twice = listed_once(wallets, (*gaps, *unread))
     gaps += twice
     known = {wallet.currency for wallet in wallets} | {gap.subject.removeprefix("wallet ") for gap in (*gaps, *unread)}
     settles = {position.contract.settle for position in positions}

@@ -94,11 +94,16 @@ def error_said(code: object, text: object) -> tuple[str, str]:
     return str(code)[:16] if isinstance(code, str | int) else "?", text if isinstance(text, str) else ""
 
 
-def listed_once(wallets: Sequence[Wallet]) -> tuple[list[Wallet], list[Gap]]:
-    """Return the wallets that are listed once, and a Gap for each that is listed twice: which holds, nobody knows."""
+def listed_once(wallets: Sequence[Wallet], unread: Sequence[Gap]) -> tuple[list[Wallet], list[Gap]]:
+    """Return the wallets that are listed once, and a Gap for each that is listed twice: which holds, nobody knows.
+
+    One of which another row could not be read, as `unread` says, is not among them either.
+    """
+    named = {gap.subject for gap in unread}
     times = Counter(wallet.currency for wallet in wallets)
     gaps = [Gap(subject=f"wallet {one}", reason="listed twice") for one in sorted(times) if times[one] > 1]
-    return [wallet for wallet in wallets if times[wallet.currency] == 1], gaps
+    once = [one for one in wallets if times[one.currency] == 1 and f"wallet {one.currency}" not in named]
+    return once, gaps
 
 
 def first_problem(error: ValidationError) -> str:

@@ -94,6 +94,15 @@ async def test_a_wallet_that_is_listed_twice_is_no_wallet(exchange, venue):
     assert [gap.reason for gap in snapshot.gaps if gap.subject == "wallet USDT"] == ["listed twice"]
 
 
+async def test_a_wallet_of_which_another_row_cannot_be_read_is_no_wallet(exchange, venue):
+    account = account_of(exchange.positions)
+    broken = {name: value for name, value in account["assets"][0].items() if name != "crossWalletBalance"}
+    exchange.account = account | {"assets": [broken, account["assets"][0]]}
+    snapshot = await _snapshot(exchange, venue)
+    assert snapshot.wallet("USDT") is None
+    assert [gap.reason for gap in snapshot.gaps if gap.subject == "wallet USDT"] == ["crossWalletBalance is missing"]
+
+
 def _change(**fields):
     at = round(datetime.now(UTC).timestamp() * 1000)
     row = {"symbol": "BTCUSDT", "type": 1, "deltaType": "USER_ADJUST", "amount": "5.00", "asset": "USDT"}
