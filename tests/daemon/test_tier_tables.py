@@ -11,6 +11,8 @@ from guard.errors import VenueUnavailable
 from guard.snapshot import Gap
 from guard.venues.protocol import TierTables
 
+pytestmark = pytest.mark.looptime
+
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 

@@ -149,10 +149,12 @@ async def test_neither_a_bill_nor_margin_behind_the_fence_is_a_no(server, venue)
 
 @pytest.mark.parametrize(("fate", "outcome"), [(Fate.LOST_AFTER, "applied"), (Fate.LOST_BEFORE, "not_applied")])
 async def test_bills_that_are_down_leave_it_to_the_margin(server, venue, fate, outcome):
-    server.hold_sample()
-    lost = await lose(server, venue, fate)
-    server.history_down = True
-    found = await settle(venue, lost)
+    half_past = timedelta(minutes=(30 - datetime.now(UTC).minute) % 60)  # In a full hour's minute funding may be paid.
+    with time_machine.travel(datetime.now(UTC) + half_past):
+        server.hold_sample()
+        lost = await lose(server, venue, fate)
+        server.history_down = True
+        found = await settle(venue, lost)
     assert found.outcome.value == outcome, found.evidence
 
 
