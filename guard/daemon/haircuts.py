@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 AGAIN = timedelta(minutes=10)  # After a failure.
 WITHIN_S = 8.0
+PRICE_WITHIN_S = 2.0  # Of each asset that changed: the change is told without it, too.
 
 
 class HaircutKeeper:
@@ -57,45 +58,52 @@ class HaircutKeeper:
             return
         try:
             async with asyncio.timeout(WITHIN_S):
-                read = await self._reader.venue.haircuts(frozenset(units))
-                before = self._keep({asset: read[asset] for asset in sorted(units.keys() & read.keys())}, now)
-                prices = {asset: await self._price(asset) for asset in before}
+                found = await self._reader.venue.haircuts(frozenset(units))
         except (VenueUnavailable, KeysRefused, TimeoutError) as error:
             self._not_before_s = loop.time() + AGAIN.total_seconds()
             log.warning("haircuts.not_read", account=self._reader.venue.account, reason=str(error) or "slow")
             return
         self._read_beside, self._assets = self._reader.tables, frozenset(units)
-        if before:
-            changed = [
-                self._changed(snapshot, asset, units[asset], prices[asset], then=then, now=read[asset])
-                for asset, then in before.items()
-            ]
-            message = haircut_message(self._reader.venue.account, changed, now=now, new_id=new_id)
-            self._teller.tell(message)
+        read = {asset: found[asset] for asset in sorted(units.keys() & found.keys())}
+        changed = [
+            self._changed(snapshot, asset, units[asset], await self._price(asset), then=then, now=read[asset])
+            for asset, then in self._kept_otherwise(read).items()
+        ]
+        if changed:
+            self._teller.tell(haircut_message(self._reader.venue.account, changed, now=now, new_id=new_id))
+        self._keep(read, now)  # Last: what dies before it is told again, and not never.
 
-    def _keep(self, read: dict[str, Haircuts], now: datetime) -> dict[str, Haircuts]:
-        """Write down what is new, and return by asset what it was, where it was something else."""
-        account, before = self._reader.venue.account, dict[str, Haircuts]()
+    def _kept(self, asset: str) -> str | None:
+        """Return what the journal holds of an asset. None: nothing."""
+        kept = self._teller.journal.last_event(self._reader.venue.account, HAIRCUTS, asset)
+        return None if kept is None else kept.data
+
+    def _kept_otherwise(self, read: dict[str, Haircuts]) -> dict[str, Haircuts]:
+        """Return by asset what is kept of it, where that is something else."""
+        kept = {asset: data for asset in read if (data := self._kept(asset)) is not None}
+        return {asset: _read(data) for asset, data in kept.items() if data != _written(read[asset])}
+
+    def _keep(self, read: dict[str, Haircuts], now: datetime) -> None:
+        """Write down what is new."""
+        account = self._reader.venue.account
         for asset, haircuts in read.items():
-            kept = self._teller.journal.last_event(account, HAIRCUTS, asset)
-            data = json.dumps([[str(one.balance_floor), str(one.haircut)] for one in haircuts], separators=(",", ":"))
-            if kept is not None and kept.data == data:
+            kept, data = self._kept(asset), _written(haircuts)
+            if kept == data:
                 continue
             digest = hashlib.sha256(data.encode()).hexdigest()[:12]
             text = f"{digest}, read at {now:%Y-%m-%d %H:%M:%S} UTC"
             self._teller.journal.event(now, account, HAIRCUTS, asset, text, data)
-            if kept is not None and kept.data is not None:
-                before[asset] = _read(kept.data)
+            if kept is not None:
                 log.warning("haircuts.changed", account=account, asset=asset)
-        return before
 
     async def _price(self, asset: str) -> Decimal | None:
-        """Return what one unit is worth in dollars, by its mark price. None: that is not told."""
+        """Return what one unit is worth in dollars, by its mark price. None: that is not told, or not in time."""
         if asset in DOLLAR_STABLECOINS:
             return Decimal(1)
         try:
-            return (await self._reader.venue.mark(f"{asset}/USDT:USDT")).price
-        except VenueUnavailable:
+            async with asyncio.timeout(PRICE_WITHIN_S):
+                return (await self._reader.venue.mark(f"{asset}/USDT:USDT")).price
+        except (VenueUnavailable, KeysRefused, TimeoutError):
             return None
 
     def _changed(
@@ -143,6 +151,10 @@ class HaircutKeeper:
         if before is None:
             return None
         return MovedLiquidation(key=position.key, mark=position.mark_price, before=before, after=stated)
+
+
+def _written(haircuts: Haircuts) -> str:
+    return json.dumps([[str(one.balance_floor), str(one.haircut)] for one in haircuts], separators=(",", ":"))
 
 
 def _read(data: str) -> Haircuts:

@@ -227,11 +227,11 @@ class AccountReader:
         if now_s < self._tiers_due_s and symbols <= self._tiers_for:
             return
         old = {} if self._tiers is None else self._tiers.by_symbol
-        self._tiers_for |= symbols  # Asked for again when the wait is over.
         try:
             read = await self.venue.tiers(symbols)
-            self._tiers = replace(read, by_symbol={**old, **read.by_symbol})
-            self._tiers_for |= read.by_symbol.keys()
+            kept = {symbol: table for symbol, table in old.items() if symbol in symbols}
+            self._tiers = replace(read, by_symbol={**kept, **read.by_symbol})
+            self._tiers_for = symbols | read.by_symbol.keys()
             self._tiers_due_s = math.inf
             missing = symbols - read.by_symbol.keys()
             if missing and read.by_symbol:  # Where none is read by design, none comes by asking.
@@ -240,6 +240,7 @@ class AccountReader:
                 self._warn_of_missing(read)
         except (VenueUnavailable, KeysRefused) as error:
             wait = TIER_RETRY if self._tiers is not None else TIER_RETRY_WITHOUT
+            self._tiers_for |= symbols  # Asked for again when the wait is over.
             self._tiers_due_s = now_s + wait.total_seconds()
             log.warning(
                 "tiers.not_read", account=self.venue.account, reason=str(error), kept_old=self._tiers is not None

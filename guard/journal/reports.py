@@ -26,9 +26,7 @@ class Attempt:
     attempts: int
     ended_at: datetime | None
     error: str | None
-    told_with: (
-        str | None
-    )  # The id of the message that stood first in the digest it went out in. None: alone, or not yet.
+    told_with: str | None  # The message that stood first in the digest it went out in. None: alone, or not yet.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,9 +19,7 @@ from guard.venues.rows import RowError
 
 OPEN_WITHIN_S = 20.0
 KEEP_ALIVE_MS = 15_000  # Between two pings; after two without an answer ccxt calls the connection dead.
-AHEAD_MAX = timedelta(
-    seconds=10
-)  # What is dated further ahead is not believed: it would keep true news from being told.
+AHEAD_MAX = timedelta(seconds=10)  # Dated further ahead it is not believed: it would keep true news from being told.
 ENDED = "account"  # ccxt's name of what we wait for: nobody resolves it, and what ends the connection rejects it.
 
 

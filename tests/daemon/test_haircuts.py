@@ -16,11 +16,13 @@ from wire_world import config_text
 
 from guard.config import load
 from guard.daemon.findings import Verdict
+from guard.daemon.haircuts import HaircutKeeper
 from guard.daemon.inspect import inspect_accounts
 from guard.daemon.keys import KeyGuard
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller
 from guard.daemon.watch import AccountWatch
+from guard.errors import KeysRefused
 from guard.journal import Journal
 from guard.journal.records import HAIRCUTS
 from guard.venues import open_venue
@@ -208,3 +210,27 @@ async def test_where_each_currency_stands_for_itself_nothing_is_asked(server, tm
         await watch.cycle()
         await look_anew(watch)
     assert server.asked(PATHS[server.exchange]) == []
+
+
+async def test_a_change_is_told_though_its_price_is_refused_and_again_after_a_death_before_it_was_told(
+    server, tmp_path, monkeypatch
+):
+    messages = told(monkeypatch)
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+        server.counted["ETH"] = [("0", "0.9"), ("1000", "0.5")]
+
+        async def refused(_symbol):
+            raise KeysRefused("no")
+
+        watch.reader.venue.mark = refused
+        keep = HaircutKeeper._keep
+        monkeypatch.setattr(HaircutKeeper, "_keep", lambda *_: None)  # It died before it could write.
+        await look_anew(watch)
+        assert len(messages) == 1
+    monkeypatch.setattr(HaircutKeeper, "_keep", keep)
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+        assert len(messages) == 2
+        await look_anew(watch)
+        assert len(messages) == 2

@@ -71,6 +71,19 @@ async def test_a_position_without_any_table_does_not_wait_for_tomorrow():
     assert venue.asked == 2
 
 
+async def test_a_symbol_that_comes_back_is_asked_about_and_not_held_to_its_table_of_then():
+    venue = _Venue(**{BTC: "old", ETH: "old"})
+    reader = await reader_of(venue)
+    both = reader.snapshot.positions
+    reader.snapshot = SimpleNamespace(positions=both[1:])
+    reader.tiers_are_due()
+    await reader._refresh_tiers_if_due()
+    venue.tables = {BTC: "new", ETH: "new"}
+    reader.snapshot = SimpleNamespace(positions=both)
+    await reader._refresh_tiers_if_due()
+    assert reader.tables.by_symbol == venue.tables
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_when_none_can_be_read_the_old_ones_stay(is_known):
     venue = _Venue(**{BTC: "old", ETH: "old"} if is_known else {})

@@ -39,7 +39,7 @@ class TellingInvariants:
         self._arrived: Counter[tuple[str, str]] = Counter()
         self._unsure: set[tuple[str, str]] = set()  # May arrive again: a confirmation was lost, or the daemon died.
         self._told_about: set[str] = set()  # Alert ids.
-        self._believed_gone: set[tuple[str, Key]] = set()
+        self._believed_gone_s: dict[tuple[str, Key], float] = {}
         self.stopped_s = (float("-inf"), float("-inf"))  # From when to when the daemon was stopped last.
         self._pinged_s = 0.0
         self._worst_told: dict[tuple[str, Key], dict[str, int]] = {}  # Open ladder alerts of a position.
@@ -82,10 +82,12 @@ class TellingInvariants:
         # What no disk took at the time is seen minutes after it was made: by then it may be listed again, or be another.
         is_late = self._world.time_s - self._made_s(body) > 30
         is_gone = body["kind"] == "vanished" and not is_of_the_one_before and not is_late
-        if is_gone and is_old and seen[account].absent.get(key, 0) < 2 and (account, key) not in self._believed_gone:
+        # Two lists without it proved it gone: how it ended may be told after a restart. What was opened since is another.
+        was_believed = holding is not None and holding.opened_s < self._believed_gone_s.get((account, key), -1e9)
+        if is_gone and is_old and seen[account].absent.get(key, 0) < 2 and not was_believed:
             self._violated("I10 nothing made up", f"{key} is told to be gone, and it is open")
-        if is_gone:  # In two lists, which proves it: how it ended may be told after a restart.
-            self._believed_gone.add((account, key))
+        if is_gone:
+            self._believed_gone_s[account, key] = self._world.time_s
         if body["kind"] != "alert":
             return
         told = self._worst_told.setdefault((account, key), {})
