@@ -16,7 +16,7 @@ from guard.policy.memory import Legacy, Life
 from guard.snapshot import PositionKey
 
 INHERITS_WITHIN = timedelta(hours=24)
-TURNED_SEEN_WITHIN = timedelta(hours=1)  # After the act under which a position turned; blackouts of minutes included.
+EFFECT_SOUGHT_WITHIN = timedelta(hours=1)  # Later, too much else may have moved the margin of the position.
 
 
 # Budgets that a new life of the same key goes on with: of a life that ended lately, else of a rebuilt past.
@@ -80,7 +80,7 @@ class Lives(Intents):
         for row in self._rows(_UNCLAIMED, within):
             spent = Spending(spent=Decimal(row["amount"]), last_top_up_at=None)
             found[key_of(row["symbol"], row["side"])].append(spent)
-        for intent in self._turned(account, now - TURNED_SEEN_WITHIN):
+        for intent in self._turned(account, now - INHERITS_WITHIN):
             (other,) = set(intent.may_land_on()) - {intent.key}
             found[other].append(Spending(spent=intent.amount, last_top_up_at=intent.planned_at))
         locked = {key for intent in self.open_intents(account) if intent.locks for key in intent.may_land_on()}
@@ -107,7 +107,7 @@ class Lives(Intents):
 
     def _turned_into(self, life: sqlite3.Row) -> tuple[Intent, ...]:
         """Return the acts of the other side that may have been executed on this life's position, for it turned."""
-        since = time_text(moment(life["first_seen_at"]) - TURNED_SEEN_WITHIN)
+        since = time_text(moment(life["first_seen_at"]) - INHERITS_WITHIN)
         return self._intents(
             f"{_MAY_HAVE_TURNED} AND account = :account AND symbol = :symbol AND side <> :side "
             "AND counted_at >= :since AND planned_at >= :since AND planned_at < coalesce(:ended_at, '9999')",
