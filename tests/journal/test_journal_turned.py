@@ -101,7 +101,9 @@ def test_what_may_have_landed_on_the_other_side_counts_there_from_its_first_mome
         assert sum(dollars for _, _, dollars in journal.spent_since(NOON - HOUR)) == 300  # Once in the day, too.
 
 
-@pytest.mark.parametrize("why", ["its effect was seen", "it is a hedge leg", "it was refused", "it is more than a day ago"])
+@pytest.mark.parametrize(
+    "why", ["its effect was seen", "it is a hedge leg", "it was refused", "it is more than a day ago"]
+)
 def test_what_cannot_have_landed_on_the_other_side_counts_on_its_own_only(tmp_path, why):
     born_at = NOON + (25 * HOUR if why == "it is more than a day ago" else FENCE)
     with opened(tmp_path) as journal:
