@@ -51,12 +51,18 @@ class Past:
     def _has_history(self) -> bool:
         return self._reader.venue.write_terms.history_kept > timedelta(0)
 
+    def _exchange_now(self) -> datetime:
+        """Return the time by which the history is dated. By a clock that is a day ahead, today's entries are long over."""
+        return self._now() + (self._reader.venue.skew or timedelta(0))
+
     async def learn(self) -> None:
         """Learn the past, or hold the journal against it, once. Raises VenueUnavailable: nothing may be spent yet."""
         snapshot = self._reader.snapshot
         if snapshot is None or self._learned_s is not None:
             return
         began_s = asyncio.get_running_loop().time()
+        if self._has_history and self._reader.venue.skew is None:
+            await self._reader.venue.clock_skew()
         if self._journal.needs_rebuild(self._terms.account):
             await self._rebuild(snapshot)
         else:
@@ -108,7 +114,7 @@ class Past:
         traded = await venue.traded_lately()
         changes: tuple[MarginChange, ...] = ()
         if self._has_history:
-            since = self._now() - venue.write_terms.history_kept
+            since = self._exchange_now() - venue.write_terms.history_kept
             changes = await venue.margin_changes(open_isolated(snapshot), since, also=traded or ())
         opened = {
             position.key: _opened_at(position, changes) for position in snapshot.positions if position.isolated_wallet
@@ -121,7 +127,7 @@ class Past:
             closed_seen=traded is not None,
             dollars_of=lambda change: _dollars(change, snapshot),
             rule_of=_rule_of(self._terms, snapshot),
-            now=self._now(),
+            now=self._exchange_now(),
         )
         log.info("past.rebuilt", account=self._terms.account, changes=len(changes), positions=len(opened))
         self._tell_if_only_watching()
@@ -130,7 +136,7 @@ class Past:
         """Hold the whole history since this journal knows the account against it: it may be an old copy."""
         if not self._has_history:
             return  # Nobody can tell: docs/safety.md says so.
-        venue, account, now = self._reader.venue, self._terms.account, self._now()
+        venue, account, now = self._reader.venue, self._terms.account, self._exchange_now()
         kept_since, left_at = now - venue.write_terms.history_kept, self._journal.left_at
         if left_at is not None and left_at < kept_since:
             because = (
@@ -152,13 +158,13 @@ class Past:
             return
         elapsed = timedelta(seconds=asyncio.get_running_loop().time() - self._learned_s)
         venue = self._reader.venue
-        since = self._now() + (venue.skew or timedelta(0)) - elapsed - max(OVERLAP, 2 * venue.write_terms.fence)
+        since = self._exchange_now() - elapsed - max(OVERLAP, 2 * venue.write_terms.fence)
         keys = [one for one in open_isolated(snapshot) if key is None or one.symbol == key.symbol]
         also = () if key is None else (key.symbol,)  # It may be closed by now.
         self._count(await venue.margin_changes(keys, since, also=also), snapshot)
 
     def _count(self, changes: Sequence[MarginChange], snapshot: AccountSnapshot) -> None:
-        account, now = self._terms.account, self._now()
+        account, now = self._terms.account, self._exchange_now()
         fence = self._reader.venue.write_terms.fence
         keeps = self._open_since(changes, snapshot)
         found = self._journal.unexplained(account, changes, keeps=keeps, fence=fence, now=now)

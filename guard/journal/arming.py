@@ -104,7 +104,7 @@ class Arming(Store):
     def watched_only(self, account: str) -> str | None:
         """Return until when an account only watches for its past is not known, and why. None: it is known."""
         past = self._rows("SELECT * FROM pasts WHERE account = ?", (account,))
-        if not past or not _is_watched_only(past[0], self._clock):
+        if not past or not _is_watched_only(past[0], self._wall or self._clock):
             return None
         until = moment_or_none(past[0]["until"])
         words = "" if until is None else f"{until:%Y-%m-%d %H:%M} UTC or "
@@ -161,12 +161,13 @@ class Arming(Store):
     def _waits_a_day(self, account: str) -> bool:
         """Say whether it is not known what went lately into the account's positions that are closed since."""
         past = self._rows("SELECT * FROM pasts WHERE account = ? AND until IS NOT NULL", (account,))
-        return bool(past) and _is_watched_only(past[0], self._clock)
+        return bool(past) and _is_watched_only(past[0], self._wall or self._clock)
 
     def _is_young(self) -> bool:
         """Say whether a rolling day reaches back before this journal: later an account that is new stops no other."""
-        row = self._rows("SELECT min(at) AS first, (SELECT seen_at FROM clock) AS seen FROM pasts")[0]
-        return row["first"] is None or row["seen"] is None or moment(row["seen"]) - moment(row["first"]) < DAY
+        first = moment_or_none(self._rows("SELECT min(at) AS at FROM pasts")[0]["at"])
+        now = self._wall or self._clock  # Of a clock that was ahead, the latest that was seen is no time that has passed.
+        return first is None or now is None or now - first < DAY
 
 
 def write_past(  # noqa: PLR0917 - one row, in the order of its columns.

@@ -41,6 +41,7 @@ class Store:
         self._place = _place_of(path)
         self._clock_written = self._read_clock()
         self._clock = self._clock_written
+        self._wall: datetime | None = None  # What time we were told last.
         self.left_at = self._clock_written  # The latest clock it had seen when it was opened. None: it is new.
 
     @classmethod
@@ -107,6 +108,7 @@ class Store:
 
     def clock(self, now: datetime) -> datetime:
         """Return the wall clock, or the latest that this journal has seen if the wall clock stepped back."""
+        self._wall = now
         self._clock = now if self._clock is None else max(now, self._clock)
         return self._clock
 

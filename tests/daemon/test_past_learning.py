@@ -6,6 +6,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from journal_support import know_past
 
 from guard.daemon.past import AUDIT_AGAIN, AUDIT_EVERY, BEFORE_ACT_WITHIN_S, OVERLAP, Past, _dollars
 from guard.errors import VenueUnavailable
@@ -36,8 +37,13 @@ class History:
         self.write_terms = WriteTerms(fence=FENCE, history_kept=kept, test_host=True)
         self.changes = list(changes)
         self.asked = []
+        self.measured = timedelta(0)
         self.traded = frozenset({"BTCUSDT"})
         self.failing = None
+
+    async def clock_skew(self):
+        self.skew = self.measured
+        return self.skew
 
     async def traded_lately(self):
         return self.traded
@@ -98,6 +104,18 @@ async def test_a_past_is_not_learned_while_a_position_could_not_be_read(journal)
     assert venue.asked == [((), NOON - timedelta(days=90), {"BTCUSDT"})]
     await past.learn()  # Once is enough.
     assert len(venue.asked) == 1
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["rebuilt", "held against the journal"])
+async def test_what_was_added_today_counts_also_when_it_is_learned_by_a_clock_that_is_a_day_ahead(journal, known):
+    """By that clock it is a day old and in no limit; then the clock is set right (simulation, seed 14878)."""
+    venue = History(change(at=NOON - timedelta(hours=26)))
+    venue.measured = timedelta(hours=-25)
+    if known:
+        know_past(journal, now=NOON - timedelta(hours=27))
+    past = past_of(venue, journal)
+    await past.learn()
+    assert [amount for _, _, amount in journal.spent_since(NOON - timedelta(hours=49))] == [Decimal(40)]
 
 
 async def test_a_position_that_the_last_read_missed_is_asked_about_all_the_same(journal):

@@ -272,6 +272,8 @@ def test_an_account_that_is_new_in_an_old_journal_stops_no_other(tmp_path):
         for hours, may_spend in ((23, False), (24, True)):
             journal.event(NOON + hours * HOUR, None, "daemon.started", "guard", "a later moment")
             assert journal.arming("main")[0] is may_spend
+        journal.event(NOON + HOUR, None, "daemon.started", "guard", "the clock was ahead, and is set right")
+        assert not armed(journal)
 
 
 @pytest.mark.parametrize(("stood_still", "waits"), [(timedelta(minutes=1), False), (timedelta(minutes=2), True)])

@@ -138,6 +138,13 @@ def test_what_went_into_closed_positions_that_nobody_can_know_is_waited_out_for_
         assert memory(journal, at).armed is is_over
 
 
+def test_a_clock_that_ran_a_day_ahead_has_waited_nothing_out(journal):
+    rebuild(journal, [], opened_at={}, closed_seen=False)
+    for at in (NOON + DAY, NOON + HOUR):
+        journal.event(at, None, "daemon.started", "guard", "by a clock that is set right then")
+    assert memory(journal, NOON + HOUR).disarmed_because.startswith("watching only until 2025-10-11 12:00 UTC")
+
+
 def test_a_history_that_is_too_short_is_not_waited_out(journal):
     rebuild(journal, [], opened_at={BTC: None}, complete=False, closed_seen=False)
     journal.event(NOON + 2 * DAY, None, "daemon.started", "guard", "by the journal's clock")
