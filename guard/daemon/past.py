@@ -52,7 +52,7 @@ class Past:
         return self._reader.venue.write_terms.history_kept > timedelta(0)
 
     def _exchange_now(self) -> datetime:
-        """Return the time by which the history is dated. By a clock that is a day ahead, today's entries are long over."""
+        """Return the time by which the history is dated. By a clock a day ahead, today's entries are old."""
         return self._now() + (self._reader.venue.skew or timedelta(0))
 
     async def learn(self) -> None:

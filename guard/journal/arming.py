@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from guard.errors import JournalError
-from guard.journal.columns import ALL_ACCOUNTS, moment, moment_or_none, time_text, time_text_or_none
+from guard.journal.columns import ALL_ACCOUNTS, moment_or_none, time_text, time_text_or_none
 from guard.journal.disarm_marker import Disarmed, DisarmMarker
 from guard.journal.history import add_event
 from guard.journal.store import Store
@@ -166,7 +166,7 @@ class Arming(Store):
     def _is_young(self) -> bool:
         """Say whether a rolling day reaches back before this journal: later an account that is new stops no other."""
         first = moment_or_none(self._rows("SELECT min(at) AS at FROM pasts")[0]["at"])
-        now = self._wall or self._clock  # Of a clock that was ahead, the latest that was seen is no time that has passed.
+        now = self._wall or self._clock  # What a clock that was ahead has seen has not passed.
         return first is None or now is None or now - first < DAY
 
 
