@@ -7,6 +7,7 @@ after each act, for the two may have met.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -67,6 +68,7 @@ class Past:
             await self._rebuild(snapshot)
         else:
             await self._compare(snapshot)
+        self._journal.note_held(self._terms.account, self._now())
         self._learned_s, self._due_s = began_s, began_s + AUDIT_EVERY.total_seconds()
 
     async def look_before(self, key: PositionKey) -> None:
@@ -97,6 +99,7 @@ class Past:
                     del self._after_acts[key]
                 if now_s >= self._due_s:
                     await self._audit(None)
+                    self._journal.note_held(self._terms.account, self._now())
                     self._learned_s, self._due_s = now_s, now_s + AUDIT_EVERY.total_seconds()
             self._wait = AUDIT_AGAIN
         except (VenueUnavailable, KeysRefused, TimeoutError) as error:
@@ -121,13 +124,14 @@ class Past:
         }
         self._journal.rebuild(
             self._terms.account,
-            changes,
+            self._sided(changes, snapshot),
             opened=opened,
             complete=self._has_history and all(at is not None for at in opened.values()),
             closed_seen=traded is not None,
             dollars_of=lambda change: _dollars(change, snapshot),
             rule_of=_rule_of(self._terms, snapshot),
-            now=self._exchange_now(),
+            now=self._now(),
+            exchange_now=self._exchange_now(),
         )
         log.info("past.rebuilt", account=self._terms.account, changes=len(changes), positions=len(opened))
         self._tell_if_only_watching()
@@ -137,11 +141,10 @@ class Past:
         if not self._has_history:
             return  # Nobody can tell: docs/safety.md says so.
         venue, account, now = self._reader.venue, self._terms.account, self._exchange_now()
-        kept_since, left_at = now - venue.write_terms.history_kept, self._journal.left_at
-        if left_at is not None and left_at < kept_since:
-            because = (
-                f"this journal was last written at {left_at:%Y-%m-%d %H:%M} UTC, the exchange's history begins later"
-            )
+        kept_since = now - venue.write_terms.history_kept
+        held_at = self._journal.held_at(account) or self._journal.left_at
+        if held_at is not None and held_at < kept_since:
+            because = f"this journal was right at {held_at:%Y-%m-%d %H:%M} UTC, the exchange's history begins later"
             self._journal.doubt_past(account, because, now)
             self._tell_if_only_watching()
         known_since = self._journal.known_since(account)
@@ -164,10 +167,13 @@ class Past:
         self._count(await venue.margin_changes(keys, since, also=also), snapshot)
 
     def _count(self, changes: Sequence[MarginChange], snapshot: AccountSnapshot) -> None:
-        account, now = self._terms.account, self._exchange_now()
+        account, now, exchange_now = self._terms.account, self._now(), self._exchange_now()
         fence = self._reader.venue.write_terms.fence
         keeps = self._open_since(changes, snapshot)
-        found = self._journal.unexplained(account, changes, keeps=keeps, fence=fence, now=now)
+        changes = self._sided(changes, snapshot)
+        found = self._journal.unexplained(
+            account, changes, keeps=keeps, fence=fence, now=now, exchange_now=exchange_now
+        )
         if not found:
             return
         log.warning("spending.found", account=account, additions=len(found))
@@ -180,8 +186,24 @@ class Past:
             messages=_messages(account, found, now),
             channels_for=self._teller.channels_for,
             now=now,
+            exchange_now=exchange_now,
         )
         self._teller.wake.set()
+
+    def _sided(self, changes: Sequence[MarginChange], snapshot: AccountSnapshot) -> tuple[MarginChange, ...]:
+        """Return the history with no side where it is only that of the position that is open now.
+
+        A one-way position's entry names no side: what was added before this position was there may have been the
+        other side's, which has a limit of its own.
+        """
+        hedged = {position.key.symbol for position in snapshot.positions if position.hedged}
+        since = {key: life.first_seen_at for key, life in self._journal.open_lives(self._terms.account).items()}
+        return tuple(
+            change
+            if change.key.symbol in hedged or (change.key in since and since[change.key] <= change.at)
+            else replace(change, side_known=False)
+            for change in changes
+        )
 
     def _open_since(
         self, changes: Sequence[MarginChange], snapshot: AccountSnapshot
@@ -221,7 +243,8 @@ def _rule_of(terms: Terms, snapshot: AccountSnapshot) -> Callable[[PositionKey],
     modes = {position.key: position.margin_mode for position in snapshot.positions}
 
     def rule_of(key: PositionKey) -> str | None:
-        rule = matching_rule(terms, key, modes.get(key, MarginMode.ISOLATED))
+        turned = modes.get(key.opposite, MarginMode.ISOLATED)  # In one-way mode the symbol's setting is for both.
+        rule = matching_rule(terms, key, modes.get(key, turned))
         return None if rule is None else rule.name
 
     return rule_of

@@ -178,18 +178,27 @@ def open_budget(connection: sqlite3.Connection, account: str, key: PositionKey) 
 
 
 def _budget_of(connection: sqlite3.Connection, account: str, life: Life, now: datetime) -> str:
-    """Return whose spending a new life goes on with: an earlier life's, a rebuilt past's, else its own."""
-    row = first_row(
-        connection,
-        f"SELECT budget_id FROM ({_GOES_ON}) WHERE symbol = :symbol AND side = :side LIMIT 1",  # noqa: S608 - our own.
+    """Return whose spending a new life goes on with: an earlier life's, a rebuilt past's, else its own.
+
+    Of several budgets, as when an old copy of the journal knows a life and the history has told of more, all are one
+    from here on.
+    """
+    found = connection.execute(
+        f"SELECT DISTINCT budget_id FROM ({_GOES_ON}) WHERE symbol = :symbol AND side = :side ORDER BY budget_id",  # noqa: S608 - our own.
         {
             "account": account,
             "symbol": life.key.symbol,
             "side": life.key.side.word,
             "since": time_text(now - INHERITS_WITHIN),
         },
-    )
-    return life.life_id if row is None else str(row["budget_id"])
+    ).fetchall()
+    if not found:
+        return life.life_id
+    first, *others = (str(row["budget_id"]) for row in found)
+    for other in others:
+        for table in ("lives", "rebuilt"):
+            connection.execute(f"UPDATE {table} SET budget_id = ? WHERE budget_id = ?", (first, other))  # noqa: S608 - two names.
+    return first
 
 
 def _legacy_of(found: Sequence[Spending], *, is_locked: bool) -> Legacy:

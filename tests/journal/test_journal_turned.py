@@ -36,7 +36,7 @@ def entry(key=TURNED, *, amount="62.31", at=NOON):
 
 def found(journal, *changes):
     keeps = {TURNED: NOON}
-    return journal.unexplained("main", changes, keeps=keeps, fence=FENCE, now=NOON + FENCE)
+    return journal.unexplained("main", changes, keeps=keeps, fence=FENCE, now=NOON + FENCE, exchange_now=NOON + FENCE)
 
 
 def test_a_lost_request_locks_the_side_that_the_position_turned_to(journal):
