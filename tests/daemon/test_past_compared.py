@@ -114,12 +114,6 @@ def known(journal, at=T0 - 2 * DAY):
     )
 
 
-def live_before(journal):
-    """Let it know the position, too, since half an hour ago."""
-    known(journal)
-    live(journal, KEY, at=T0 - timedelta(minutes=30))
-
-
 def spent(journal):
     return tuple(one for one in journal.spent_since(T0 - DAY) if one[2])  # Nothing of the side it may be of as well.
 
@@ -137,21 +131,6 @@ async def test_a_past_is_rebuilt_from_every_position_that_holds_margin_of_its_ow
     assert one.told == []
     legacy = journal.legacies("main", T0)[KEY]
     assert legacy.spent == 55  # Not what was added before the day before it was opened.
-
-
-@pytest.mark.parametrize("known", [False, True], ids=["rebuilt", "held against the journal"])
-@pytest.mark.parametrize("hedged", [False, True])
-async def test_what_was_added_before_a_position_is_known_may_have_been_the_other_sides(journal, known, hedged):
-    """A one-way short got 200, turned into a long, and its entry names no side: it turns back (seed 17629)."""
-    if known:
-        live_before(journal)
-    one = Desk(journal, History(change("200", T0 - HOUR), change("7", T0)), isolated(hedged=hedged))
-    await one.past.learn()
-    if known:
-        journal.end_life("main", KEY, T0, "its side flipped")
-    legacies = journal.legacies("main", T0)
-    other = legacies[KEY.opposite].spent if KEY.opposite in legacies else 0
-    assert (legacies[KEY].spent, other) == (207, 0 if hedged else 200 if known else 207)
 
 
 @pytest.mark.parametrize(
