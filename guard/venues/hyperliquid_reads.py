@@ -4,7 +4,7 @@ Quirks of the reads stand in guard.venues.hyperliquid.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -261,6 +261,9 @@ class HyperliquidReads(VenueBase):
 
     async def tiers(self, symbols: frozenset[str]) -> TierTables:
         read_at = self._now()
+        for symbol in symbols:
+            with suppress(VenueUnavailable):  # Then its table is not found, and that is a gap.
+                await self._coin(symbol)
         by_symbol: dict[str, TierTable] = {}
         gaps: list[Gap] = []
         for dex, mine in self._by_dex(symbols):
@@ -284,8 +287,12 @@ class HyperliquidReads(VenueBase):
         answer = await self._info("metaAndAssetCtxs", **named(self._dex_of(symbol)))
         return market.read_mark(answer, coin, symbol, asked_at=asked_at)
 
-    def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
-        return market.stream_marks(self._client, symbols, now=self.exchange_now)
+    async def watch_marks(self, symbols: tuple[str, ...]) -> AsyncGenerator[Mark, None]:
+        for symbol in symbols:
+            await self._coin(symbol)  # So that ccxt knows it.
+        async with aclosing(market.stream_marks(self._client, symbols, now=self.exchange_now)) as marks:
+            async for mark in marks:
+                yield mark
 
     def watch_account(self) -> AsyncGenerator[AccountNews, None]:
         return self._listen(lambda client: hyperliquid_news.channel(client, self._address, self._told.update))

@@ -158,3 +158,13 @@ async def test_a_symbol_of_a_dex_is_known_before_anything_was_read_there(dexes, 
     dexes.end_position(TSLA, Side.LONG, "closed")
     ending = await venue.ending(LONG, dexes.now() - timedelta(minutes=5))
     assert ending.kind is EndKind.CLOSED
+
+
+async def test_tiers_and_marks_of_a_dex_can_be_the_first_that_is_asked(dexes, venue):
+    await venue.open()
+    assert (await venue.tiers(frozenset({TSLA}))).by_symbol[TSLA].rows[0].maintenance_margin_rate == Decimal("0.05")
+    again = Hyperliquid(dexes.account(), now=lambda: datetime.now(UTC))
+    marks = again.watch_marks((TSLA,))
+    assert (await anext(marks)).price == 390
+    await marks.aclose()
+    await again.close()
