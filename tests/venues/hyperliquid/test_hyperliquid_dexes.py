@@ -221,6 +221,14 @@ async def test_a_dex_that_does_not_answer_is_said_with_what_was_there_and_the_ot
     assert (states, snapshot.gaps, len(snapshot.positions)) == (["xyz", ""], (), 2)
 
 
+async def test_a_dex_that_lags_makes_the_facts_as_old_as_its_own(dexes, venue):
+    await venue.snapshot()
+    dexes.mangle("state of xyz", lambda state: state | {"time": state["time"] - 20_000})
+    snapshot = await venue.snapshot()
+    for read_at in (snapshot.positions_read_at, snapshot.wallets_read_at):
+        assert timedelta(seconds=19) < datetime.now(UTC) - read_at < timedelta(seconds=25)
+
+
 async def test_a_dex_that_was_never_seen_may_hide_a_position_and_says_so(dexes, venue):
     dexes.break_reads("state of xyz", Fate.HTML_200)
     (gap,) = (await venue.snapshot()).gaps
