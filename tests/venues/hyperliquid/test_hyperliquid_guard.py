@@ -4,7 +4,11 @@ import asyncio
 import sys
 from decimal import Decimal
 
+from daemon_kit import daemon, until, watching
 from hyperliquid_wire import ACCOUNT, AGENT_KEY, BTC
+from hyperliquid_wire_dexes import TSLA
+from wire_faults import Fate
+from wire_world import wire_world
 
 from guard.snapshot import Side
 
@@ -101,3 +105,20 @@ async def test_the_real_command_checks_the_account_and_tops_a_position_up_once(s
         "0.000001"
     )
     assert AGENT_KEY[2:] not in said
+
+
+async def test_a_dex_that_falls_silent_is_told_by_the_position_there_and_the_main_one_is_watched_on(dexes, tmp_path):
+    limits = {"max_per_position": "1", "max_per_day": "1"}
+    async with wire_world(tmp_path, dexes, limits=limits) as here, daemon(here) as guarded:
+        await watching(guarded)
+        watch = guarded.service.watches["main"]
+        await until("both are listed", lambda: len(watch.decision.positions) == 2, of=guarded)
+        dexes.break_reads("state of xyz", Fate.HTTP_500)
+        told = lambda: [one for one in here.messages if one["symbol"] == TSLA and "not read" in one["text"]]  # noqa: E731
+        await until("it is told", told, of=guarded)
+        assert [row.key.symbol for row in watch.decision.positions] == [BTC]
+        assert watch.is_fresh
+        assert dexes.writes == []
+        dexes.set_mark(BTC, Decimal(54900))  # 0.5 x 54,900 - 27,000 = 450 of margin: 0.4 % from its end.
+        danger = lambda: [one for one in here.messages if one["symbol"] == BTC and one["level"] == "critical"]  # noqa: E731
+        await until("danger on the main dex is told meanwhile", danger, of=guarded)
