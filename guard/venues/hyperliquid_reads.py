@@ -163,8 +163,8 @@ class HyperliquidReads(VenueBase):
         coins = coins_of(state)
         unknown = coins - dex.markets.by_coin.keys() - dex.searched
         if unknown or (dex.token is None and state.margin_summary.account_value != 0):
-            dex.searched |= unknown
             await self._load_dex(dex)
+            dex.searched |= unknown
         name = "" if self._asset_mode is AssetMode.MULTI else dex.name
         money = Money(token=dex.token or USDC_TOKEN, purse=Purse(dex.currency, name))
         contracts = {coin: self._paid(contract) for coin, contract in dex.markets.by_coin.items() if coin in coins}

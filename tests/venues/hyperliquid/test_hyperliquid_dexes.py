@@ -290,6 +290,19 @@ async def test_markets_without_a_field_that_is_needed_are_none(dexes, venue, gon
     assert any(gap.subject == "dex xyz" and gone in gap.reason for gap in snapshot.gaps)
 
 
+async def test_markets_that_could_not_be_read_once_are_asked_for_again(dexes):
+    clock = [timedelta(0)]
+    venue = Hyperliquid(dexes.account(), now=lambda: datetime.now(UTC) + clock[0])
+    dexes.set_wallet("USDC xyz", Decimal(-800), Decimal(0))  # Worth nothing together: only the position asks for them.
+    dexes.break_reads("tiers", Fate.HTTP_500)
+    assert len((await venue.snapshot()).positions) == 1
+    dexes.break_reads("tiers", None)
+    clock[0], dexes.clock_skew = timedelta(seconds=31), 31_000
+    snapshot = await venue.snapshot()
+    await venue.close()
+    assert (len(snapshot.positions), snapshot.gaps) == (2, ())
+
+
 def test_places_are_counted_from_the_main_dex():
     assert read_dexes([None, {"name": "xyz"}, None, {"name": "flx"}]) == {"xyz": 1, "flx": 3}
 
