@@ -8,12 +8,13 @@ Their symbols are ccxt's own: "xyz:TSLA" is XYZ-TSLA/USDC:USDC.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from guard.snapshot import Contract, ContractKind, RiskTier
-from guard.venues.rows import NotNegative, Positive, Row, RowError, Word, read_row
+from guard.venues.hyperliquid_account import USDC, USDC_TOKEN
+from guard.venues.rows import NotATruth, NotNegative, Positive, Row, RowError, Word, read_row
 
 FLAT_TABLES_BELOW = 50  # A margin table of a lower id is one tier at that leverage and is not listed.
 LAST_CAP = Decimal("1E+18")  # The last tier has no end.
@@ -52,17 +53,17 @@ class Markets:
 
 class _Listed(Row):
     name: Word
-    sz_decimals: int = Field(ge=0)
+    sz_decimals: Annotated[int, NotATruth] = Field(ge=0)
 
 
 class Collateral(Row):
     """In which token a dex's margin is counted, as its meta says."""
 
-    collateral_token: int = Field(ge=0)
+    collateral_token: Annotated[int, NotATruth] = Field(ge=0)
 
 
 class _Token(Row):
-    index: int
+    index: Annotated[int, NotATruth]
     name: Word
 
 
@@ -100,7 +101,10 @@ def read_currency(spot_meta: object, token: int) -> str:
     names = {read_row(_Token, one).name for one in listed if one.get("index") == token}
     if len(names) != 1:
         raise RowError(f"token {token} has {len(names)} names, expected one")
-    return names.pop()
+    name = names.pop()
+    if (name == USDC) is not (token == USDC_TOKEN):
+        raise RowError(f"token {token} is called {name}, and USDC is token {USDC_TOKEN}")
+    return name
 
 
 def dex_markets(client: Any, meta: Meta, *, dex: str, place: int, currency: str) -> Markets:

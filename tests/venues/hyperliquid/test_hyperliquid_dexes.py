@@ -103,6 +103,28 @@ async def test_a_collateral_that_nobody_names_is_not_taken_for_dollars(dexes, ve
     assert "token 360" in gap.reason
 
 
+@pytest.mark.parametrize(
+    "tokens",
+    [[{"name": "USDC", "index": 360}], [{"name": "USDC", "index": 0}, {"name": "USDC", "index": 360}]],
+    ids=str,
+)
+async def test_a_token_that_only_calls_itself_usdc_is_not_usdc(dexes, venue, tokens):
+    dexes.hold_sample(of=OF_GOLD)
+    dexes.mangle("spotMeta", lambda answer: answer | {"tokens": tokens})
+    snapshot = await venue.snapshot()
+    assert {position.key.symbol for position in snapshot.positions} == {BTC, TSLA}
+    assert [gap.subject for gap in snapshot.gaps] == ["dex flx"]
+
+
+async def test_a_collateral_that_is_no_number_is_not_the_first_token(dexes, venue):
+    for odd in (False, None, "", [0], -1):
+        dexes.mangle("tiers", lambda meta, odd=odd: meta | {"collateralToken": odd})
+        fresh = Hyperliquid(dexes.account(), now=lambda: datetime.now(UTC))
+        snapshot = await fresh.snapshot()
+        await fresh.close()
+        assert [gap.subject for gap in snapshot.gaps] == ["dex xyz"], odd
+
+
 async def test_a_unified_account_has_one_balance_for_all_dexes_with_the_same_collateral(dexes, venue):
     dexes.abstraction = "unifiedAccount"
     dexes.hold_sample(of=OF_NVDA, margin=None)  # Cross on xyz, beside isolated ones on both.
