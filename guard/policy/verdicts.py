@@ -181,7 +181,7 @@ def position_verdict(
 def pool_verdict(figures: PoolFigures, sight: Sight, desk: Desk) -> PoolVerdict:
     """Return a pool's row, with the largest reserve that a rule of this account keeps in its wallet."""
     level, reason = _level_with_memory(sight, desk, subjects.pool(figures.name))
-    wallet = desk.assessment.snapshot.wallet(figures.currency)
+    wallet = desk.assessment.snapshot.wallet(*figures.purse)
     reserve: Decimal | None = None
     if wallet is not None:
         rules = (rule for rule in desk.terms.rules if rule.top_up is not None)
