@@ -276,7 +276,7 @@ class Hyperliquid(VenueBase):
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
         coin, start = await self._coin(key.symbol), _ms(since + (self._skew or timedelta(0)))
         fills = await self._info("userFillsByTime", user=self._address, startTime=start)
-        return market.read_ending(fills, coin, key)
+        return market.read_ending(fills, coin, key, self._address)
 
     def margin_step(self, currency: str) -> Decimal:  # noqa: ARG002  # There is one currency.
         return Decimal("0.000001")
