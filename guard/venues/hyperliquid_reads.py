@@ -314,7 +314,7 @@ class HyperliquidReads(VenueBase):
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
         coin, start = await self._coin(key.symbol), milliseconds(since + (self._skew or timedelta(0)))
         fills = await self._info("userFillsByTime", user=self._address, startTime=start)  # Of every dex.
-        return market.read_ending(fills, coin, key)
+        return market.read_ending(fills, coin, key, self._address)
 
     async def _server_time(self) -> datetime:
         return market.read_time(await ask(self._client, "publicPostInfo", {"type": "exchangeStatus"}))
