@@ -25,9 +25,14 @@ from guard.venues.transport import ask
 
 NEWS = frozenset({"ACCOUNT_UPDATE", "MARGIN_CALL", "ACCOUNT_CONFIG_UPDATE"})
 ENDS = frozenset({"listenKeyExpired", "eventStreamTerminated"})
-LISTEN_KEY_RULE = PostRule(method="POST", path_end="/listenKey", fields={})  # Opens a stream, moves nothing.
+LISTEN_KEY = "listenKey"
 RENEW_EVERY_S = 25 * 60.0  # Two renewals may fail before an hour is over.
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,256}", re.ASCII)
+
+
+def listen_key_rule(api: str) -> PostRule:
+    """Return the request that opens a stream. It moves nothing."""
+    return PostRule(method="POST", path=f"/{api}/v1/{LISTEN_KEY}", fields={})
 
 
 class _Event(Row):
