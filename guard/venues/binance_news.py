@@ -58,7 +58,7 @@ async def open_channel(client: Any, listener: Any, api: str, stream: str) -> Acc
             if renewed != key:
                 raise VenueUnavailable("account stream: its key has ended")
 
-    return AccountChannel(url=listener.get_private_ws_url(stream, key), hear=hear, keep_up=keep_key)
+    return AccountChannel(urls=(listener.get_private_ws_url(stream, key),), hear=hear, keep_up=keep_key)
 
 
 async def _ask_for_key(client: Any, api: str) -> str:

@@ -126,7 +126,7 @@ class GateIo(GateReads):
         return stream_marks(self._client, groups, now=self.exchange_now)
 
     def watch_account(self) -> AsyncGenerator[AccountNews, None]:
-        return self._listen(lambda listener: open_channel(self._client, listener))
+        return self._listen(lambda listener: open_channel(self._client, listener, self.settles_in_use))
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         market = await self._market(symbol)

@@ -35,7 +35,7 @@ class _Position(Row):
 def channel(client: Any, address: str) -> AccountChannel:
     subscription = {"type": STATE, "user": address}
     return AccountChannel(
-        url=client.urls["api"]["ws"]["public"],
+        urls=(client.urls["api"]["ws"]["public"],),
         hear=_listener(),
         subscriptions=({"method": "subscribe", "subscription": subscription},),
         confirmations=1,

@@ -57,6 +57,7 @@ class GateServer(GateListened):
         "size": "size", "entry": "entry_price", "mark": "mark_price", "margin": "margin",
     }  # fmt: skip
     reads_per_cycle: ClassVar[int] = 4  # Two for each settle currency: there is money in both.
+    account_sockets: ClassVar[int] = 2
     strange_code: ClassVar[str] = "NEVER_SEEN_BEFORE"
 
     def __init__(self) -> None:
