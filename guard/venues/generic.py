@@ -56,9 +56,9 @@ from guard.venues.transport import Wire
 # Exchanges that list positions by POST. It changes nothing there; nothing else may leave.
 POST_READS: Mapping[str, str] = MappingProxyType(
     {
-        "bitfinex": "/auth/r/positions",
-        "cryptocom": "/private/get-positions",
-        "whitebit": "/collateral-account/positions/open",
+        "bitfinex": "/v2/auth/r/positions",
+        "cryptocom": "/exchange/v1/private/get-positions",
+        "whitebit": "/api/v4/collateral-account/positions/open",
     }
 )
 WATCH_ONLY = "guard only watches this exchange: how it takes margin, and what its answers prove, is not shown"
@@ -312,7 +312,7 @@ def _wire(exchange: str) -> Wire:
         options={},
         urls=lambda api: tuple(_addresses(api)),
         writes=(),
-        reads=() if path is None else (PostRule(method="POST", path_end=path, fields={}),),
+        reads=() if path is None else (PostRule(method="POST", path=path, fields={}),),
         error=lambda _: None,
         keys_refused=frozenset(),
         is_judged_by_ccxt=True,

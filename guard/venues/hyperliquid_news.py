@@ -43,7 +43,7 @@ def channel(client: Any, address: str, found: Callable[[Collection[str]], object
     """Return how the account is listened to. `found` is told the names of dexes where it has positions."""
     subscription = {"type": STATES, "user": address}
     return AccountChannel(
-        url=client.urls["api"]["ws"]["public"],
+        urls=(client.urls["api"]["ws"]["public"],),
         hear=_listener(found),
         subscriptions=({"method": "subscribe", "subscription": subscription},),
         confirmations=1,
