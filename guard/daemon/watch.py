@@ -312,7 +312,7 @@ class AccountWatch:
                 self._quiet_until = until
 
     def _end_quiet(self) -> None:
-        """Write down that the exchange answers again: by a clock that was set back its quiet would begin anew at a start."""
+        """Write down that the exchange answers again: by a clock that was set back its quiet would go on."""
         if self._quiet_until is not None and self._journal.broken is None:
             with self._despite_the_journal():
                 self._journal.end_quiet(self.name, at=self._now())
