@@ -93,7 +93,8 @@ class TellingInvariants:
         told = self._worst_told.setdefault((account, key), {})
         if body["event"] == "resolved":
             told.pop(body["alert"], None)
-            told.pop("telegram", None)
+            if body["level"] != "unknown":  # Its end is no end of a danger.
+                told.pop("telegram", None)
             near = distances.nearest(account, key, self._clear_for_s())
             if holding is not None and body["level"] != "unknown" and holding.isolated and near < WARN - DANGER / 20:
                 self._violated("I10 no false end", f"{key} is told to be safe, it was at {near:.4f} meanwhile")
