@@ -27,8 +27,8 @@ class MoneyInvariants:
         self._by_request: dict[tuple[str, int], KnownIntent] = {}
         self._effects: list[tuple[str, Entry]] = []
         self._forgotten: list[tuple[str, Entry]] = []  # Of requests that a journal which was put back does not know.
-        self._at_send: dict[tuple[str, int], tuple[Delivered, int, float]] = {}  # The wallet last read, foreign
-        # writes, and of when the youngest positions were that reached this life.
+        # The wallet last read, and of when the youngest positions were that reached this life.
+        self._at_send: dict[tuple[str, int], tuple[Delivered, float]] = {}
         self.disarmed_since_s: float | None = None
         self.counts = {"effects": 0, "late effects": 0, "unknown": 0}
 
@@ -87,8 +87,7 @@ class MoneyInvariants:
             if is_left_over and other.key[0] not in seen.histories:
                 self._violated("I9 recovery", f"sent before intent {other.number} of {other.key} was looked up")
         if seen.account is not None:
-            writes = self._exchanges[request.account].foreign_writes
-            self._at_send[request.account, request.number] = (seen.account, writes, seen.positions_truth_s)
+            self._at_send[request.account, request.number] = (seen.account, seen.positions_truth_s)
 
     def _judge_facts(self, request: Request, intent: KnownIntent, seen: Seen) -> None:
         now, coin = self._world.time_s, intent.key[0]
@@ -135,7 +134,7 @@ class MoneyInvariants:
     def _flipped_under_way(self, account: str, entry: Entry) -> bool:
         """Say whether the position was opened after all that was looked at, if only old answers came: nothing told."""
         holding = self._exchanges[account].holdings.get((entry.coin, entry.side))
-        read, _, truth_s = self._at_send.get((account, entry.request or 0), (None, 0, 0.0))
+        read, truth_s = self._at_send.get((account, entry.request or 0), (None, 0.0))
         if holding is None or read is None:
             return holding is not None
         return holding.opened_s >= min(read.request.sent_s - 1.0, truth_s)
@@ -157,9 +156,9 @@ class MoneyInvariants:
 
     def _judge_reserve(self, account: str, entry: Entry) -> None:
         """Hold the wallet after the effect, at the prices it was last read at, against the reserve."""
-        read, writes, _ = self._at_send.get((account, entry.request or 0), (None, 0, 0.0))
+        read, _ = self._at_send.get((account, entry.request or 0), (None, 0.0))
         exchange = self._exchanges[account]
-        if read is None or exchange.foreign_writes != writes or read.truth_s < read.request.sent_s:
+        if read is None or exchange.foreign_s >= read.truth_s or read.truth_s < read.request.sent_s:
             return  # People moved money meanwhile, or a cache answered with an old wallet that bears no date.
         prices, exchange.market.prices = exchange.market.prices, dict(read.prices)
         available, equity = exchange.available(), exchange.free + exchange.cross_profit()

@@ -116,6 +116,7 @@ class Exchange:
     holdings: dict[tuple[str, int], Holding] = field(default_factory=dict)
     history: list[Entry] = field(default_factory=list)
     foreign_writes: int = 0  # By people: what was read before one may not hold any more.
+    foreign_s: float = -1e9  # When the last of them was.
     ended: list[tuple[tuple[str, int], float]] = field(default_factory=list)  # Positions that are gone, and when.
     booked: list[tuple[str, float]] = field(default_factory=list)  # Coins whose positions were closed, and when.
     fills: list[Fill] = field(default_factory=list)
@@ -186,6 +187,10 @@ class Exchange:
         self.holdings[key].margin -= amount
         self.free += amount
         self._write(*key, -amount, "USER_ADJUST")
+
+    def note_foreign(self) -> None:
+        self.foreign_writes += 1
+        self.foreign_s = self.world.time_s
 
     def move_cash(self, amount: Decimal) -> None:
         """Pay into the wallet, or out of it."""

@@ -331,7 +331,7 @@ class Simulation:
             isolated = sorted({(e.coin, e.side) for e in exchange.history if e.request} & set(isolated)) or isolated
         if not isolated and what in {"add", "take", "close", "flip", "reopen", "funding"}:
             return
-        exchange.foreign_writes += 1
+        exchange.note_foreign()
         key = dice.choice(isolated) if isolated else ("", 0)
         amount = Decimal(dice.randrange(500, 9000)).scaleb(-2)
         match what:
@@ -362,7 +362,7 @@ class Simulation:
         coin, leg = request.fields["symbol"].removesuffix("USDT"), request.fields.get("positionSide", "BOTH")
         side = next((one.side for one in exchange.holdings.values() if one.coin == coin and one.isolated), None)
         if side is not None and not self._is_calm and exchange.available() > 90:
-            exchange.foreign_writes += 1
+            exchange.note_foreign()
             with suppress(Refused):  # The leg that the guard asks for may be closed by now.
                 exchange.add_margin(coin, leg, Decimal(self._dice["events"].randrange(500, 9000)).scaleb(-2), None)
 
@@ -371,7 +371,7 @@ class Simulation:
         if self._is_calm or key in exchange.holdings or exchange.free < 900:
             return
         price = self.market.prices[key[0]]
-        exchange.foreign_writes += 1
+        exchange.note_foreign()
         exchange.open(key[0], key[1], notional=Decimal(3500), entry=price, leverage=5, isolated=True)
         exchange.take_margin(key, Decimal(390))
 
