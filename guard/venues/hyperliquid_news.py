@@ -2,8 +2,9 @@
 
 - `userEvents` tells of fills, funding and liquidations, `userNonFundingLedgerUpdates` of deposits and transfers, and
   neither of margin that was moved into a position (docs, websocket, 2026-09). `clearinghouseState`, as ccxt 4.5.90 and
-  the nktkas SDK of 2026 subscribe to it, shows all of it: sizes, leverages, and the dollars in each position (`rawUsd`)
-  and in all (`totalRawUsd`), which no mark moves. They are held against those before and used for nothing else.
+  the nktkas SDK (0.30.2: `user`, no `dex` for the main one) subscribe to it, shows all of it: sizes, leverages, and
+  the dollars in each position (`rawUsd`) and in all (`totalRawUsd`), which no mark moves. They are held against those
+  before and used for nothing else.
 - It is by address: nobody signs in, and nothing tells whether the address is an account's.
 """
 
