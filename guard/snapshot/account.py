@@ -30,6 +30,11 @@ class PositionKey:
         """The currency it settles in: BTC of BTC/USD:BTC, and of BTC/USD:BTC-261225."""
         return self.symbol.partition(":")[2].partition("-")[0]
 
+    @property
+    def opposite(self) -> "PositionKey":
+        """The other side of the same symbol."""
+        return PositionKey(self.symbol, Side(-self.side))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:

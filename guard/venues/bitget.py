@@ -41,7 +41,6 @@ from guard.snapshot import (
     PositionEnding,
     PositionKey,
     Settlement,
-    Side,
     StopOrder,
 )
 from guard.venues import bitget_account, bitget_bills, bitget_margin, bitget_market, bitget_news, bitget_orders
@@ -186,7 +185,7 @@ class Bitget(BitgetReads):
         self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]
     ) -> Settlement:
         market = await self._market(request.key.symbol)
-        other = PositionKey(request.key.symbol, Side(-request.key.side))
+        other = request.key.opposite
         lost = Lost(
             request=request,
             market_id=market.market_id,

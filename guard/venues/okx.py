@@ -301,7 +301,7 @@ class Okx(VenueBase):
         self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]
     ) -> Settlement:
         market = await self._market(request.key.symbol)
-        other = PositionKey(request.key.symbol, Side(-request.key.side))
+        other = request.key.opposite
         lost = okx_settle.Lost(
             request=request,
             inst_id=market.inst_id,

@@ -14,7 +14,12 @@ class History:
         self.write_terms = WriteTerms(fence=timedelta(seconds=fence_s), history_kept=kept, test_host=True)
         self.traded = frozenset({"BTC/USDT:USDT"})
         self.asked = []
+        self.measured = timedelta(0)  # What `clock_skew` finds.
         self.failing = None  # An error to raise, or "hangs".
+
+    async def clock_skew(self):
+        self.skew = self.measured
+        return self.skew
 
     async def traded_lately(self):
         return self.traded

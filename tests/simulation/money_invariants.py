@@ -12,6 +12,7 @@ from simulated_wire import POST_PATH, Delivered, Request
 
 FACTS_MAX_S = 5.0
 FENCE_S = 24.0
+CLOCK_TOLERANCE_S = 2.5  # Of two clocks that were held against each other, and a second's grid.
 ROUNDING = Decimal("0.02")
 
 
@@ -25,6 +26,7 @@ class MoneyInvariants:
         self.intents: dict[str, KnownIntent] = {}
         self._by_request: dict[tuple[str, int], KnownIntent] = {}
         self._effects: list[tuple[str, Entry]] = []
+        self._forgotten: list[tuple[str, Entry]] = []  # Of requests that a journal which was put back does not know.
         self._at_send: dict[tuple[str, int], tuple[Delivered, int, float]] = {}  # The wallet last read, foreign
         # writes, and of when the youngest positions were that reached this life.
         self.disarmed_since_s: float | None = None
@@ -182,10 +184,24 @@ class MoneyInvariants:
         self._judge_counted()
 
     def _judge_state(self, intent: KnownIntent) -> None:
-        if intent.state == "applied" and not intent.effects:
+        if intent.state == "applied" and not intent.effects and not self._is_taken_for_forgotten(intent):
             self._violated("I7 ledger", f"intent {intent.number} is applied, and nothing moved")
         if intent.state in {"refused", "not_applied"} and intent.effects:
             self._violated("I7 ledger", f"intent {intent.number} is {intent.state}, and margin moved")
+
+    def _is_taken_for_forgotten(self, intent: KnownIntent) -> bool:
+        """Say whether a request that the put back journal does not know did just what this one asked, at that time.
+
+        Nobody can tell the two apart, and it counts once. The entry is the intent's from here on.
+        """
+        for account, entry in self._forgotten:
+            is_in_time = 0 <= entry.at_s - intent.planned_s <= FENCE_S + CLOCK_TOLERANCE_S
+            fits = (account, (entry.coin, entry.side), entry.amount) == (intent.account, intent.key, intent.amount)
+            if fits and is_in_time:
+                self._forgotten.remove((account, entry))
+                intent.effects.append(entry)
+                return True
+        return False
 
     def _judge_counted(self) -> None:
         """Hold everything that counts as spent against the limits."""
@@ -222,6 +238,8 @@ class MoneyInvariants:
         self.intents = {intent_id: self.intents[intent_id] for intent_id in states if intent_id in self.intents}
         for intent_id, intent in self.intents.items():
             intent.state = states[intent_id]
+        known = [entry for intent in self.intents.values() for entry in intent.effects]
+        self._forgotten = [(account, entry) for account, entry in self._effects if entry not in known]
 
     def _same(self, one: KnownIntent, other: KnownIntent) -> bool:
         return (one.account, one.key) == (other.account, other.key)
