@@ -5,8 +5,9 @@
   whoever has it listens too, so no address of a stream is ever logged.
 - ccxt's own renewal runs once: it looks for its stream among objects that it takes for dicts, finds none, and never
   comes again; a connection opened within twenty minutes of the last takes up the old key, dead or not (ccxt 4.5.90).
-- `ACCOUNT_UPDATE` comes with fills, liquidations, funding, transfers and margin moved by hand, `MARGIN_CALL` for cross
-  positions and `ACCOUNT_CONFIG_UPDATE` when leverage or asset mode changes. The rest is of orders.
+- `ACCOUNT_UPDATE` comes with fills, liquidations, funding, transfers and margin moved by hand (its reasons ORDER,
+  FUNDING_FEE, ASSET_TRANSFER, MARGIN_TRANSFER; not with unfilled orders; docs of both, 2026-11), `MARGIN_CALL` for
+  cross positions and `ACCOUNT_CONFIG_UPDATE` when leverage or asset mode changes. The rest is of orders.
 - `listenKeyExpired` and `eventStreamTerminated` come once, and the connection stays up, silent.
 """
 

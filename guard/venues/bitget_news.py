@@ -1,9 +1,13 @@
 """Bitget's private streams, of classic accounts (v2) and of unified ones (v3): which channels ring.
 
-Sources: docs v2 (contract, websocket private) and v3 (UTA, websocket private), 2025-10.
-- `positions` and `account` come with orders placed, filled and taken back, with funding, liquidations and transfers.
-  Whether margin moved by hand comes too is not documented: where it does not, the next poll sees it.
-- Every push is called a snapshot, the first one after subscribing too. `ts` is when it was made.
+Sources: docs v2 (contract, websocket private; copy of 2025-03-27) and v3 (UTA, websocket private; copy of 2026).
+- v2: `positions` comes with orders placed, filled and taken back, `account` with fills, transfers and vouchers. Of
+  funding and liquidations nothing is said, but for the orders by which a position is sold.
+- v3: `position` comes with positions opened and closed and with orders that close, `account` with fills, the settlement
+  of funding, and every change of balance.
+- Whether margin moved by hand comes too is documented for neither: where it does not, the next poll sees it.
+- The first push after subscribing is called a snapshot; v2 calls the later ones so too, v3 calls them updates (its docs
+  show snapshots, an SDK of 2026 saw updates): the word is not looked at. `ts` is when a push was made.
 - ccxt puts what is free of the size into a position's collateral (4.5.90); nothing of it is read here.
 """
 

@@ -1,8 +1,9 @@
-"""Bybit's private stream: which of its topics ring. Source: docs v5, websocket private (2026-07).
+"""Bybit's private stream: which of its topics ring. Source: docs v5, websocket private (2026-07; again 2026-09-28).
 
-- `position` comes with fills, margin moved by hand, liquidations and leverage, and also when an order is placed,
-  changed or taken back: that calls for a read that finds nothing new. `execution` tells of fills, funding, ADL and
-  liquidations, `wallet` of balances, not of unrealized PnL. `creationTime` is when the message was made.
+- `position` comes with changes of a position (margin moved by hand must be among them: the docs do not list them), and
+  also when an order is placed, changed or taken back: that calls for a read that finds nothing new. `execution` tells
+  of fills, funding, ADL and liquidations, `wallet` of balances, not of unrealized PnL. `creationTime` is when the
+  message was made.
 - ccxt's `watch_positions` would read linear USDT and inverse positions by REST behind it (ccxt 4.5.90).
 """
 

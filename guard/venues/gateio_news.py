@@ -1,5 +1,6 @@
-"""Gate's stream of a futures account: which channels ring. Source: docs, futures websocket v4 (2026-05).
+"""Gate's stream of a futures account: which channels ring.
 
+Source: docs, futures websocket v4 (2026-05, and an older copy whose example subscribes to positions at /v4/ws/btc).
 - `futures.positions` and `futures.balances` come when a position or the balance changed: fills, funding, liquidations,
   transfers, margin moved by hand. `time_ms` is when the message was made.
 - Each settle currency has a socket of its own, and one where the account has money or positions is listened to. When

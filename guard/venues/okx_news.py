@@ -1,5 +1,7 @@
-"""OKX's private stream: one channel rings. Source: docs v5, balance and position channel (2026-07).
+"""OKX's private stream: one channel rings.
 
+Sources: docs v5, balance and position channel (2026-07); the same by the SDK rust-okx 0.6.2, and the example of its
+snapshot in a Rust model of 2024.
 - `balance_and_position` comes with an event only: a fill, liquidation, ADL, funding, transfer, margin or leverage
   changed, settlement; and once, as `snapshot`, when it is subscribed to. `positions` and `account`, which ccxt's
   methods use, come every few seconds as well, with nothing new in them.

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from journal_support import intent, live
+from margin_history import History
 from policy_worlds import BTC, ETH, KEY, T0, cross, isolated, rule, snapshot, terms
 from structlog.testing import capture_logs
 
@@ -15,7 +16,6 @@ from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal import Journal
 from guard.policy.terms import Level, Mode
 from guard.snapshot import Gap, MarginChange, PositionKey, Side
-from guard.venues.protocol import WriteTerms
 
 pytestmark = pytest.mark.looptime
 
@@ -35,33 +35,6 @@ def change(amount="40", at=T0, *, key=KEY, by_user=True, currency="USDT", **fiel
         entry_id=f"{key} {amount} {at}",
         **fields,
     )
-
-
-class History:
-    """An exchange that is asked what was added, and nothing else."""
-
-    account = "main"
-
-    def __init__(self, *changes, kept=KEPT, skew=None, fence=10):
-        self.changes, self.skew = changes, skew
-        self.write_terms = WriteTerms(fence=fence * SECOND, history_kept=kept, test_host=True)
-        self.traded = frozenset({BTC})
-        self.asked = []
-        self.failing = None
-
-    async def clock_skew(self):
-        self.skew = timedelta(0)
-
-    async def traded_lately(self):
-        return self.traded
-
-    async def margin_changes(self, keys, since, *, also=()):
-        self.asked.append((tuple(keys), since, also))
-        if self.failing == "hangs":
-            await asyncio.Event().wait()
-        if self.failing is not None:
-            raise self.failing
-        return tuple(self.changes)
 
 
 class Desk:
@@ -251,7 +224,7 @@ async def test_a_journal_that_stood_still_for_longer_than_the_history_is_kept_is
     ids=["a little earlier", "by two fences", "by the exchange's clock"],
 )
 async def test_before_an_act_the_history_is_asked_since_what_was_learned_last(journal, fence, skew, earlier):
-    venue = History(fence=fence, skew=skew)
+    venue = History(fence_s=fence, skew=skew)
     one = Desk(journal, venue, HELD)
     await asyncio.sleep(50)
     await one.past.learn()
@@ -298,7 +271,7 @@ async def test_a_look_that_fails_is_said_with_its_reason(journal, failing, reaso
 
 
 async def test_after_a_look_that_failed_an_acts_position_is_looked_at_with_the_next(journal):
-    venue = History(fence=10)
+    venue = History()
     one = Desk(journal, venue, HELD)
     await one.past.learn()
     one.past.look_after(KEY)

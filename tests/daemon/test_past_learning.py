@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from journal_support import know_past, live
+from margin_history import History
 from policy_worlds import isolated
 
 from guard.daemon.past import AUDIT_AGAIN, AUDIT_EVERY, BEFORE_ACT_WITHIN_S, OVERLAP, Past, _dollars
@@ -15,7 +16,6 @@ from guard.errors import VenueUnavailable
 from guard.journal import Journal
 from guard.policy.terms import Mode
 from guard.snapshot import AccountSnapshot, AssetMode, Gap, MarginChange, PositionKey, Side
-from guard.venues.protocol import WriteTerms
 
 pytestmark = pytest.mark.looptime
 
@@ -28,35 +28,6 @@ def change(amount="40", at=NOON, *, currency="USDT"):
     return MarginChange(
         key=BTC, amount=Decimal(amount), currency=currency, at=at, by_user=True, entry_id=f"{amount} {currency} {at}"
     )
-
-
-class History:
-    """An exchange that is asked what was added, and nothing else."""
-
-    account, skew = "main", None
-
-    def __init__(self, *changes, kept=timedelta(days=90)):
-        self.write_terms = WriteTerms(fence=FENCE, history_kept=kept, test_host=True)
-        self.changes = list(changes)
-        self.asked = []
-        self.measured = timedelta(0)
-        self.traded = frozenset({"BTCUSDT"})
-        self.failing = None
-
-    async def clock_skew(self):
-        self.skew = self.measured
-        return self.skew
-
-    async def traded_lately(self):
-        return self.traded
-
-    async def margin_changes(self, keys, since, *, also=()):
-        self.asked.append((tuple(keys), since, also))
-        if self.failing == "hangs":
-            await asyncio.Event().wait()
-        if self.failing:
-            raise VenueUnavailable("no connection")
-        return tuple(self.changes)
 
 
 def snapshot(*gaps):
@@ -103,7 +74,7 @@ async def test_a_past_is_not_learned_while_a_position_could_not_be_read(journal)
     past.reader.snapshot = snapshot()
     await past.learn()
     assert (journal.needs_rebuild("main"), spent(journal)) == (False, [Decimal(40)])
-    assert venue.asked == [((), NOON - timedelta(days=90), {"BTCUSDT"})]
+    assert venue.asked == [((), NOON - timedelta(days=90), {BTC.symbol})]
     await past.learn()  # Once is enough.
     assert len(venue.asked) == 1
 
@@ -199,7 +170,7 @@ async def test_what_somebody_adds_is_counted_before_the_next_act(journal):
     assert spent(journal) == [Decimal(40)]
 
 
-@pytest.mark.parametrize("failing", ["fails", "hangs"])
+@pytest.mark.parametrize("failing", [VenueUnavailable("no connection"), "hangs"], ids=["fails", "hangs"])
 async def test_a_history_that_does_not_answer_keeps_an_act_for_two_seconds_at_most(journal, failing):
     venue = History()
     past = past_of(venue, journal)
@@ -245,7 +216,7 @@ async def test_a_look_that_failed_is_made_again_after_twice_as_long_each_time(jo
     past = past_of(venue, journal)
     await past.learn()
     await asyncio.sleep(AUDIT_EVERY.total_seconds())
-    venue.failing = "fails"
+    venue.failing = VenueUnavailable("no connection")
     for minutes in (1, 2, 4, 8, 10, 10):
         venue.asked.clear()
         await past.look_now_and_then()

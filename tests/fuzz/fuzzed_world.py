@@ -249,7 +249,8 @@ def open_world(number: int, folder: Path, loop: asyncio.AbstractEventLoop) -> Fu
 
 def _venue() -> BinanceUsdm:
     here = "http://127.0.0.1:9"
-    api: dict[str, object] = {name: f"{here}/{name}" for name in ("fapiPublic", "fapiPrivate", "fapiPrivateV3", "sapi")}
+    paths = {"fapiPublic": "fapi/v1", "fapiPrivate": "fapi/v1", "fapiPrivateV3": "fapi/v3", "sapi": "sapi/v1"}
+    api: dict[str, object] = {name: f"{here}/{path}" for name, path in paths.items()}
     api["ws"] = {"linear": "ws://127.0.0.1:9/ws"}
     account = VenueAccount(
         account="main", exchange="binanceusdm", api_key="canary-fuzz-key-77aa", secret="canary-fuzz-secret-77aa",

@@ -16,7 +16,7 @@ CAPABILITIES = Capabilities(
     },
     settle_currencies=("USDT", "USDC"),
     stream="mark price of the tickers",
-    account_news="orders, fills, funding, liquidations, transfers; of margin moved by hand nothing is documented",
+    account_news="orders, fills, transfers, in unified accounts funding; of margin moved by hand nothing is said",
     candles="mark price",
     tiers="from the public position tiers",
     settling="the account's bills and what the position holds",

@@ -1,6 +1,6 @@
 """Bitget's streams on loopback: tickers, and the private channels of classic (v2) and unified (v3) accounts.
 
-Sources: docs v2 and v3, websocket login, positions and account channels (2025-10).
+Sources: docs v2 and v3, websocket login, positions and account channels (2025-10); for the word of v3, an SDK of 2026.
 """
 
 import base64
@@ -61,7 +61,8 @@ class BitgetListened(BitgetMarket):
     def account_messages(self, at: datetime) -> Iterable[Any]:
         stamp = round(at.timestamp() * 1000)
         for argument in UNIFIED if self.is_wrong_mode else CLASSIC[:2]:
-            yield {"action": "snapshot", "arg": argument, "data": [{"uTime": str(stamp)}], "ts": stamp}
+            word = "update" if self.is_wrong_mode else "snapshot"  # Of what comes after the first push.
+            yield {"action": word, "arg": argument, "data": [{"uTime": str(stamp)}], "ts": stamp}
 
     def _of_tickers(self, message: Any, channels: set[str]) -> Iterable[Any]:
         if message == "ping":
