@@ -83,8 +83,14 @@ async def test_no_other_write_can_leave_the_process(server, venue, name):
     await venue.open()
     with pytest.raises(NotSent):
         await getattr(venue._client, f"privateMixPost{name}")({"amount": "1", "symbol": "BTCUSDT"})
-    with pytest.raises(NotSent):
-        await venue._client.privateUtaPostV3AccountSetMargin({"amount": "1", "operation": "add"})
+    for body in (
+        {"amount": "1", "operation": "reduce"},
+        {"amount": "1"},
+        {"amount": "-1", "operation": "add"},
+        {"operation": "add"},
+    ):
+        with pytest.raises(NotSent):
+            await venue._client.privateUtaPostV3AccountSetMargin(body)
     assert [method for method, _, _ in server.requests if method == "POST"] == []
 
 
