@@ -74,6 +74,7 @@ KNOWN_LIMITS = (
     "of a unified account's orders only stop losses are stops: a trigger order does not say whether it closes",
     "a key that may add margin in a unified account may also move money between the user's own accounts",
     "what each asset counts for in unified or multi-assets mode is not read: the ratio tells when that changes",
+    "its steps are published in dollars: kept in coins, as here, a table would seem to change with every price",
     "a position in a coin-margined contract is told as one that is not modelled, with Bitget's liquidation price",
     "the published cross formula is cut off: of cross positions Bitget's own price is watched",
     "a position opened before 2025-11-10 may still be held to whole-position tiers",

@@ -49,7 +49,7 @@ async def settle(lost: Lost, terms: WriteTerms) -> Settlement:
             bills = await lost.read_bills(ADDED, start, end)
         except VenueUnavailable as error:
             return await _by_margin(lost, terms, f"the bills could not be read ({error}); ")
-        ours = [bill for bill in bills if start <= bill.c_time <= end and _is_effect_of(lost, bill)]
+        ours = [bill for bill in bills if _earliest(lost) <= bill.c_time <= end and _is_effect_of(lost, bill)]
         if ours:
             return await _proven(lost, ours[0], terms)
         doubt = _missing(bills, lost, start, end)
@@ -62,6 +62,16 @@ async def settle(lost: Lost, terms: WriteTerms) -> Settlement:
             return found if found.outcome is Outcome.APPLIED else replace(found, outcome=Outcome.UNKNOWN)
     text = f"bills: no such entry in two readings after {lost.sent_at + terms.fence:%H:%M:%S} UTC; "
     return await _by_margin(lost, terms, text)
+
+
+def _earliest(lost: Lost) -> datetime:
+    """Return when its bill can be booked at the earliest, by the exchange's clock as measured.
+
+    What is older was there when its position was read before: it is of another request, or of a person. Where clocks
+    stepped meanwhile a bill of its own may look older, and then the margin tells.
+    """
+    before = lost.request.before
+    return lost.skew + (lost.sent_at - CLOCK_TOLERANCE if before is None else before.read_at)
 
 
 async def _proven(lost: Lost, bill: Bill, terms: WriteTerms) -> Settlement:

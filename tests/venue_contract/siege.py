@@ -229,7 +229,7 @@ class Siege:
 
     def _same(self, one: Sample) -> None:
         """Somebody adds just what the guard adds each time, while nothing of its own is open."""
-        is_open = any(not intent.state.is_open for intent in self._referee.intents())
+        is_open = any(intent.state.is_open for intent in self._referee.intents())
         if self._limits.per_action is None or one.inverse or is_open or self._server.history_down:
             return
         for side in self._keys(one)[:1]:

@@ -106,7 +106,9 @@ class BitgetServer(BitgetUnified):
     def rows_in(self, kind: str, answer: Any) -> list[Any]:
         rows: Any = answer["data"]
         if isinstance(rows, dict):  # Of a unified account.
-            rows = rows["list" if kind == "positions" else "assets"]
+            name = "list" if kind == "positions" else "assets"
+            rows[name] = rows[name] or []
+            rows = rows[name]
         return rows
 
     # Requests.

@@ -59,6 +59,13 @@ async def test_a_question_that_is_not_answered_leaves_the_kind_of_account_open(s
     assert server.writes == []
 
 
+async def test_that_it_is_not_a_unified_account_is_said_by_a_code_of_the_unified_list_too(server, venue):
+    server.hold_sample()
+    server.break_reads(SETTINGS, "25245")
+    assert len((await venue.snapshot()).positions) == 1
+    assert venue.watch_only is None
+
+
 async def test_ccxt_never_asks_by_itself_which_kind_it_is(server, venue):
     server.hold_sample()
     await venue.snapshot()

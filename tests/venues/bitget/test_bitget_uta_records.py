@@ -188,6 +188,16 @@ async def test_the_twin_legs_record_proves_nothing(server, venue):
     assert (await settle(venue, lost)).outcome is Outcome.NOT_APPLIED
 
 
+@pytest.mark.parametrize("older_s", [20, 1], ids=["long before", "just before"])
+async def test_a_record_that_was_there_before_the_position_was_read_is_anothers(server, venue, older_s):
+    server.hold_sample()
+    lost = await lose(server, venue, Fate.LOST_BEFORE)
+    booked = round((lost[0].before.read_at - timedelta(seconds=older_s)).timestamp() * 1000)
+    server.extra_records = [server.record(KEY.symbol, "INCREASE_MARGIN", Decimal("-62.31"), booked)]
+    found = await settle(venue, lost)
+    assert found.outcome is Outcome.NOT_APPLIED, found.evidence
+
+
 async def test_a_record_that_proves_another_request_proves_no_second_one(server, venue):
     server.hold_sample()
     first = await settle(venue, await lose(server, venue, Fate.LOST_AFTER))
