@@ -61,11 +61,17 @@ class OutcomeUnknown(VenueError):
 
 
 class DeliveryFailed(GuardError):
-    """A channel did not confirm a message. `permanent`: trying this message again cannot help."""
+    """A channel did not confirm a message.
 
-    def __init__(self, message: str, *, retry_after: timedelta | None = None, permanent: bool = False) -> None:
+    `permanent`: trying this message again cannot help. `asked`: False when nothing was sent to it.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: timedelta | None = None, permanent: bool = False, asked: bool = True
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.asked = asked
         self.permanent = permanent
 
 

@@ -14,7 +14,7 @@ from guard.daemon.look import Look, Looker
 from guard.daemon.report import SCHEMA_VERSION
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.margin.books import Book, book_of
-from guard.snapshot import Gap
+from guard.snapshot import Gap, Purse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class LiveBook:
     account: str
     exchange: str
     book: Book
-    available: Mapping[str, Decimal]  # By currency, the exchange's own figures.
+    available: Mapping[Purse, Decimal]  # The exchange's own figures.
     failure: VenueUnavailable | KeysRefused | None
 
 
@@ -59,7 +59,7 @@ def live_book(look: Look) -> LiveBook:
         account=look.settings.name,
         exchange=look.settings.venue.exchange,
         book=unread if assessment is None else book_of(assessment),
-        available={wallet.currency: wallet.available for wallet in wallets},
+        available={wallet.purse: wallet.available for wallet in wallets},
         failure=look.failure,
     )
 

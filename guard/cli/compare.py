@@ -22,7 +22,7 @@ from guard.config.account_file import read_account_file
 from guard.margin.books import Book, Comparison, Stand, Variant, compare
 from guard.notify import wording
 from guard.policy.phrases import short_name
-from guard.snapshot import MarginMode
+from guard.snapshot import MarginMode, Purse
 
 FAR = 11  # As shocks are searched up to +1,000 %: what lies beyond that, behind a nearer end, is only in the JSON.
 VARIANT_NAMES = {"as_is": "as it is", "isolated": "all isolated", "cross": "all cross"}
@@ -36,7 +36,7 @@ class Answer:
     exchange: str | None
     book: Book
     comparison: Comparison
-    available: Mapping[str, Decimal]
+    available: Mapping[Purse, Decimal]
 
     def rows(self) -> dict[str, object]:
         """Return the account's part of the JSON document."""
@@ -78,7 +78,7 @@ def run_compare(file: Path | None, config: Path | None, *, account: str | None, 
 
 
 def _answer(
-    book: Book, title: str | None = None, exchange: str | None = None, available: Mapping[str, Decimal] | None = None
+    book: Book, title: str | None = None, exchange: str | None = None, available: Mapping[Purse, Decimal] | None = None
 ) -> Answer:
     return Answer(title=title, exchange=exchange, book=book, comparison=compare(book), available=available or {})
 

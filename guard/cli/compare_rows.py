@@ -6,6 +6,7 @@ from decimal import Decimal
 from guard.cli.compare_texts import advice, reason_text
 from guard.margin import decimal_text, pool_fields, position_fields
 from guard.margin.books import Comparison, PoolState, Stand, Variant
+from guard.snapshot import Purse
 
 VARIANTS = ("as_is", "isolated", "cross")
 # What holds of a position in every mode, and what the mode decides.
@@ -20,7 +21,7 @@ OF_MODE = (
 )  # fmt: skip
 
 
-def comparison_rows(comparison: Comparison, available: Mapping[str, Decimal]) -> dict[str, object]:
+def comparison_rows(comparison: Comparison, available: Mapping[Purse, Decimal]) -> dict[str, object]:
     """Return the answer about one account, position by position. `available`: the exchange's own figures, as it is."""
     variants = {name: getattr(comparison, name) for name in VARIANTS}
     rows: dict[str, object] = {name: _variant_row(variant) for name, variant in variants.items()}
@@ -33,10 +34,10 @@ def comparison_rows(comparison: Comparison, available: Mapping[str, Decimal]) ->
     return rows
 
 
-def pool_row(state: PoolState, available: Mapping[str, Decimal] | None = None) -> dict[str, object]:
+def pool_row(state: PoolState, available: Mapping[Purse, Decimal] | None = None) -> dict[str, object]:
     """Return a pool's row, an isolated one's too."""
     figures, pool = state.figures, state.book_pool.pool
-    own = None if state.book_pool.is_isolated else (available or {}).get(figures.currency)
+    own = None if state.book_pool.is_isolated else (available or {}).get(figures.purse)
     return pool_fields(figures) | {
         "margin_mode": pool.margin_mode.value,
         "available": decimal_text(own),
@@ -45,7 +46,7 @@ def pool_row(state: PoolState, available: Mapping[str, Decimal] | None = None) -
     }
 
 
-def _variant_row(variant: Variant, available: Mapping[str, Decimal] | None = None) -> dict[str, object]:
+def _variant_row(variant: Variant, available: Mapping[Purse, Decimal] | None = None) -> dict[str, object]:
     return {
         "is_whole": variant.is_whole,
         "capital_at_risk": {currency: decimal_text(amount) for currency, amount in variant.at_risk().items()},

@@ -22,7 +22,7 @@ from guard.margin import decimal_text, distance_of
 from guard.margin.books.attribution import Look, Part, attribute
 from guard.margin.liquidation import crossings
 from guard.notify import wording
-from guard.snapshot import MarginMode, PositionKey
+from guard.snapshot import MarginMode, PositionKey, Purse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,8 @@ def _moved(journal: Journal, account: str, first: KeptLook, last: KeptLook) -> I
     before, after = _looks(first), _looks(last)
     for key, look in after.items():
         if key in before:
-            parts = attribute(before[key], look, margin_moved=_margin_moved(look, added))
+            paid = _paid_alike(look, added, before, after)
+            parts = attribute(before[key], look, margin_moved=_margin_moved(look, paid))
             yield Moved(
                 account=account,
                 key=key,
@@ -98,12 +99,25 @@ def _looks(kept: KeptLook) -> Mapping[PositionKey, Look]:
     }
 
 
-def _margin_moved(look: Look, added: Mapping[PositionKey, Decimal]) -> Decimal:
-    """Return what guard moved into the position, or out of its cross pool into isolated ones of its currency."""
+def _margin_moved(look: Look, paid: Mapping[PositionKey, Decimal]) -> Decimal:
+    """Return what guard moved into the position, or out of its cross pool into isolated ones. `paid`: by its wallet."""
     if look.pool.margin_mode is MarginMode.ISOLATED:
-        return added.get(look.key, Decimal(0))
-    settles = f":{look.pool.currency}"
-    return -sum((amount for key, amount in added.items() if key.symbol.endswith(settles)), Decimal(0))
+        return paid.get(look.key, Decimal(0))
+    return -sum(paid.values(), Decimal(0))
+
+
+def _paid_alike(
+    look: Look, added: Mapping[PositionKey, Decimal], *looks: Mapping[PositionKey, Look]
+) -> Mapping[PositionKey, Decimal]:
+    """Return what was added to positions that the same wallet pays."""
+    purse = Purse(look.pool.currency, look.pool.wallet)
+    return {key: amount for key, amount in added.items() if _purse(key, *looks) == purse}
+
+
+def _purse(key: PositionKey, *looks: Mapping[PositionKey, Look]) -> Purse:
+    """Return the wallet that pays a position; one that no look holds is taken to be paid by the main one."""
+    contract = next((some[key].leg.contract for some in looks if key in some), None)
+    return Purse(key.settle) if contract is None else contract.purse
 
 
 def _headline(moved: Moved) -> str:

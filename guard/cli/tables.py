@@ -205,7 +205,8 @@ def _notes(account: Row) -> Iterator[RenderableType]:
         if row["available"] is not None:
             money = partial(wording.free, currency=row["currency"])
             spendable = "" if row["spendable"] is None else f", {known(row['spendable'], money)} above its reserve"
-            yield _note(f"{row['currency']} wallet: {known(row['available'], money)} available{spendable}", "dim")
+            name = row["pool"].removesuffix(" cross")
+            yield _note(f"{name} wallet: {known(row['available'], money)} available{spendable}", "dim")
 
 
 def _price_to_save(row: Row) -> str:

@@ -19,7 +19,7 @@ from guard.config.problems import printable
 from guard.config.settings import Settings
 from guard.daemon.look import Looker
 from guard.margin.books import Book, Market, Order, Outcome, RefusalKind, market_of, what_if
-from guard.snapshot import MarginMode
+from guard.snapshot import MarginMode, Purse
 
 
 def run_whatif(words: str, file: Path | None, config: Path | None, *, account: str | None, as_json: bool) -> None:
@@ -84,12 +84,12 @@ async def _ask(settings: Settings, order: Order, currency: str | None) -> tuple[
 
 
 def _outcome(
-    book: Book, order: Order, currency: str | None, market: Market, available: Mapping[str, Decimal] | None
+    book: Book, order: Order, currency: str | None, market: Market, available: Mapping[Purse, Decimal] | None
 ) -> Outcome:
     quote = symbol_parts(order.symbol)[1]
     if currency is not None and currency != quote:
         refuse_usage(f"whatif: found a quantity in {currency}, expected contracts, or what they are worth in {quote}")
-    there = None if available is None else available.get(market.contract.settle, Decimal(0))
+    there = None if available is None else available.get(market.contract.purse, Decimal(0))
     outcome = what_if(book, order, market, there)
     if outcome.refusal is not None and outcome.refusal.kind is RefusalKind.NO_MARGIN:
         refuse_usage(f"whatif: {refusal_text(outcome.refusal, order)}")

@@ -8,7 +8,7 @@ from guard.cli.compare_rows import pool_row
 from guard.cli.whatif_texts import notes, refusal_text, shift_text
 from guard.margin import PositionFigures, decimal_text, position_fields
 from guard.margin.books import Book, Order, Outcome, PoolState, RefusalKind, shifts
-from guard.snapshot import MarginMode, PositionKey
+from guard.snapshot import MarginMode, PositionKey, Purse
 
 Rows = dict[str, object]
 
@@ -74,18 +74,18 @@ def _order_row(order: Order, outcome: Outcome) -> Rows:
 def _pool_pair(name: str, pair: tuple[PoolState | None, PoolState | None], outcome: Outcome) -> Rows:
     known = next(state for state in pair if state is not None)
     before, after = pair
-    currency = outcome.terms.market.contract.settle
+    purse = outcome.terms.market.contract.purse
     return {
         "pool": name,
         "currency": known.figures.currency,
         "margin_mode": known.book_pool.pool.margin_mode.value,
-        "before": None if before is None else pool_row(before, _available(currency, outcome.available_before)),
-        "after": None if after is None else pool_row(after, _available(currency, outcome.available_after)),
+        "before": None if before is None else pool_row(before, _available(purse, outcome.available_before)),
+        "after": None if after is None else pool_row(after, _available(purse, outcome.available_after)),
     }
 
 
-def _available(currency: str, amount: Decimal | None) -> dict[str, Decimal]:
-    return {} if amount is None else {currency: amount}
+def _available(purse: Purse, amount: Decimal | None) -> dict[Purse, Decimal]:
+    return {} if amount is None else {purse: amount}
 
 
 def _position_pair(key: PositionKey, pair: Pair) -> Rows:

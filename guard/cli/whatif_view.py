@@ -83,7 +83,7 @@ def _lines(state: PoolState, outcome: Outcome, *, is_after: bool) -> Lines:
     if state.positions:
         lines["ratio"] = NOT_KNOWN if figures.margin_ratio is None else wording.share(figures.margin_ratio)
     available = outcome.available_after if is_after else outcome.available_before
-    is_wallet = not state.book_pool.is_isolated and figures.currency == outcome.terms.market.contract.settle
+    is_wallet = not state.book_pool.is_isolated and figures.purse == outcome.terms.market.contract.purse
     if is_wallet and available is not None:
         lines["available"] = wording.free(available, figures.currency)
     return lines

@@ -260,6 +260,11 @@ def _check_currency(
     currency = stated or symbol_parts(cross[0][1].symbol)[2]
     priced = [row.asset for _, row in collateral]
     for path, row in cross:
+        if row.wallet != cross[0][1].wallet:
+            found, wanted = row.wallet or "none", cross[0][1].wallet or "none"
+            problems.add(
+                (*path, "wallet"), f"found {found}, expected {wanted} as in {dotted(first)}: one pool per file"
+            )
         settle = symbol_parts(row.symbol)[2]
         if settle == currency or (stated is not None and settle in priced):
             continue
@@ -298,6 +303,7 @@ def _built(account: AccountTable, collateral: list[CollateralTable], rows: list[
             other_unrealized_pnl=account.other_unrealized_pnl,
             order_margin=account.order_margin,
             funding_due=account.funding_due,
+            wallet=cross[0].contract.wallet if cross else "",
         )
     cross_pool, idle = (pool, None) if cross else (None, pool)
     return WrittenAccount(
@@ -321,6 +327,7 @@ def _position(row: PositionTable) -> Position:
         base=base,
         settle=settle,
         contract_size=row.contract_size,
+        wallet=row.wallet,
     )
     return Position(
         contract=contract,

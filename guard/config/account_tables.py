@@ -104,6 +104,7 @@ class PositionTable(_Table):
     tier_basis: Literal["notional", "contracts", "contracts_together", "contracts_net"] = "notional"
     hedge_netting: Literal["none", "larger", "net"] = "none"
     beta: Number = Decimal(1)
+    wallet: str = ""  # By its name, which of several wallets of its settle currency: a dex of Hyperliquid.
     leverage: Positive | None = None  # For compare and whatif: initial margin = entry notional / leverage.
     tiers: list[TierTable]
 

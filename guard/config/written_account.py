@@ -53,7 +53,8 @@ def _collateral(row: Collateral) -> dict[str, Any]:
 
 def _position(holding: Holding) -> dict[str, Any]:
     position, rule = holding.position, holding.leg.rule
-    return {
+    wallet = position.contract.wallet
+    return ({"wallet": wallet} if wallet else {}) | {
         "symbol": position.contract.symbol,
         "contract": position.contract.kind.value,
         "side": position.side.word,

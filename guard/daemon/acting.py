@@ -14,7 +14,7 @@ from guard.daemon.past import Past
 from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller, new_id
 from guard.errors import JournalError, KeysRefused, VenueUnavailable
-from guard.journal.lives import TURNED_SEEN_WITHIN
+from guard.journal.lives import EFFECT_SOUGHT_WITHIN
 from guard.journal.records import DATA_AGES, Intent, IntentState
 from guard.margin.figures import PositionFigures
 from guard.notify.action_texts import Act, action_message, expected, refused_message, settled_message, unknown_message
@@ -227,7 +227,7 @@ class Actor:
                     self._judge_effect(intent, after)
                 elif not intent.state.is_open:  # Not applied, or its position is gone.
                     del self._unjudged[intent_id]
-            for intent in self._journal.effects_unseen(self._judge.name, self._now() - TURNED_SEEN_WITHIN):
+            for intent in self._journal.effects_unseen(self._judge.name, self._now() - EFFECT_SOUGHT_WITHIN):
                 self._see_after_restart(intent, _verdict(decision, intent.key))
         except JournalError as error:
             log.critical("journal.failed", account=self._judge.name, reason=str(error))

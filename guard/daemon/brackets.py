@@ -26,29 +26,38 @@ class BracketKeeper:
         self._reader = reader
         self._teller = teller
         self._seen: TierTables | None = None
+        self._told: dict[str, str] = {}  # By symbol: a table that was told, and could not be written down yet.
 
     def look(self, now: datetime) -> None:
-        """Keep new tables, and tell of those that changed. Raises JournalError."""
+        """Tell of tables that changed, and keep what is new. Raises JournalError."""
         tables = self._reader.tables
         if tables is None or tables is self._seen:
             return
-        before: dict[str, TierTable] = {}
-        for symbol in self._reader.symbols():
-            table = tables.by_symbol.get(symbol)
-            if table is None:
-                continue
-            kept = self._teller.journal.last_event(self._reader.venue.account, BRACKETS, symbol)
-            data = _written(table)
-            if kept is not None and kept.data == data:
-                continue
-            text = f"{_hash(data)}, read at {tables.read_at:%Y-%m-%d %H:%M:%S} UTC"
-            self._teller.journal.event(now, self._reader.venue.account, BRACKETS, symbol, text, data)
-            if kept is not None and kept.data is not None:
-                before[symbol] = _read(kept.data)
-                log.warning("brackets.changed", account=self._reader.venue.account, symbol=symbol)
-        self._seen = tables
+        read = {one: tables.by_symbol[one] for one in self._reader.symbols() if one in tables.by_symbol}
+        written = {symbol: _written(table) for symbol, table in read.items()}
+        kept = {symbol: self._kept(symbol) for symbol in written}
+        known = {symbol: self._told.get(symbol, kept[symbol]) for symbol in written}
+        before = {symbol: _read(then) for symbol, then in known.items() if then not in {None, written[symbol]}}
         if before:
             self._tell(before, now)
+            self._told |= {symbol: written[symbol] for symbol in before}
+        for symbol, data in written.items():  # Last: what dies before it is told again, and not never.
+            if data != kept[symbol]:
+                self._keep(symbol, data, tables.read_at, now, is_change=kept[symbol] is not None)
+        self._told.clear()
+        self._seen = tables
+
+    def _kept(self, symbol: str) -> str | None:
+        """Return what the journal holds of a symbol. None: nothing."""
+        kept = self._teller.journal.last_event(self._reader.venue.account, BRACKETS, symbol)
+        return None if kept is None else kept.data
+
+    def _keep(self, symbol: str, data: str, read_at: datetime, now: datetime, *, is_change: bool) -> None:
+        account = self._reader.venue.account
+        text = f"{_hash(data)}, read at {read_at:%Y-%m-%d %H:%M:%S} UTC"
+        self._teller.journal.event(now, account, BRACKETS, symbol, text, data)
+        if is_change:
+            log.warning("brackets.changed", account=account, symbol=symbol)
 
     def _tell(self, before: Mapping[str, TierTable], now: datetime) -> None:
         snapshot = self._reader.snapshot

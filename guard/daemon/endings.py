@@ -12,7 +12,7 @@ from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal.records import HOW_IT_ENDED
 from guard.notify.ending_texts import ending_message
 from guard.policy.decision import AlertKind, Decision
-from guard.snapshot import EndKind, PositionEnding, PositionKey, Side
+from guard.snapshot import EndKind, PositionEnding, PositionKey
 from guard.venues.protocol import Venue
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ class Endings:
                 continue
             # That it is not listed any more is no news once it was told, and untrue once it is open again.
             if ending.kind is not EndKind.UNKNOWN or not (one.is_told or key in listed):
-                other = PositionKey(key.symbol, Side(-key.side))
+                other = key.opposite
                 message = ending_message(
                     key,
                     ending,

@@ -7,6 +7,7 @@ tables are, once a day, and when an asset is new.
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -116,13 +117,19 @@ class HaircutKeeper:
         then: Haircuts,
         now: Haircuts,
     ) -> ChangedHaircut:
+        old: Haircuts | None = then
+        new: Haircuts | None = now
+        if self._reader.venue.haircuts_count_dollars:
+            old, new = _in_units(then, price), _in_units(now, price)
         moved: list[MovedLiquidation] = []
         untold: list[PositionKey] = []
         assessment = self._reader.assess(snapshot)
         for position in (figures.position for figures in assessment.positions) if assessment else ():
             if position.margin_mode is not MarginMode.CROSS:
                 continue
-            one = None if price is None else self._moved(position, asset, units, price, then=then, now=now)
+            one = None
+            if price is not None and old is not None and new is not None:
+                one = self._moved(position, asset, units, price, then=old, now=new)
             if one is None:
                 untold.append(position.key)
             elif one.before != one.after:
@@ -130,8 +137,8 @@ class HaircutKeeper:
         return ChangedHaircut(
             asset=asset,
             units=units,
-            before=counted_share(units, then),
-            now=counted_share(units, now),
+            before=None if old is None or new is None else counted_share(units, old),
+            now=None if old is None or new is None else counted_share(units, new),
             dollars=price,
             moved=tuple(moved),
             untold=tuple(untold),
@@ -155,6 +162,13 @@ class HaircutKeeper:
 
 def _written(haircuts: Haircuts) -> str:
     return json.dumps([[str(one.balance_floor), str(one.haircut)] for one in haircuts], separators=(",", ":"))
+
+
+def _in_units(haircuts: Haircuts, price: Decimal | None) -> Haircuts | None:
+    """Return steps that begin at so many dollars as they begin in units at a price. None: it is not known."""
+    if price is None:
+        return haircuts if len(haircuts) == 1 else None  # The first begins at zero.
+    return tuple(replace(one, balance_floor=one.balance_floor / price) for one in haircuts)
 
 
 def _read(data: str) -> Haircuts:

@@ -7,6 +7,7 @@ after each act, for the two may have met.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -51,16 +52,23 @@ class Past:
     def _has_history(self) -> bool:
         return self._reader.venue.write_terms.history_kept > timedelta(0)
 
+    def _exchange_now(self) -> datetime:
+        """Return the time by which the history is dated. By a clock a day ahead, today's entries are old."""
+        return self._now() + (self._reader.venue.skew or timedelta(0))
+
     async def learn(self) -> None:
         """Learn the past, or hold the journal against it, once. Raises VenueUnavailable: nothing may be spent yet."""
         snapshot = self._reader.snapshot
         if snapshot is None or self._learned_s is not None:
             return
         began_s = asyncio.get_running_loop().time()
+        if self._has_history and self._reader.venue.skew is None:
+            await self._reader.venue.clock_skew()
         if self._journal.needs_rebuild(self._terms.account):
             await self._rebuild(snapshot)
         else:
             await self._compare(snapshot)
+        self._journal.note_held(self._terms.account, self._now())
         self._learned_s, self._due_s = began_s, began_s + AUDIT_EVERY.total_seconds()
 
     async def look_before(self, key: PositionKey) -> None:
@@ -91,6 +99,7 @@ class Past:
                     del self._after_acts[key]
                 if now_s >= self._due_s:
                     await self._audit(None)
+                    self._journal.note_held(self._terms.account, self._now())
                     self._learned_s, self._due_s = now_s, now_s + AUDIT_EVERY.total_seconds()
             self._wait = AUDIT_AGAIN
         except (VenueUnavailable, KeysRefused, TimeoutError) as error:
@@ -108,20 +117,21 @@ class Past:
         traded = await venue.traded_lately()
         changes: tuple[MarginChange, ...] = ()
         if self._has_history:
-            since = self._now() - venue.write_terms.history_kept
+            since = self._exchange_now() - venue.write_terms.history_kept
             changes = await venue.margin_changes(open_isolated(snapshot), since, also=traded or ())
         opened = {
             position.key: _opened_at(position, changes) for position in snapshot.positions if position.isolated_wallet
         }
         self._journal.rebuild(
             self._terms.account,
-            changes,
+            self._sided(changes, snapshot),
             opened=opened,
             complete=self._has_history and all(at is not None for at in opened.values()),
             closed_seen=traded is not None,
             dollars_of=lambda change: _dollars(change, snapshot),
             rule_of=_rule_of(self._terms, snapshot),
             now=self._now(),
+            exchange_now=self._exchange_now(),
         )
         log.info("past.rebuilt", account=self._terms.account, changes=len(changes), positions=len(opened))
         self._tell_if_only_watching()
@@ -130,12 +140,11 @@ class Past:
         """Hold the whole history since this journal knows the account against it: it may be an old copy."""
         if not self._has_history:
             return  # Nobody can tell: docs/safety.md says so.
-        venue, account, now = self._reader.venue, self._terms.account, self._now()
-        kept_since, left_at = now - venue.write_terms.history_kept, self._journal.left_at
-        if left_at is not None and left_at < kept_since:
-            because = (
-                f"this journal was last written at {left_at:%Y-%m-%d %H:%M} UTC, the exchange's history begins later"
-            )
+        venue, account, now = self._reader.venue, self._terms.account, self._exchange_now()
+        kept_since = now - venue.write_terms.history_kept
+        held_at = self._journal.held_at(account) or self._journal.left_at
+        if held_at is not None and held_at < kept_since:
+            because = f"this journal was right at {held_at:%Y-%m-%d %H:%M} UTC, the exchange's history begins later"
             self._journal.doubt_past(account, because, now)
             self._tell_if_only_watching()
         known_since = self._journal.known_since(account)
@@ -152,16 +161,19 @@ class Past:
             return
         elapsed = timedelta(seconds=asyncio.get_running_loop().time() - self._learned_s)
         venue = self._reader.venue
-        since = self._now() + (venue.skew or timedelta(0)) - elapsed - max(OVERLAP, 2 * venue.write_terms.fence)
+        since = self._exchange_now() - elapsed - max(OVERLAP, 2 * venue.write_terms.fence)
         keys = [one for one in open_isolated(snapshot) if key is None or one.symbol == key.symbol]
         also = () if key is None else (key.symbol,)  # It may be closed by now.
         self._count(await venue.margin_changes(keys, since, also=also), snapshot)
 
     def _count(self, changes: Sequence[MarginChange], snapshot: AccountSnapshot) -> None:
-        account, now = self._terms.account, self._now()
+        account, now, exchange_now = self._terms.account, self._now(), self._exchange_now()
         fence = self._reader.venue.write_terms.fence
         keeps = self._open_since(changes, snapshot)
-        found = self._journal.unexplained(account, changes, keeps=keeps, fence=fence, now=now)
+        changes = self._sided(changes, snapshot)
+        found = self._journal.unexplained(
+            account, changes, keeps=keeps, fence=fence, now=now, exchange_now=exchange_now
+        )
         if not found:
             return
         log.warning("spending.found", account=account, additions=len(found))
@@ -174,8 +186,24 @@ class Past:
             messages=_messages(account, found, now),
             channels_for=self._teller.channels_for,
             now=now,
+            exchange_now=exchange_now,
         )
         self._teller.wake.set()
+
+    def _sided(self, changes: Sequence[MarginChange], snapshot: AccountSnapshot) -> tuple[MarginChange, ...]:
+        """Return the history with no side where it is only that of the position that is open now.
+
+        A one-way position's entry names no side: what was added before this position was there may have been the
+        other side's, which has a limit of its own.
+        """
+        hedged = {position.key.symbol for position in snapshot.positions if position.hedged}
+        since = {key: life.first_seen_at for key, life in self._journal.open_lives(self._terms.account).items()}
+        return tuple(
+            change
+            if change.key.symbol in hedged or (change.key in since and since[change.key] <= change.at)
+            else replace(change, side_known=False)
+            for change in changes
+        )
 
     def _open_since(
         self, changes: Sequence[MarginChange], snapshot: AccountSnapshot
@@ -215,7 +243,8 @@ def _rule_of(terms: Terms, snapshot: AccountSnapshot) -> Callable[[PositionKey],
     modes = {position.key: position.margin_mode for position in snapshot.positions}
 
     def rule_of(key: PositionKey) -> str | None:
-        rule = matching_rule(terms, key, modes.get(key, MarginMode.ISOLATED))
+        turned = modes.get(key.opposite, MarginMode.ISOLATED)  # In one-way mode the symbol's setting is for both.
+        rule = matching_rule(terms, key, modes.get(key, turned))
         return None if rule is None else rule.name
 
     return rule_of

@@ -121,7 +121,7 @@ class Service:
             teller.follow_clock()  # It may have stepped while nobody ran.
             _note(journal, self._clock, "daemon.started")
             sharing = [name for name, one in self.settings.accounts.items() if one.terms.max_per_day_all]
-            journal.share_limit(sharing, self._clock())
+            journal.share_limit(sharing)
             for account in self.settings.accounts.values():
                 watch = self._watch(account, teller)
                 stack.push_async_callback(watch.reader.venue.close)

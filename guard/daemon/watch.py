@@ -143,6 +143,8 @@ class AccountWatch:
         except (VenueUnavailable, KeysRefused) as error:
             failure = error
             self._keep_quiet(error)
+        else:
+            self._end_quiet()
         read_s = asyncio.get_running_loop().time()
         self.decision = self.decide(fresh=failure is None, ended=ended)
         self._record(self.decision)
@@ -308,6 +310,13 @@ class AccountWatch:
             with self._despite_the_journal():
                 self._journal.note_quiet(self.name, until, at=self._now())
                 self._quiet_until = until
+
+    def _end_quiet(self) -> None:
+        """Write down that the exchange answers again: by a clock that was set back its quiet would go on."""
+        if self._quiet_until is not None and self._journal.broken is None:
+            with self._despite_the_journal():
+                self._journal.end_quiet(self.name, at=self._now())
+                self._quiet_until = None
 
     def _end_lives(self, ended: Mapping[PositionKey, str]) -> None:
         for key, reason in ended.items():

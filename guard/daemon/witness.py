@@ -88,7 +88,7 @@ class Witness:
 def _document(sight: _Sight) -> dict[str, object]:
     assert sight.decision.assessment is not None
     position = sight.verdict.figures.position
-    wallet = sight.decision.assessment.snapshot.wallet(position.contract.settle)
+    wallet = sight.decision.assessment.snapshot.wallet(*position.contract.purse)
     book = book_of(sight.decision.assessment)
     pools = tuple(pool for pool in book.pools if any(holding.key == position.key for holding in pool.holdings))
     return {

@@ -12,7 +12,6 @@ from guard.journal.history import add_event
 from guard.journal.store import Store
 
 DAY = timedelta(hours=24)
-RESTART_TAKES = timedelta(minutes=1)
 
 
 class Arming(Store):
@@ -25,10 +24,6 @@ class Arming(Store):
         return set()  # Accounts that share a daily limit: what one of them spent counts for each.
 
     @cached_property
-    def _may_be_old_copy(self) -> bool:
-        return False
-
-    @cached_property
     def _unlearned(self) -> dict[str, str | None]:
         return {}
 
@@ -36,14 +31,13 @@ class Arming(Store):
     def _marker(self) -> DisarmMarker:
         return DisarmMarker(self.path)
 
-    def share_limit(self, accounts: Iterable[str], at: datetime) -> None:
+    def share_limit(self, accounts: Iterable[str]) -> None:
         """Note at the start which accounts share a daily limit: what one of them spent counts for each.
 
         In a young journal none spends before the past of all is known. Nor does one in a journal that stood still for
         longer than a restart takes: it may be an old copy, and then another account's history holds what it forgot.
         """
         self._sharing.update(accounts)
-        self._may_be_old_copy = self.left_at is not None and at - self.left_at > RESTART_TAKES
 
     def arm(self, account: str | None, at: datetime, by: str) -> None:
         """Allow spending again, also where the past is not known: the owner answers for it. None: every account.
@@ -97,6 +91,27 @@ class Arming(Store):
         if not left:
             self._reconciled.add(account)
 
+    def note_held(self, account: str, at: datetime) -> None:
+        """Write down that the exchange's whole history was held against the journal, also for the next start."""
+        with self._write(at) as connection:
+            connection.execute(
+                "INSERT INTO held VALUES (?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
+                (account, time_text(self.clock(at))),
+            )
+
+    def held_at(self, account: str) -> datetime | None:
+        """Return when that was last done. None: never, as far as is known."""
+        rows = self._rows("SELECT at FROM held WHERE account = ?", (account,))
+        return moment(rows[0]["at"]) if rows else None
+
+    def _is_held(self, account: str) -> bool:
+        """Say whether it was done since this journal stood still last, in this process or in one before it."""
+        if account in self._reconciled:
+            return True
+        resumed = self._rows("SELECT resumed_at FROM clock WHERE resumed_at IS NOT NULL")
+        held_at = self.held_at(account)
+        return not resumed or (held_at is not None and held_at >= moment(resumed[0]["resumed_at"]))
+
     def note_unlearned(self, account: str, because: str | None) -> None:
         """Note why the exchange's history could not be held against the journal yet. None: it was."""
         self._unlearned[account] = because
@@ -104,7 +119,7 @@ class Arming(Store):
     def watched_only(self, account: str) -> str | None:
         """Return until when an account only watches for its past is not known, and why. None: it is known."""
         past = self._rows("SELECT * FROM pasts WHERE account = ?", (account,))
-        if not past or not _is_watched_only(past[0], self._clock):
+        if not past or not _is_watched_only(past[0], self._wall or self._clock):
             return None
         until = moment_or_none(past[0]["until"])
         words = "" if until is None else f"{until:%Y-%m-%d %H:%M} UTC or "
@@ -139,8 +154,8 @@ class Arming(Store):
         unread = sorted(other for other in self._sharing if self.needs_rebuild(other) or self._waits_a_day(other))
         if unread and self._is_young():
             return f"what {unread[0]} spent before is not known, and one daily limit holds for all (or `guard arm` it)"
-        unheld = sorted(self._sharing - self._reconciled - {account})
-        if unheld and self._may_be_old_copy and account in self._sharing:
+        unheld = sorted(other for other in self._sharing - {account} if not self._is_held(other))
+        if unheld and account in self._sharing:
             return (
                 f"the margin history of {unheld[0]} was not held against the journal since the start, "
                 "and one daily limit holds for all"
@@ -161,12 +176,13 @@ class Arming(Store):
     def _waits_a_day(self, account: str) -> bool:
         """Say whether it is not known what went lately into the account's positions that are closed since."""
         past = self._rows("SELECT * FROM pasts WHERE account = ? AND until IS NOT NULL", (account,))
-        return bool(past) and _is_watched_only(past[0], self._clock)
+        return bool(past) and _is_watched_only(past[0], self._wall or self._clock)
 
     def _is_young(self) -> bool:
         """Say whether a rolling day reaches back before this journal: later an account that is new stops no other."""
-        row = self._rows("SELECT min(at) AS first, (SELECT seen_at FROM clock) AS seen FROM pasts")[0]
-        return row["first"] is None or row["seen"] is None or moment(row["seen"]) - moment(row["first"]) < DAY
+        first = moment_or_none(self._rows("SELECT min(at) AS at FROM pasts")[0]["at"])
+        now = self._wall or self._clock  # What a clock that was ahead has seen has not passed.
+        return first is None or now is None or now - first < DAY
 
 
 def write_past(  # noqa: PLR0917 - one row, in the order of its columns.

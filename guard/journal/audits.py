@@ -44,12 +44,13 @@ class Audits(Past):
         keeps: Mapping[PositionKey, datetime | None],
         fence: timedelta,
         now: datetime,
+        exchange_now: datetime,
     ) -> tuple[Unexplained, ...]:
         """Return the additions of a history that no intent of this journal made and that a limit counts, oldest first.
 
         `keeps` holds every open position and since when additions are its own (None: all are). Each entry explains one
         intent and each intent one entry, in the order of time: so of two equal additions one is ours at most. What is
-        found for a confirmed intent is noted as its proof on the way.
+        found for a confirmed intent is noted as its proof on the way. Days are counted by the exchange's clock.
         """
         known = self.proving_entries(account)
         left = sorted(
@@ -73,7 +74,7 @@ class Audits(Past):
         return tuple(
             Unexplained(change=change, beside=self._beside(account, change, fence))
             for change in left
-            if _counts(change, keeps, now)
+            if _counts(change, keeps, exchange_now)
         )
 
     def count_unexplained(
@@ -87,12 +88,13 @@ class Audits(Past):
         messages: Iterable[Message],
         channels_for: Callable[[Message], Sequence[str]],
         now: datetime,
+        exchange_now: datetime,
     ) -> None:
         """Count additions as spent, in the limits of their positions, rules and the day, and commit what is told of it.
 
         Positions that somebody else adds to together with us get nothing more until `guard arm`.
         """
-        day_ago = now - INHERITS_WITHIN
+        day_ago = exchange_now - INHERITS_WITHIN
         with self._write(now) as connection:
             for one in found:
                 change, dollars = one.change, dollars_of(one.change)

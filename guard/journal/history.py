@@ -8,6 +8,7 @@ from guard.journal.records import HistoryRow
 from guard.journal.store import Store
 
 QUIET_ASKED = "quiet.asked"
+QUIET_ENDED = "quiet.ended"
 
 
 class History(Store):
@@ -32,10 +33,19 @@ class History(Store):
         text = f"nothing is asked before {until:%Y-%m-%d %H:%M:%S} UTC: the exchange wants it so"
         self.event(at, account, QUIET_ASKED, account, text, time_text(until))
 
+    def end_quiet(self, account: str, *, at: datetime) -> None:
+        """Write down that the exchange answers again."""
+        self.event(at, account, QUIET_ENDED, account, "the exchange answers again")
+
     def quiet_left(self, account: str, now: datetime) -> timedelta | None:
         """Return how long an exchange still wants quiet, at most as long as it asked for. None: it does not."""
-        asked = self.last_event(account, QUIET_ASKED, account)
-        if asked is None or asked.data is None:
+        rows = self._rows(
+            "SELECT at, account, kind, subject, text, data FROM events WHERE account = ? AND kind IN (?, ?) "
+            "ORDER BY event_id DESC LIMIT 1",
+            (account, QUIET_ASKED, QUIET_ENDED),
+        )
+        asked = _row(rows[0]) if rows else None
+        if asked is None or asked.kind == QUIET_ENDED or asked.data is None:
             return None
         until = moment(asked.data)
         left = min(until - now, until - asked.at)  # The wall clock may have been set back since.

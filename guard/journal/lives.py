@@ -16,7 +16,7 @@ from guard.policy.memory import Legacy, Life
 from guard.snapshot import PositionKey
 
 INHERITS_WITHIN = timedelta(hours=24)
-TURNED_SEEN_WITHIN = timedelta(hours=1)  # After the act under which a position turned; blackouts of minutes included.
+EFFECT_SOUGHT_WITHIN = timedelta(hours=1)  # Later, too much else may have moved the margin of the position.
 
 
 # Budgets that a new life of the same key goes on with: of a life that ended lately, else of a rebuilt past.
@@ -80,7 +80,7 @@ class Lives(Intents):
         for row in self._rows(_UNCLAIMED, within):
             spent = Spending(spent=Decimal(row["amount"]), last_top_up_at=None)
             found[key_of(row["symbol"], row["side"])].append(spent)
-        for intent in self._turned(account, now - TURNED_SEEN_WITHIN):
+        for intent in self._turned(account, now - INHERITS_WITHIN):
             (other,) = set(intent.may_land_on()) - {intent.key}
             found[other].append(Spending(spent=intent.amount, last_top_up_at=intent.planned_at))
         locked = {key for intent in self.open_intents(account) if intent.locks for key in intent.may_land_on()}
@@ -107,7 +107,7 @@ class Lives(Intents):
 
     def _turned_into(self, life: sqlite3.Row) -> tuple[Intent, ...]:
         """Return the acts of the other side that may have been executed on this life's position, for it turned."""
-        since = time_text(moment(life["first_seen_at"]) - TURNED_SEEN_WITHIN)
+        since = time_text(moment(life["first_seen_at"]) - INHERITS_WITHIN)
         return self._intents(
             f"{_MAY_HAVE_TURNED} AND account = :account AND symbol = :symbol AND side <> :side "
             "AND counted_at >= :since AND planned_at >= :since AND planned_at < coalesce(:ended_at, '9999')",
@@ -178,18 +178,27 @@ def open_budget(connection: sqlite3.Connection, account: str, key: PositionKey) 
 
 
 def _budget_of(connection: sqlite3.Connection, account: str, life: Life, now: datetime) -> str:
-    """Return whose spending a new life goes on with: an earlier life's, a rebuilt past's, else its own."""
-    row = first_row(
-        connection,
-        f"SELECT budget_id FROM ({_GOES_ON}) WHERE symbol = :symbol AND side = :side LIMIT 1",  # noqa: S608 - our own.
+    """Return whose spending a new life goes on with: an earlier life's, a rebuilt past's, else its own.
+
+    Of several budgets, as when an old copy of the journal knows a life and the history has told of more, all are one
+    from here on.
+    """
+    found = connection.execute(
+        f"SELECT DISTINCT budget_id FROM ({_GOES_ON}) WHERE symbol = :symbol AND side = :side ORDER BY budget_id",  # noqa: S608 - our own.
         {
             "account": account,
             "symbol": life.key.symbol,
             "side": life.key.side.word,
             "since": time_text(now - INHERITS_WITHIN),
         },
-    )
-    return life.life_id if row is None else str(row["budget_id"])
+    ).fetchall()
+    if not found:
+        return life.life_id
+    first, *others = (str(row["budget_id"]) for row in found)
+    for other in others:
+        for table in ("lives", "rebuilt"):
+            connection.execute(f"UPDATE {table} SET budget_id = ? WHERE budget_id = ?", (first, other))  # noqa: S608 - two names.
+    return first
 
 
 def _legacy_of(found: Sequence[Spending], *, is_locked: bool) -> Legacy:

@@ -30,6 +30,7 @@ class Past(Lives, Arming):
         dollars_of: Callable[[MarginChange], Decimal | None],
         rule_of: Callable[[PositionKey], str | None],
         now: datetime,
+        exchange_now: datetime,
     ) -> None:
         """Take over what was added before this journal knew the account; nothing is done where it knows the account.
 
@@ -41,7 +42,7 @@ class Past(Lives, Arming):
         """
         if not self.needs_rebuild(account):
             return
-        day_ago = now - INHERITS_WITHIN
+        day_ago = exchange_now - INHERITS_WITHIN
         counted = [change for change in changes if _counts(change, opened, day_ago)]
         unpriced = [change for change in counted if change.at > day_ago and dollars_of(change) is None]
         with self._write(now) as connection:
@@ -51,9 +52,9 @@ class Past(Lives, Arming):
             state, because = _verdict(counted, complete=complete, unpriced=unpriced)
             until = None
             if state == "known" and not closed_seen:
-                state, until = "watch_only", now + INHERITS_WITHIN
+                state, until = "watch_only", exchange_now + INHERITS_WITHIN
                 because = f"{because}; what went into positions closed in the last 24 h cannot be learned"
-            write_past(connection, account, state, now, because, until)
+            write_past(connection, account, state, exchange_now, because, until)
             add_event(connection, now, account, "past.rebuilt", account, because)
 
 

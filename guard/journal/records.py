@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from guard.snapshot import PositionKey, Side
+from guard.snapshot import PositionKey
 
 DATA_AGES = "data_ages_s"  # Beside the row in an intent's facts_before: how old what money moved on was.
 LAST_SEEN = "position.last_seen"  # The event that holds what was seen last of a position that is gone.
@@ -67,7 +67,7 @@ class Intent:
 
     def may_land_on(self) -> tuple[PositionKey, ...]:
         """Return the positions its request may be executed on: a one-way position may have turned by then."""
-        return (self.key,) if self.hedged else (self.key, PositionKey(self.key.symbol, Side(-self.key.side)))
+        return (self.key,) if self.hedged else (self.key, self.key.opposite)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from guard.journal.migrations import check_is_ours, migrate, migrations, version
 BUSY_TIMEOUT_S = 5
 ROOM_BYTES = 2**18  # More than any one transaction needs.
 CLOCK_WRITTEN_EVERY = timedelta(minutes=1)  # A quiet cycle must not wear the disk.
+RESTART_TAKES = timedelta(minutes=1)  # A journal that was not written for longer may be an old copy, put back.
 
 
 class Store:
@@ -41,6 +42,7 @@ class Store:
         self._place = _place_of(path)
         self._clock_written = self._read_clock()
         self._clock = self._clock_written
+        self._wall: datetime | None = None  # What time we were told last.
         self.left_at = self._clock_written  # The latest clock it had seen when it was opened. None: it is new.
 
     @classmethod
@@ -107,6 +109,7 @@ class Store:
 
     def clock(self, now: datetime) -> datetime:
         """Return the wall clock, or the latest that this journal has seen if the wall clock stepped back."""
+        self._wall = now
         self._clock = now if self._clock is None else max(now, self._clock)
         return self._clock
 
@@ -143,9 +146,10 @@ class Store:
             seen_at = None if at is None else self.clock(at)
             if seen_at is not None:
                 self._connection.execute(
-                    "INSERT INTO clock VALUES (1, ?) "
-                    "ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)",
-                    (time_text(seen_at),),
+                    "INSERT INTO clock (id, seen_at) VALUES (1, :now) "
+                    "ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at), "
+                    "resumed_at = CASE WHEN seen_at < :long_ago THEN :now ELSE resumed_at END",
+                    {"now": time_text(seen_at), "long_ago": time_text(seen_at - RESTART_TAKES)},
                 )
             self._connection.execute("COMMIT")
         except sqlite3.IntegrityError as error:

@@ -1,4 +1,4 @@
-"""One snapshot of an account, modelled: pools of one for isolated positions, one cross pool per settle currency."""
+"""One snapshot of an account, modelled: pools of one for isolated positions, one cross pool for each wallet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from guard.margin.present import PresentPool
 from guard.margin.requirement import isolated_pool, leg_of
 from guard.margin.rule import RuleBook
 from guard.margin.tier_table import TierTable
-from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, Wallet
+from guard.snapshot import AccountSnapshot, AssetMode, Collateral, Gap, MarginMode, Position, Purse, Wallet
 
 Tiers = Mapping[str, TierTable]  # By unified symbol.
 NAMES_MAX = 8  # In one sentence.
@@ -44,12 +44,12 @@ def assess(
         if position.margin_mode is MarginMode.ISOLATED and index not in unfit:
             rows[index] = _isolated(desk, position, known[index], gaps)
     pools = []
-    for currency in _currencies(snapshot):
-        leaning = [index for index, position in enumerate(snapshot.positions) if _leans_on(position, currency)]
+    for purse in _purses(snapshot):
+        leaning = [index for index, position in enumerate(snapshot.positions) if _leans_on(position, purse)]
         members = [index for index in leaning if index not in unfit]
         lost = [str(snapshot.positions[index].key) for index in leaning if index in unfit]
-        lost += [gap.subject for gap in snapshot.unseen_in_cross(currency)]
-        part = _cross(desk, currency, [snapshot.positions[index] for index in members], lost)
+        lost += [gap.subject for gap in snapshot.unseen_in_cross(*purse)]
+        part = _cross(desk, purse, [snapshot.positions[index] for index in members], lost)
         rows.update(zip(members, part.positions, strict=True))
         pools.append(part.pool)
         gaps += part.gaps
@@ -103,28 +103,28 @@ def _isolated(desk: _Desk, position: Position, known: PositionFigures | None, ga
     return isolated_position(position, leg, isolated_pool(leg, position.isolated_wallet), known)
 
 
-def _cross(desk: _Desk, currency: str, members: Sequence[Position], lost: Sequence[str]) -> _Part:
-    wallet, multi = desk.snapshot.wallet(currency), desk.snapshot.asset_mode is AssetMode.MULTI
+def _cross(desk: _Desk, purse: Purse, members: Sequence[Position], lost: Sequence[str]) -> _Part:
+    wallet, multi = desk.snapshot.wallet(*purse), desk.snapshot.asset_mode is AssetMode.MULTI
     gaps = [_not_modelled(position, reason) for position in members if (reason := _obstacle(desk, position))]
     if multi:
-        gaps.append(
-            _pool_gap(currency, "multi-assets mode is not modelled: the exchange's own account ratio is watched")
-        )
+        gaps.append(_pool_gap(purse, "multi-assets mode is not modelled: the exchange's own account ratio is watched"))
     elif wallet is None:
-        gaps.append(_pool_gap(currency, f"the exchange lists no {currency} wallet"))
+        gaps.append(_pool_gap(purse, f"the exchange lists no {purse} wallet"))
     elif lost or gaps:
         names = _listed([*lost, *(str(gap.key) for gap in gaps)])
-        gaps.append(_pool_gap(currency, f"not modelled without {names}: the exchange's own prices are watched"))
+        gaps.append(_pool_gap(purse, f"not modelled without {names}: the exchange's own prices are watched"))
     if gaps or wallet is None:
-        rows = [unmodelled_position(position, pool_name(currency)) for position in members]
+        rows = [unmodelled_position(position, pool_name(*purse)) for position in members]
         return _Part(
             positions=rows,
-            pool=unmodelled_pool(currency, rows, wallet, desk.snapshot.exchange_margin_ratio if multi else None),
+            pool=unmodelled_pool(purse, rows, wallet, desk.snapshot.exchange_margin_ratio if multi else None),
             gaps=gaps,
         )
     legs = tuple(desk.leg(position) for position in members)
-    balance = Collateral(asset=currency, wallet_balance=wallet.cross_wallet_balance, price=ONE, haircut=ZERO)
-    pool = MarginPool(currency=currency, margin_mode=MarginMode.CROSS, collateral=(balance,), legs=legs)
+    balance = Collateral(asset=purse.currency, wallet_balance=wallet.cross_wallet_balance, price=ONE, haircut=ZERO)
+    pool = MarginPool(
+        currency=purse.currency, margin_mode=MarginMode.CROSS, collateral=(balance,), legs=legs, wallet=purse.name
+    )
     rows, figures = cross_figures(pool, members, wallet)
     return _Part(positions=rows, pool=figures)
 
@@ -135,21 +135,21 @@ def cross_figures(
 ) -> tuple[list[PositionFigures], PoolFigures]:
     """Return the figures of a cross pool's positions, in the order of its legs, and its own."""
     now = PresentPool(pool)
-    shared = of_pool(now, pool_name(pool.currency))
+    shared = of_pool(now, pool_name(pool.currency, pool.wallet))
     rows = [cross_position(position, index, now, shared) for index, position in enumerate(members)]
     return rows, modelled_pool(now, rows, wallet)
 
 
-def _leans_on(position: Position, currency: str) -> bool:
-    return position.margin_mode is MarginMode.CROSS and position.contract.settle == currency
+def _leans_on(position: Position, purse: Purse) -> bool:
+    return position.margin_mode is MarginMode.CROSS and position.contract.purse == purse
 
 
-def _currencies(snapshot: AccountSnapshot) -> list[str]:
-    """Return the currencies that have a cross pool: something leans on it, or it holds money that may pay margin."""
-    leaned_on = [p.contract.settle for p in snapshot.positions if p.margin_mode is MarginMode.CROSS]
+def _purses(snapshot: AccountSnapshot) -> list[Purse]:
+    """Return the wallets that have a cross pool: something leans on it, or it holds money that may pay margin."""
+    leaned_on = [p.contract.purse for p in snapshot.positions if p.margin_mode is MarginMode.CROSS]
     if snapshot.asset_mode is AssetMode.MULTI:  # One pool of all assets: only what is traded is worth a row.
         return list(dict.fromkeys(leaned_on))
-    filled = (wallet.currency for wallet in snapshot.wallets if wallet.cross_wallet_balance != 0)
+    filled = (wallet.purse for wallet in snapshot.wallets if wallet.cross_wallet_balance != 0)
     return list(dict.fromkeys([*leaned_on, *filled]))
 
 
@@ -184,5 +184,5 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_MAX]) + more
 
 
-def _pool_gap(currency: str, reason: str) -> Gap:
-    return Gap(subject=pool_name(currency), reason=reason)
+def _pool_gap(purse: Purse, reason: str) -> Gap:
+    return Gap(subject=pool_name(*purse), reason=reason)

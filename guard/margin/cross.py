@@ -10,12 +10,12 @@ from guard.margin.liquidation import NONE, PAST, UNKNOWN, shock
 from guard.margin.moves import EVERY_COIN
 from guard.margin.position import nearer_liquidation
 from guard.margin.present import PresentPool
-from guard.snapshot import Liquidation, LiquidationKind, Wallet
+from guard.snapshot import Liquidation, LiquidationKind, Purse, Wallet
 
 
-def pool_name(currency: str) -> str:
-    """Return the name people read for a currency's cross pool."""
-    return f"{currency} cross"
+def pool_name(currency: str, wallet: str = "") -> str:
+    """Return the name people read for the cross pool of a currency's wallet: "USDT cross", "USDC xyz cross"."""
+    return f"{Purse(currency, wallet)} cross"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,9 @@ def modelled_pool(now: PresentPool, members: Sequence[PositionFigures], wallet: 
     down, up = shock(now)
     nearest = _nearest(now, members, down, up)
     return PoolFigures(
-        name=pool_name(now.pool.currency),
+        name=pool_name(now.pool.currency, now.pool.wallet),
         currency=now.pool.currency,
+        wallet=now.pool.wallet,
         pool=now.pool,
         margin_balance=finished(now.balance),
         maintenance_margin=finished(now.maintenance),
@@ -56,13 +57,14 @@ def modelled_pool(now: PresentPool, members: Sequence[PositionFigures], wallet: 
 
 @exact
 def unmodelled_pool(
-    currency: str, members: Sequence[PositionFigures], wallet: Wallet | None, exchange_margin_ratio: Decimal | None
+    purse: Purse, members: Sequence[PositionFigures], wallet: Wallet | None, exchange_margin_ratio: Decimal | None
 ) -> PoolFigures:
     """Return what is known of a cross pool without a model. Its positions may still have the exchange's own prices."""
     nearest = _nearest_alone(members)
     return PoolFigures(
-        name=pool_name(currency),
-        currency=currency,
+        name=pool_name(*purse),
+        currency=purse.currency,
+        wallet=purse.name,
         pool=None,
         margin_balance=None,
         maintenance_margin=None,

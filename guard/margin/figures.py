@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from guard.margin.pool import Leg, MarginPool
-from guard.snapshot import AccountSnapshot, Gap, Liquidation, Position, PositionKey
+from guard.snapshot import AccountSnapshot, Gap, Liquidation, Position, PositionKey, Purse
 
 
 class Crossings(NamedTuple):
@@ -69,6 +69,11 @@ class PoolFigures:
     driver: str | None  # The symbol whose move is nearest to liquidating it.
     falls_together: tuple[PositionKey, ...]  # The positions that a liquidation of the pool takes with it.
     exchange_margin_ratio: Decimal | None = None  # Multi-assets: the exchange's own account ratio, watched instead.
+    wallet: str = ""  # By its name, which wallet of the currency it is.
+
+    @property
+    def purse(self) -> Purse:
+        return Purse(self.currency, self.wallet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

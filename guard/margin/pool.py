@@ -47,3 +47,4 @@ class MarginPool:
     other_unrealized_pnl: Decimal = Decimal(0)
     order_margin: Decimal = Decimal(0)  # What the exchange counts into the requirement for open orders, held still.
     funding_due: Decimal = Decimal(0)  # What the next settlement takes (negative: gives): part of now.
+    wallet: str = ""  # By its name, which wallet of the currency it is, or is paid from.

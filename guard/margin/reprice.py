@@ -7,7 +7,7 @@ from operator import is_
 
 from guard.margin.arithmetic import ZERO, exact
 from guard.margin.requirement import gain_between
-from guard.snapshot import AccountSnapshot, MarginMode, Mark, Position, Wallet
+from guard.snapshot import AccountSnapshot, MarginMode, Mark, Position, Purse, Wallet
 
 
 @exact
@@ -18,7 +18,7 @@ def reprice(snapshot: AccountSnapshot, marks: Mapping[str, Mark]) -> AccountSnap
     exchange says so. Everything else, the times of reading included, stays what the exchange stated.
     """
     positions: list[Position] = []
-    changes: dict[str, Decimal] = {}
+    changes: dict[Purse, Decimal] = {}
     for position in snapshot.positions:
         mark = marks.get(position.contract.symbol)
         if mark is None or mark.price == position.mark_price:
@@ -26,14 +26,14 @@ def reprice(snapshot: AccountSnapshot, marks: Mapping[str, Mark]) -> AccountSnap
             continue
         positions.append(_at_mark(position, mark.price))
         if position.margin_mode is MarginMode.CROSS:
-            currency = position.contract.settle
-            changes[currency] = changes.get(currency, ZERO) + gain_between(position, position.mark_price, mark.price)
+            purse = position.contract.purse
+            changes[purse] = changes.get(purse, ZERO) + gain_between(position, position.mark_price, mark.price)
     if all(map(is_, positions, snapshot.positions)):
         return snapshot
     return replace(
         snapshot,
         positions=tuple(positions),
-        wallets=tuple(_moved(wallet, changes.get(wallet.currency, ZERO)) for wallet in snapshot.wallets),
+        wallets=tuple(_moved(one, changes.get(one.purse, ZERO)) for one in snapshot.wallets),
     )
 
 

@@ -38,7 +38,13 @@ def isolated_pool(leg: Leg, wallet: Decimal) -> MarginPool:
     """Return the pool of one that an isolated position is. `wallet`: its margin without unrealized profit."""
     currency = leg.contract.settle
     row = Collateral(asset=currency, wallet_balance=wallet, price=ONE, haircut=ZERO)
-    return MarginPool(currency=currency, margin_mode=MarginMode.ISOLATED, collateral=(row,), legs=(leg,))
+    return MarginPool(
+        currency=currency,
+        margin_mode=MarginMode.ISOLATED,
+        collateral=(row,),
+        legs=(leg,),
+        wallet=leg.contract.wallet,
+    )
 
 
 @exact

@@ -264,6 +264,10 @@ class _Lane:
         return None
 
     def _after_failure(self, parcel: Parcel, failure: DeliveryFailed) -> None:
+        if failure.retry_after is not None:
+            self._quiet_until_s = asyncio.get_running_loop().time() + failure.retry_after.total_seconds()
+        if not failure.asked:
+            return  # It was no attempt: the rows stay due, and wait no longer for it.
         at, worst = self._now(), parcel.rows[0]
         log.warning(
             "message.undelivered",
@@ -274,8 +278,6 @@ class _Lane:
         )
         if failure.permanent and not self.dead:
             self._tell_others(str(failure), undelivered=worst.message)
-        if failure.retry_after is not None:
-            self._quiet_until_s = asyncio.get_running_loop().time() + failure.retry_after.total_seconds()
         given_up = [row for row in parcel.rows if failure.permanent and self._is_told_elsewhere(row.message)]
         for row in given_up:
             self._outbox.given_up(row.delivery_id, at, str(failure))

@@ -22,8 +22,10 @@ class ChangedHaircut:
 
     asset: str
     units: Decimal  # Of the account.
-    before: Decimal  # The share that counted: 0.95 is 95 %.
-    now: Decimal
+    before: (
+        Decimal | None
+    )  # The share that counted: 0.95 is 95 %. None: not known, for it hangs on what they are worth.
+    now: Decimal | None  # None with `before`.
     dollars: Decimal | None  # What one unit is worth. None: not known.
     moved: tuple[MovedLiquidation, ...]
     untold: tuple[PositionKey, ...]  # Cross positions that lean on it, of which nobody can say what it does.
@@ -35,8 +37,8 @@ def haircut_message(
     """Return that an exchange counts assets differently. A warning where something counts less than before."""
     moved = [one for asset in changed for one in asset.moved]
     nearer = [one for one in moved if one.came_nearer]
-    less = any(asset.now < asset.before for asset in changed)
-    named = ", ".join(f"{one.asset} {_percent(one.before)} → {_percent(one.now)}" for one in changed)
+    less = any(one.before is None or one.now is None or one.now < one.before for one in changed)
+    named = ", ".join(map(_named, changed))
     effect = moved_shortly(nearer[0]) if nearer else "no liquidation came nearer, as far as it is told"
     return Message(
         id=new_id(),
@@ -52,17 +54,31 @@ def haircut_message(
         title=titled(f"COLLATERAL CHANGED {named}: {effect}", account),
         text="\n".join([*(line for one in changed for line in _lines(one)), *_end(account, less=less)]),
         facts={
-            "collateral": [{"asset": one.asset, "before": f"{one.before:f}", "now": f"{one.now:f}"} for one in changed],
+            "collateral": [{"asset": one.asset, "before": _fact(one.before), "now": _fact(one.now)} for one in changed],
             "moved": moved_facts(moved),
         },
     )
 
 
+def _named(one: ChangedHaircut) -> str:
+    if one.before is None or one.now is None:
+        return one.asset
+    return f"{one.asset} {_percent(one.before)} → {_percent(one.now)}"
+
+
+def _fact(share: Decimal | None) -> str | None:
+    return None if share is None else f"{share:f}"
+
+
 def _lines(one: ChangedHaircut) -> list[str]:
-    gained = one.units * (one.now - one.before)
+    what = f"The exchange changed how much of {one.asset} counts as margin"
+    gained = Decimal(0)
+    if one.before is None or one.now is None:
+        lines = [f"{what}, and what yours are worth is not known: so neither is which part of them counts."]
+    else:
+        gained = one.units * (one.now - one.before)
+        lines = [f"{what}: {_percent(one.before)} of yours before, {_percent(one.now)} now."]
     word = "less" if gained < 0 else "more"
-    shares = f"{_percent(one.before)} of yours before, {_percent(one.now)} now"
-    lines = [f"The exchange changed how much of {one.asset} counts as margin: {shares}."]
     if gained:
         amount = (
             wording.required(abs(gained), one.asset)

@@ -33,10 +33,10 @@ class QuietChannel:
         return self.channel.digest_units_max
 
     async def send(self, message: Message, *, attempt: int) -> None:
-        left_s = self._quiet_until_s - asyncio.get_running_loop().time()
-        if left_s > 0:
-            text = f"{self.name}: not asked, it wants quiet for another {left_s:.0f} s"
-            raise DeliveryFailed(text, retry_after=timedelta(seconds=left_s))
+        left = timedelta(seconds=self._quiet_until_s - asyncio.get_running_loop().time())
+        if left > timedelta(0):
+            text = f"{self.name}: not asked, it wants quiet for another {left.total_seconds():.0f} s"
+            raise DeliveryFailed(text, retry_after=left, asked=False)
         try:
             await self.channel.send(message, attempt=attempt)
         except DeliveryFailed as failure:

@@ -63,7 +63,7 @@ class Candidate:
         return Claim(
             key=self.key,
             rule=self.case.rule.name,
-            currency=self.case.settle,
+            purse=self.case.purse,
             amount=amount,
             dollars=in_full_dollars(amount, self.case, desk),
             mode=self.mode,

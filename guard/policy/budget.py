@@ -14,7 +14,7 @@ from guard.policy.memory import Life, Memory
 from guard.policy.phrases import money_left, percent
 from guard.policy.prices import DollarPrices, in_dollars, in_settle
 from guard.policy.terms import Amount, AmountUnit, Level, Mode, Rule, Terms, TopUpTerms
-from guard.snapshot import AssetMode, MarginMode, PositionKey, Wallet
+from guard.snapshot import AssetMode, MarginMode, PositionKey, Purse, Wallet
 
 ZERO = Decimal(0)
 
@@ -43,6 +43,10 @@ class Case:
         return self.figures.position.contract.settle
 
     @property
+    def purse(self) -> Purse:
+        return self.figures.position.contract.purse
+
+    @property
     def is_breached(self) -> bool:
         return self.figures.distance is not None and self.figures.distance <= self.trigger
 
@@ -53,10 +57,14 @@ class Claim:
 
     key: PositionKey
     rule: str
-    currency: str
+    purse: Purse
     amount: Decimal
     dollars: Decimal  # The same in US dollars.
     mode: Mode
+
+    @property
+    def currency(self) -> str:
+        return self.purse.currency
 
     def takes_from(self, case: Case, limit: WithheldReason) -> bool:
         """Say whether it leaves a position less of a limit: what is only said takes nothing from what is done."""
@@ -66,7 +74,7 @@ class Claim:
             case WithheldReason.RULE_DAY_BUDGET_SPENT:
                 return self.rule == case.rule.name
             case WithheldReason.RESERVE | WithheldReason.CROSS_POOL_NEEDS_IT:
-                return self.currency == case.settle
+                return self.purse == case.purse
             case _:
                 return limit is WithheldReason.TOTAL_DAY_BUDGET_SPENT
 
@@ -82,7 +90,7 @@ class Desk:
     state: DataState
     now: datetime
     claims: tuple[Claim, ...] = ()  # Of others in this decision.
-    cross_rooms: dict[str, Decimal] = field(default_factory=dict)  # By currency; computed once, when first asked for.
+    cross_rooms: dict[Purse, Decimal] = field(default_factory=dict)  # Computed once, when first asked for.
 
     def beside(self, claims: Iterable[Claim]) -> "Desk":
         return replace(self, claims=tuple(claims))
@@ -198,9 +206,9 @@ def _all_day_room(case: Case, desk: Desk) -> Room | Withheld | None:
 
 
 def _reserve_room(case: Case, desk: Desk) -> Room | Withheld:
-    wallet = desk.assessment.snapshot.wallet(case.settle)
+    wallet = desk.assessment.snapshot.wallet(*case.purse)
     if wallet is None:
-        text = f"the {case.settle} wallet was not seen: what is available is not known"
+        text = f"the {case.purse} wallet was not seen: what is available is not known"
         return Withheld(reason=WithheldReason.RESERVE, text=text)
     reserve = reserve_of(case.top_up, wallet, desk.prices, case.life)
     if reserve is None:
@@ -213,19 +221,19 @@ def _reserve_room(case: Case, desk: Desk) -> Room | Withheld:
 
 
 def _cross_room(case: Case, desk: Desk) -> Room | None:
-    pool = next((pool for pool in desk.assessment.pools if pool.currency == case.settle), None)
+    pool = next((pool for pool in desk.assessment.pools if pool.purse == case.purse), None)
     leaning = _leaning(case, desk)
     if not leaning:
         return None
     danger = rung_distance(desk.terms.ladder, Level.DANGER)
-    name = f"the {case.settle} cross pool"
+    name = f"the {case.purse} cross pool"
     if pool is None or pool.pool is None:
         text = f"{name} cannot be modelled: what it needs is not known, and cross comes first"
     else:
         text = f"{name} comes first: with less in it, it would end at {percent(danger)} from liquidation or nearer"
-    if case.settle not in desk.cross_rooms:
-        desk.cross_rooms[case.settle] = _room_beside(pool, danger, case, desk)
-    left = desk.cross_rooms[case.settle] - _claimed_amount(case, desk)
+    if case.purse not in desk.cross_rooms:
+        desk.cross_rooms[case.purse] = _room_beside(pool, danger, case, desk)
+    left = desk.cross_rooms[case.purse] - _claimed_amount(case, desk)
     return Room(reason=WithheldReason.CROSS_POOL_NEEDS_IT, name=name, left=max(ZERO, left), text=text)
 
 
@@ -233,16 +241,16 @@ def _leaning(case: Case, desk: Desk) -> bool:
     """Say whether a cross position leans on the wallet that pays, or may: in multi-assets mode every one does."""
     snapshot = desk.assessment.snapshot
     is_multi = snapshot.asset_mode is AssetMode.MULTI
-    if snapshot.unseen_in_cross(None if is_multi else case.settle):
+    if snapshot.unseen_in_cross(None if is_multi else case.settle, case.purse.name):
         return True
     return any(
-        position.margin_mode is MarginMode.CROSS and (is_multi or position.contract.settle == case.settle)
+        position.margin_mode is MarginMode.CROSS and (is_multi or position.contract.purse == case.purse)
         for position in snapshot.positions
     )
 
 
 def _room_beside(pool: PoolFigures | None, danger: Decimal, case: Case, desk: Desk) -> Decimal:
-    wallet = desk.assessment.snapshot.wallet(case.settle)
+    wallet = desk.assessment.snapshot.wallet(*case.purse)
     if pool is None or pool.pool is None or wallet is None:
         return ZERO
     if pool.distance is not None and pool.distance <= danger:  # By the exchange's price, too, which no model moves.

@@ -85,7 +85,7 @@ class PositionVerdict:
     guarded_liquidation_price: Decimal | None  # After everything its backed budget may add. None: cross or none.
     top_up: TopUp | None
     withheld: Withheld | None
-    stop: PricedStop | None = None  # The user's own stop that it meets first. None: there is none, or it is not known.
+    stop: PricedStop | None = None  # The user's own that counts. None: there is none, or it is not known.
     stop_trouble: str | None = None  # Why that stop will not help. None: it comes before liquidation.
     stop_unpriced: str | None = None  # That there is a stop of which nobody knows where it stands. None: there is none.
 

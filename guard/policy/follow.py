@@ -23,6 +23,7 @@ class Subject:
     reason: str
     said: tuple[Signal, ...] | None  # None: this cycle did not see it.
     repeat_interval: timedelta | None = None
+    eased_at: datetime | None = None  # When money was added last: what is so again since then is told again at once.
     told_at_least_as: Level = Level.OK  # Its messages carry this level where its own is milder.
     key: PositionKey | None = None
     position: PositionVerdict | None = None
@@ -61,6 +62,7 @@ class Clerk:
             climbed,
             account=self.terms.account,
             repeat_interval=subject.repeat_interval,
+            is_back=_is_back(subject, before),
             now=self.now,
         )
         alert: Alert | None = None
@@ -108,6 +110,13 @@ class Clerk:
             pool=subject.pool,
             headline=subject.headline,
         )
+
+
+def _is_back(subject: Subject, state: AlertState) -> bool:
+    """Say whether what was told before money was added is so once more: people were told since that it was helped."""
+    if subject.eased_at is None or state.told_at is None or state.told_at >= subject.eased_at:
+        return False
+    return any(signal.reached and signal.level >= state.level for signal in subject.said or ())
 
 
 def absent(name: str, *, reason: str, repeat_interval: timedelta | None) -> Subject:

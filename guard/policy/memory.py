@@ -88,6 +88,6 @@ class Memory:
     # Dollars moved in the rolling 24 h, applied and open intents: by rule of this account; of all accounts together.
     spent_today_by_rule: "Mapping[str, Decimal]" = field(default_factory=lambda: MappingProxyType({}))
     spent_today_all: Decimal = Decimal(0)
-    # By currency: what requests that are not settled may yet take out of the wallet, whatever it showed.
+    # By currency: what requests that are not settled may yet take out of its wallets, whatever they showed.
     unsettled: "Mapping[str, Decimal]" = field(default_factory=lambda: MappingProxyType({}))
     spending_known: bool = True  # False: the journal cannot tell what was spent, so nobody spends and budgets are null.

@@ -13,13 +13,16 @@ _ONE = Decimal(1)
 
 
 def dollar_prices(assessment: AccountAssessment) -> DollarPrices:
-    """Return the dollar price of every coin that a position of the account is marked in; dollar stablecoins are 1."""
+    """Return the dollar price of every coin that a position of the account is marked in; dollar stablecoins are 1.
+
+    Of several marks the highest: a limit written in dollars is kept by each of them.
+    """
     prices = dict.fromkeys(DOLLAR_STABLECOINS, _ONE)
     for figures in assessment.positions:
         contract = figures.position.contract
         quote = contract.symbol.partition("/")[2].partition(":")[0]
         if quote in DOLLAR_STABLECOINS:
-            prices.setdefault(contract.base, figures.position.mark_price)
+            prices[contract.base] = max(prices.get(contract.base, Decimal(0)), figures.position.mark_price)
     return prices
 
 

@@ -19,16 +19,24 @@ class PricedStop:
     trigger_by: str  # See StopOrder.
 
 
-def nearest_stop(figures: PositionFigures, stops: Iterable[StopOrder]) -> PricedStop | None:
-    """Return the stop that a falling position meets first. None: none is known to stand between it and its end."""
+def stop_that_counts(figures: PositionFigures, stops: Iterable[StopOrder]) -> PricedStop | None:
+    """Return the stop that a falling position meets first. None: none is known to stand between it and its end.
+
+    Where the first ones close a part only, and one for the rest lies behind liquidation, that one counts.
+    """
     side, mark = figures.position.side, figures.position.mark_price
     priced = [
-        PricedStop(trigger_price=stop.trigger_price, trigger_by=stop.trigger_by)
-        for stop in stops
-        if stop.trigger_price is not None
+        (PricedStop(trigger_price=one.trigger_price, trigger_by=one.trigger_by), one.quantity)
+        for one in stops
+        if one.trigger_price is not None and (mark - one.trigger_price) * side > 0
     ]
-    against = [stop for stop in priced if (mark - stop.trigger_price) * side > 0]
-    return min(against, key=lambda stop: (mark - stop.trigger_price) * side, default=None)
+    against = sorted(priced, key=lambda one: (mark - one[0].trigger_price) * side)
+    left = figures.position.quantity  # Contracts that no stop before it closes.
+    for stop, quantity in against:
+        if left > 0 and behind_liquidation(stop, figures) is not None:
+            return stop
+        left = Decimal(0) if quantity is None else left - quantity
+    return against[0][0] if against else None
 
 
 def unpriced(stops: Iterable[StopOrder]) -> str | None:

@@ -16,9 +16,18 @@ from guard.policy.terms import Level
 
 
 def tell(
-    before: Level, state: AlertState, *, account: str, repeat_interval: timedelta | None, now: datetime
+    before: Level,
+    state: AlertState,
+    *,
+    account: str,
+    repeat_interval: timedelta | None,
+    is_back: bool = False,
+    now: datetime,
 ) -> tuple[AlertState, AlertEvent | None]:
-    """Return what is to be told of a subject whose level was `before`, and its state once that is told."""
+    """Return what is to be told of a subject whose level was `before`, and its state once that is told.
+
+    `is_back`: it is as bad again as it was told to be, and in between it was told to be better.
+    """
     if state.alert_id is None or state.told_level is None:
         # Warn and worse is told whenever it is not being told; watch only on the way up, not after "over".
         if state.level < Level.WARN and not (state.level is Level.WATCH and before < Level.WATCH):
@@ -29,7 +38,7 @@ def tell(
         return replace(state, alert_id=None, told_level=None, told_at=None), AlertEvent.RESOLVED
     if state.level > before:
         return _told(state, now), AlertEvent.ESCALATED
-    if state.level < before or _is_due(state, repeat_interval, now):
+    if state.level < before or is_back or _is_due(state, repeat_interval, now):
         return _told(state, now), AlertEvent.REPEATED
     return state, None
 

@@ -16,7 +16,7 @@ from guard.policy.lives import new_life, trigger_in_force
 from guard.policy.memory import NO_LEGACY, Life
 from guard.policy.rescue import as_near_as_said, guarded_price, margin_beyond, margin_needed
 from guard.policy.rules import matching_rule, mode_in_force
-from guard.policy.stops import behind_liquidation, nearest_stop, unpriced
+from guard.policy.stops import behind_liquidation, stop_that_counts, unpriced
 from guard.policy.terms import Ladder, Level, Mode, Rule
 from guard.policy.triage import triage
 from guard.snapshot import LiquidationKind, MarginMode, StopOrder
@@ -148,7 +148,7 @@ def position_verdict(
     one: PositionView, desk: Desk, answer: TopUp | Withheld | None, stops: Sequence[StopOrder] = ()
 ) -> PositionVerdict:
     """Return a position's row. `answer` is given where its trigger is breached."""
-    stop = nearest_stop(one.figures, stops)
+    stop = stop_that_counts(one.figures, stops)
     case = one.case
     level, reason = _level_with_memory(one.sight, desk, _ladder_subject(one.figures))
     if answer is None and case is None:
@@ -181,7 +181,7 @@ def position_verdict(
 def pool_verdict(figures: PoolFigures, sight: Sight, desk: Desk) -> PoolVerdict:
     """Return a pool's row, with the largest reserve that a rule of this account keeps in its wallet."""
     level, reason = _level_with_memory(sight, desk, subjects.pool(figures.name))
-    wallet = desk.assessment.snapshot.wallet(figures.currency)
+    wallet = desk.assessment.snapshot.wallet(*figures.purse)
     reserve: Decimal | None = None
     if wallet is not None:
         rules = (rule for rule in desk.terms.rules if rule.top_up is not None)

@@ -114,6 +114,8 @@ def position_subjects(
     """Yield a position's subjects, its ladder first. For a cross one its pool tells, also where it is not seen."""
     is_fresh = looked.is_fresh
     key, state = verdict.key, memory.alerts.get(subjects.position(verdict.key))
+    life = memory.lives.get(key)
+    eased_at = None if life is None else life.last_top_up_at
     if verdict.figures.pool_name is None:
         yield Subject(
             name=subjects.position(key),
@@ -121,6 +123,7 @@ def position_subjects(
             reason=looked.ladder_reason(verdict.reason, one.sight, state),
             said=looked.signals(one.sight.signals),
             repeat_interval=_interval(one.ladder, state, one.sight),
+            eased_at=eased_at,
             key=key,
             position=verdict,
         )
@@ -134,7 +137,7 @@ def position_subjects(
         position=verdict,
     )
     yield _model_subject(verdict, one, is_fresh=is_fresh, terms=terms)
-    yield _money_subject(verdict, one, is_fresh=is_fresh)
+    yield replace(_money_subject(verdict, one, is_fresh=is_fresh), eased_at=eased_at)
     yield _stop_subject(verdict, one, is_known=is_fresh and are_stops_known)
 
 

@@ -12,7 +12,16 @@ from guard.snapshot.account import (
     Wallet,
 )
 from guard.snapshot.adjustment import MarginBefore, MarginChange, MarginRequest, Outcome, Settlement
-from guard.snapshot.contract import Contract, ContractKind, Liquidation, LiquidationKind, MarginMode, RiskTier, Side
+from guard.snapshot.contract import (
+    Contract,
+    ContractKind,
+    Liquidation,
+    LiquidationKind,
+    MarginMode,
+    Purse,
+    RiskTier,
+    Side,
+)
 from guard.snapshot.money import DOLLAR_STABLECOINS, Money
 from guard.snapshot.order import EndKind, PositionEnding, StopOrder
 
@@ -38,6 +47,7 @@ __all__ = [
     "Position",
     "PositionEnding",
     "PositionKey",
+    "Purse",
     "RiskTier",
     "Settlement",
     "Side",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from guard.snapshot.contract import Contract, Liquidation, MarginMode, Side
+from guard.snapshot.contract import Contract, Liquidation, MarginMode, Purse, Side
 
 
 class AssetMode(StrEnum):
@@ -30,6 +30,11 @@ class PositionKey:
         """The currency it settles in: BTC of BTC/USD:BTC, and of BTC/USD:BTC-261225."""
         return self.symbol.partition(":")[2].partition("-")[0]
 
+    @property
+    def opposite(self) -> "PositionKey":
+        """The other side of the same symbol."""
+        return PositionKey(self.symbol, Side(-self.side))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
@@ -42,6 +47,7 @@ class Gap:
     reason: str  # "markPrice is 'NaN'", "timed out after 8 s".
     key: PositionKey | None = None
     may_be_cross: bool = False  # Behind it may stand a position that leans on the cross wallet.
+    wallet: str | None = None  # By its name, the only wallet that it may lean on. None: any.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +113,11 @@ class Wallet:
     cross_wallet_balance: Decimal  # Without unrealized PnL, without what isolated positions hold.
     cross_unrealized_pnl: Decimal
     available: Decimal  # The exchange's own figure for what may move into isolated margin now.
+    name: str = ""  # As in `Contract.wallet`.
+
+    @property
+    def purse(self) -> Purse:
+        return Purse(self.currency, self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +138,11 @@ class AccountSnapshot:
         """Return the age of the older of wallets and positions."""
         return now - min(self.positions_read_at, self.wallets_read_at)
 
-    def wallet(self, currency: str) -> Wallet | None:
-        """Return the wallet of a settle currency; None when the exchange listed none."""
-        return next((wallet for wallet in self.wallets if wallet.currency == currency), None)
+    def wallet(self, currency: str, name: str = "") -> Wallet | None:
+        """Return a wallet of a settle currency; None when the exchange listed none."""
+        return next((wallet for wallet in self.wallets if wallet.purse == (currency, name)), None)
 
-    def unseen_in_cross(self, currency: str | None) -> tuple[Gap, ...]:
+    def unseen_in_cross(self, currency: str | None, wallet: str = "") -> tuple[Gap, ...]:
         """Return the gaps behind which a position may lean on a currency's cross wallet. None: on any wallet."""
         listed = {position.key for position in self.positions}
         return tuple(
@@ -139,5 +150,6 @@ class AccountSnapshot:
             for gap in self.gaps
             if gap.may_be_cross
             and gap.key not in listed
+            and (currency is None or gap.wallet in {None, wallet})
             and (gap.key is None or currency is None or gap.key.settle == currency)
         )

@@ -6,7 +6,6 @@ from decimal import Decimal
 from enum import StrEnum
 
 from guard.snapshot.account import PositionKey
-from guard.snapshot.contract import Side
 
 
 class Outcome(StrEnum):
@@ -53,7 +52,7 @@ class MarginChange:
 
     def may_be_of(self) -> tuple[PositionKey, ...]:
         """Return the position it may be of: one, or both sides of its symbol."""
-        return (self.key,) if self.side_known else (self.key, PositionKey(self.key.symbol, Side(-self.key.side)))
+        return (self.key,) if self.side_known else (self.key, self.key.opposite)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 
 class Side(IntEnum):
@@ -27,6 +28,16 @@ class ContractKind(StrEnum):
     INVERSE = "inverse"  # Quantity counts quote value; PnL, margin and notional are in the base coin.
 
 
+class Purse(NamedTuple):
+    """Which wallet it is: of a currency, and by its name where an exchange keeps several of one currency apart."""
+
+    currency: str
+    name: str = ""  # Empty: the main one, or the only one.
+
+    def __str__(self) -> str:
+        return f"{self.currency} {self.name}" if self.name else self.currency
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """What one symbol is. Prices are quote per base."""
@@ -36,6 +47,11 @@ class Contract:
     base: str  # The coin whose price moves it.
     settle: str  # The currency of margin, PnL, notional and tiers.
     contract_size: Decimal  # Base units (linear) or quote value (inverse) of one contract.
+    wallet: str = ""  # By its name, which wallet of its settle currency backs and pays it.
+
+    @property
+    def purse(self) -> Purse:
+        return Purse(self.settle, self.wallet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ async def _needs_none(client: Any, url: str) -> None:
 class AccountChannel:
     """How the account is listened to at one exchange."""
 
-    url: str
+    urls: tuple[str, ...]  # Of its sockets. What ends one of them ends the stream.
     hear: Callable[[Mapping[str, Any]], Heard | None]  # None: ccxt's to handle. Raises RowError, or VenueError to end.
     sign_in: Callable[[Any, str], Awaitable[object]] = _needs_none  # By ccxt. Returns when it was accepted.
     subscriptions: tuple[Mapping[str, Any], ...] = ()  # Sent after it, as they are.
@@ -114,15 +114,16 @@ async def account_news(client: Any, channel: AccountChannel, clock: ExchangeCloc
     refused = False
     try:
         async with asyncio.timeout(OPEN_WITHIN_S):
-            ended = client.watch(channel.url, ENDED, None, ENDED)
-            ended.add_done_callback(look_at)
+            ended = {client.watch(url, ENDED, None, ENDED) for url in channel.urls}
+            for one in ended:
+                one.add_done_callback(look_at)
             await _open(client, channel, inbox, ended)
         if channel.keep_up is not None:
             keeping.add(asyncio.create_task(channel.keep_up()))
         inbox.fetch()  # What happened until now, whoever opened the stream reads by itself.
         yield AccountNews(age=timedelta(0))
         while True:
-            await _wait(inbox, {ended, *keeping})
+            await _wait(inbox, {*ended, *keeping})
             moment = inbox.fetch()
             if moment is not None:
                 yield AccountNews(age=clock.age_of(moment))
@@ -142,16 +143,17 @@ async def account_news(client: Any, channel: AccountChannel, clock: ExchangeCloc
     raise (KeysRefused if refused else VenueUnavailable)(failure)
 
 
-async def _open(client: Any, channel: AccountChannel, inbox: _Inbox, ended: "asyncio.Future[object]") -> None:
+async def _open(client: Any, channel: AccountChannel, inbox: _Inbox, ends: "set[asyncio.Future[Any]]") -> None:
     """Connect, sign in, subscribe, and wait until every subscription is confirmed."""
-    socket = client.client(channel.url)
-    await asyncio.wait({socket.connected, ended}, return_when=asyncio.FIRST_COMPLETED)
-    _raise_if_ended({ended})
-    await channel.sign_in(client, channel.url)
-    for message in channel.subscriptions:
-        await socket.send(message)
+    for url in channel.urls:
+        socket = client.client(url)
+        await asyncio.wait({socket.connected, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        _raise_if_ended(ends)
+        await channel.sign_in(client, url)
+        for message in channel.subscriptions:
+            await socket.send(message)
     while inbox.unconfirmed > 0:
-        await _wait(inbox, {ended})
+        await _wait(inbox, ends)
         inbox.stir.clear()
 
 

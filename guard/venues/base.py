@@ -133,6 +133,8 @@ class VenueBase:
         """Send one POST, once, as `add_margin` of guard.venues.protocol.Venue promises."""
         raise NotImplementedError
 
+    haircuts_count_dollars: bool = False
+
     async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:  # noqa: ARG002
         """Return nothing: what an asset counts for is not asked, until a venue says how it can be."""
         return {}

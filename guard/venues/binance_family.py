@@ -377,7 +377,7 @@ def wire_of(family: Family) -> Wire:
         },
         urls=lambda api: tuple(_apis_in_use(api, family).values()),
         writes=(binance_margin.add_margin_rule(family.api),),
-        reads=(binance_news.LISTEN_KEY_RULE,),
+        reads=(binance_news.listen_key_rule(family.api),),
         error=_error_of,
         keys_refused=frozenset({"-2015", "-2014", "-1022"}),
         clock_is_off=frozenset({CLOCK_IS_OFF}),

@@ -36,7 +36,7 @@ BOOKED_EARLIER_MAX = timedelta(seconds=30)
 
 def add_margin_rule(api: str) -> PostRule:
     """Return the one request that may move money: it adds, never takes away."""
-    return PostRule(method="POST", path_end=f"/{api}/v1/positionMargin", fields={"type": "1"}, positive=("amount",))
+    return PostRule(method="POST", path=f"/{api}/v1/positionMargin", fields={"type": "1"}, positive=("amount",))
 
 
 class _Confirmation(Confirmation):

@@ -66,7 +66,7 @@ def read_mark(answer: object, market_id: str, symbol: str) -> Mark:
         raise VenueUnavailable(f"mark price of {symbol}: {error}") from None
     if row.symbol != market_id:
         raise VenueUnavailable(f"mark price of {symbol}: the answer is about {row.symbol[:32]!r}")
-    return Mark(symbol=symbol, price=row.mark_price, at=row.time, index_price=_index(_Index, answer))
+    return Mark(symbol=symbol, price=row.mark_price, at=row.time, index_price=_index(_Index, stated))
 
 
 def read_candles(answer: object, symbol: str) -> tuple[Candle, ...]:

@@ -25,9 +25,14 @@ from guard.venues.transport import ask
 
 NEWS = frozenset({"ACCOUNT_UPDATE", "MARGIN_CALL", "ACCOUNT_CONFIG_UPDATE"})
 ENDS = frozenset({"listenKeyExpired", "eventStreamTerminated"})
-LISTEN_KEY_RULE = PostRule(method="POST", path_end="/listenKey", fields={})  # Opens a stream, moves nothing.
+LISTEN_KEY = "listenKey"
 RENEW_EVERY_S = 25 * 60.0  # Two renewals may fail before an hour is over.
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,256}", re.ASCII)
+
+
+def listen_key_rule(api: str) -> PostRule:
+    """Return the request that opens a stream. It moves nothing."""
+    return PostRule(method="POST", path=f"/{api}/v1/{LISTEN_KEY}", fields={})
 
 
 class _Event(Row):
@@ -53,7 +58,7 @@ async def open_channel(client: Any, listener: Any, api: str, stream: str) -> Acc
             if renewed != key:
                 raise VenueUnavailable("account stream: its key has ended")
 
-    return AccountChannel(url=listener.get_private_ws_url(stream, key), hear=hear, keep_up=keep_key)
+    return AccountChannel(urls=(listener.get_private_ws_url(stream, key),), hear=hear, keep_up=keep_key)
 
 
 async def _ask_for_key(client: Any, api: str) -> str:

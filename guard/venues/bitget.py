@@ -47,7 +47,6 @@ from guard.snapshot import (
     PositionEnding,
     PositionKey,
     Settlement,
-    Side,
     StopOrder,
 )
 from guard.venues import (
@@ -220,7 +219,7 @@ class Bitget(BitgetReads):
                 return await bitget_uta_records.read_records(self._client, product, kind, start, end)
             return await bitget_bills.read_bills(self._client, product, kind, start=start, end=end)
 
-        other = PositionKey(request.key.symbol, Side(-request.key.side))
+        other = request.key.opposite
         within = request.amount * CONFIRMED_TO
         lost = Lost(
             request=request,

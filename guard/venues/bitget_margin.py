@@ -11,7 +11,7 @@ from guard.snapshot import MarginRequest
 from guard.venues.gate import PostRule
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
-ADD_MARGIN = PostRule(method="POST", path_end="/api/v2/mix/account/set-margin", fields={}, positive=("amount",))
+ADD_MARGIN = PostRule(method="POST", path="/api/v2/mix/account/set-margin", fields={}, positive=("amount",))
 CLOCK_IS_OFF = frozenset({"40004", "40005", "40008"})
 
 

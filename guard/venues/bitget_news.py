@@ -40,7 +40,7 @@ def channel(streams: object, products: Iterable[str], *, is_unified: bool) -> Ac
             for name, of in (("positions", "instId"), ("account", "coin"))
         ]
     return AccountChannel(
-        url=url,
+        urls=(url,),
         hear=hear,
         sign_in=lambda client, url: client.authenticate({"url": url}),
         subscriptions=({"op": "subscribe", "args": wanted},),

@@ -13,7 +13,7 @@ from guard.venues.gate import PostRule
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
 ADD_UNIFIED = PostRule(
-    method="POST", path_end="/api/v3/account/set-margin", fields={"operation": "add"}, positive=("amount",)
+    method="POST", path="/api/v3/account/set-margin", fields={"operation": "add"}, positive=("amount",)
 )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from guard.margin import contract_value
 from guard.snapshot import (
@@ -71,6 +71,8 @@ class _Listed(_Size):
 class _Cross(_Listed):
     leverage: Positive
     position_mm: NotNegative = Field(alias="positionMM")  # At the mark, with the reserve for the fee to close.
+    # Held against what the wallet says; nothing else rests on it.
+    initial_margin: object = Field(validation_alias=AliasChoices("positionIM"), default=None)
 
 
 class _Isolated(_Cross):
@@ -117,7 +119,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A position, and what the row itself says that is in it. None: cross."""
+    """A position, and what the row itself says that is in it. None: portfolio margin, or it does not say."""
 
     position: Position
     initial_margin: Decimal | None
@@ -163,9 +165,8 @@ def _held(row: _Listed, terms: Terms) -> Held:
         raise RowError(f"positionIdx is {row.position_idx} and side is {row.side}")
     entry = _entry(row, market.contract, side)
     rate = terms.taker_rates.get(row.symbol, TAKER_RATE_UNKNOWN)
-    initial = row.position_im if isinstance(row, _Isolated) else None
     reserve = _reserve(row, market.contract, side, rate)
-    wallet = None if initial is None else initial - reserve
+    wallet = row.position_im - reserve if isinstance(row, _Isolated) else None
     position = Position(
         contract=market.contract,
         side=side,
@@ -181,7 +182,14 @@ def _held(row: _Listed, terms: Terms) -> Held:
         exchange_maintenance_margin=max(Decimal(0), row.position_mm - reserve) if isinstance(row, _Cross) else None,
         updated_at=row.updated_time,
     )
-    return Held(position=position, initial_margin=initial)
+    return Held(position=position, initial_margin=_initial_margin(row))
+
+
+def _initial_margin(row: _Listed) -> Decimal | None:
+    try:
+        return read_row(_Figure, {"figure": row.initial_margin}).figure if isinstance(row, _Cross) else None
+    except RowError:
+        return None
 
 
 def _entry(row: _Listed, contract: Contract, side: Side) -> Decimal:
@@ -228,6 +236,10 @@ def _reserve(row: _Listed, contract: Contract, side: Side, rate: Decimal) -> Dec
 
 class _Price(Row):
     price: Positive
+
+
+class _Figure(Row):
+    figure: NotNegative
 
 
 def _liquidation(row: _Listed, terms: Terms) -> Liquidation:

@@ -18,7 +18,7 @@ from guard.venues.gate import PostRule
 from guard.venues.rows import NotATruth, Positive, Row, Word, read_row
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
-ADD_MARGIN = PostRule(method="POST", path_end="/v5/position/add-margin", fields={}, positive=("margin",))
+ADD_MARGIN = PostRule(method="POST", path="/v5/position/add-margin", fields={}, positive=("margin",))
 STEP = Decimal("0.0001")  # "Support up to 4 decimal", whatever the coin (docs, 2026-07).
 
 _POSITION_INDEX = {Side.LONG: 1, Side.SHORT: 2}

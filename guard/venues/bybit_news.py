@@ -30,7 +30,7 @@ def private_address(api: Mapping[str, Any]) -> str | None:
 
 def channel(url: str) -> AccountChannel:
     return AccountChannel(
-        url=url,
+        urls=(url,),
         hear=hear,
         sign_in=lambda client, url: client.authenticate(url),
         subscriptions=({"op": "subscribe", "req_id": "account", "args": list(TOPICS)},),

@@ -143,6 +143,10 @@ def contradictions(
         if not mine and stated > 0:
             reason = f"no contract is listed in {coin}, but its wallet holds {stated:f} of margin for positions"
             found.append(Gap(subject="positions", reason=reason, may_be_cross=True))
+        if not terms.is_isolated and mine and _lacks(stated, mine):
+            total = sum((one.initial_margin or Decimal(0) for one in mine), Decimal(0))
+            reason = f"those listed in {coin} hold {total:f} of margin by their rows, and {stated:f} by the wallet"
+            found.append(Gap(subject="positions", reason=reason, may_be_cross=True))
         if terms.is_isolated and mine and _differ(stated, mine):
             total = sum((one.initial_margin or Decimal(0) for one in mine), Decimal(0))
             reason = f"the positions in {coin} hold {total:f} by their rows and {stated:f} by the wallet"
@@ -155,11 +159,24 @@ def _settles_in(key: PositionKey, coin: str) -> bool:
 
 
 def _differ(stated: Decimal, mine: Sequence[Held]) -> bool:
+    return abs(_more(stated, mine)) > _bearable(mine)
+
+
+def _lacks(stated: Decimal, mine: Sequence[Held]) -> bool:
+    """Say whether a wallet holds margin for more than these. Less may be: hedged legs may count for one together."""
+    return all(one.initial_margin is not None for one in mine) and _more(stated, mine) > _bearable(mine)
+
+
+def _more(stated: Decimal, mine: Sequence[Held]) -> Decimal:
+    return stated - sum((one.initial_margin or Decimal(0) for one in mine), Decimal(0))
+
+
+def _bearable(mine: Sequence[Held]) -> Decimal:
     total = sum((one.initial_margin or Decimal(0) for one in mine), Decimal(0))
     notional = sum(
         (contract_value(p.contract, p.quantity, p.entry_price) for p in (one.position for one in mine)), Decimal(0)
     )
-    return abs(stated - total) > TOLERANCE * total + RESERVE_TOLERANCE * notional
+    return TOLERANCE * total + RESERVE_TOLERANCE * notional
 
 
 class _Ratio(Row):

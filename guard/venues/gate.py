@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
@@ -27,15 +28,28 @@ class NotSent(VenueUnavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostRule:
-    """A request other than GET that may leave: its path must end so, and these fields must be what is said here.
+    """A request other than GET that may leave: to this path and no other, with these fields as they are said here.
 
-    Fields are those of the query, and of a form or JSON body; one inside another is written `action.type`.
+    The path is the exchange's own, whole; `{name}` in it is one part. Fields are those of the query, and of a form or
+    JSON body; one inside another is written `action.type`.
     """
 
     method: str
-    path_end: str
+    path: str
     fields: Mapping[str, str]
     positive: tuple[str, ...] = ()  # Fields that must be numbers above zero: with a minus they would take money away.
+    one_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # Fields that must have one of these values.
+    parts: Mapping[str, str] = field(default_factory=dict)  # What may stand in each `{name}` of the path: a pattern.
+
+    def leads_to(self, path: str) -> bool:
+        """Say whether a path, as it goes over the wire, is this one."""
+        texts = re.split(r"\{(\w+)\}", self.path)  # Every other one is a name.
+        pattern = "".join(f"(?:{self.parts[one]})" if at % 2 else re.escape(one) for at, one in enumerate(texts))
+        return re.fullmatch(pattern, path) is not None
+
+    def begins_with(self, address: str) -> bool:
+        """Say whether the path goes on where an address ends: only then can the request be made of it."""
+        return self.path.startswith(yarl.URL(address).raw_path.rstrip("/") + "/")
 
 
 class Gate:
@@ -52,6 +66,11 @@ class Gate:
         plain = [o for o in origins if o.scheme not in {"https", "wss"} and not is_loopback(o.host or "")]
         if plain:
             raise ConfigError(*(f"accounts.{account.account}: {o}: plain http is for loopback only" for o in plain))
+        asked = [url for url in urls if yarl.URL(url).scheme in {"https", "http"}]
+        lost = [rule for rule in posts if not any(rule.begins_with(url) for url in asked)]
+        if lost:  # Said now, and not when the write is needed.
+            where = f"accounts.{account.account}.ccxt.urls: no address leads to"
+            raise ConfigError(*(f"{where} {rule.method} {rule.path}" for rule in lost))
         self.origins = frozenset(origins)
         self.secrets = tuple(value for value in (account.api_key, account.secret, account.password) if value)
         self.is_loopback = all(is_loopback(origin.host or "") for origin in origins)
@@ -145,12 +164,15 @@ class Gate:
 
 
 def _allows(rule: PostRule, method: str, url: str, body: str | None) -> bool:
-    if method != rule.method or not yarl.URL(url).path.endswith(rule.path_end):
+    if method != rule.method or not rule.leads_to(yarl.URL(url, encoded=True).raw_path):
         return False
     fields = _fields(url, body)
-    said = {name: [value for key, value in fields if key == name] for name in (*rule.fields, *rule.positive)}
-    return all(said[name] == [wanted] for name, wanted in rule.fields.items()) and all(
-        len(said[name]) == 1 and _is_positive(said[name][0]) for name in rule.positive
+    wanted = {name: (value,) for name, value in rule.fields.items()} | dict(rule.one_of)
+    said = {name: [value for key, value in fields if key == name] for name in (*wanted, *rule.positive)}
+    return (
+        all(len(values) == 1 for values in said.values())
+        and all(said[name][0] in values for name, values in wanted.items())
+        and all(_is_positive(said[name][0]) for name in rule.positive)
     )
 
 

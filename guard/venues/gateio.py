@@ -23,6 +23,9 @@ Quirks, with source and date seen (docs: v4.106.88 of 2026-05-27 and SDK 7.2.161
   which answers with both legs. A minus takes money out (docs). The account book does not list it.
 - Errors are labels; a stamp must be within 60 s, else REQUEST_EXPIRED, which ccxt takes for a refused key (ccxt).
 - ccxt's probe for a unified account takes any failure for a no and remembers it: preset (ccxt).
+- What an asset counts for in a unified account is listed by the discount of each slice of its worth: `lower_limit` is
+  in dollars by the announcements (of 2024-03-20: 200 BTC at 70,000 are slices of 5, 5 and 4 millions; 41242).
+  The example of the docs (2025) is a list in a list, the SDK's model a plain one; the last `upper_limit` is "+".
 - ccxt drops the time of a ticker message, so it is put back (ccxt); a REST ticker has none (docs).
 - Trailing orders stand in a list of their own since 2026-02 (`autoorder/v1/trail/list`, SDK 7.2.161), in pages that are
   counted from 1.
@@ -30,7 +33,7 @@ Quirks, with source and date seen (docs: v4.106.88 of 2026-05-27 and SDK 7.2.161
   permission `account`.
 """
 
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -40,6 +43,7 @@ from guard.errors import VenueRefused, VenueUnavailable
 from guard.margin import TierTable
 from guard.snapshot import (
     ContractKind,
+    HaircutTier,
     MarginChange,
     MarginRequest,
     Mark,
@@ -55,7 +59,9 @@ from guard.venues.gateio_market import read_candles, read_mark, read_tiers, read
 from guard.venues.gateio_news import open_channel
 from guard.venues.gateio_orders import Records, read_ending, read_scopes, read_stops, read_trailing, trailing_rows
 from guard.venues.gateio_reads import PAGE_ROWS, PAGES_MAX, GateReads
+from guard.venues.gateio_wallet import HAIRCUTS, discount_rows
 from guard.venues.gateio_wire import FENCE, LOOPBACK_FENCE, SETTLES, is_test_host
+from guard.venues.haircut_rows import read_haircuts
 from guard.venues.margin_difference import settle_by_margin
 from guard.venues.protocol import AccountNews, Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import rows_of
@@ -66,7 +72,7 @@ KNOWN_LIMITS = (
     "unified accounts and split positions are watched, nothing is added to them",
     "no price since the progressive tiers of 2025-07 is published with all its figures; those before fit to the tick",
     "where progressive tiers are off, the tier that goes with the size is taken, not the limit that its owner chose",
-    "what each asset counts for in a unified account is not read: its own ratio tells when that changes",
+    "limits of the discount tiers are taken for dollars, by announcements of 2024: the API's documents do not say it",
     "whether trial funds, which count as available, may go into isolated margin is not documented",
     "of a trailing order it is said that it is there, not where it stands: which of its prices tells is not documented",
     "chase orders and stops that wait on an open order are not seen as stops",
@@ -81,6 +87,8 @@ INTERVALS = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 480: "
 
 class GateIo(GateReads):
     """One Gate futures account. See guard.venues.protocol.Venue."""
+
+    haircuts_count_dollars = True
 
     def __init__(self, account: VenueAccount, *, now: Callable[[], datetime], fence: timedelta | None = None) -> None:
         super().__init__(account, now=now)
@@ -100,6 +108,12 @@ class GateIo(GateReads):
 
         return await self._tiers_of_each(symbols, read, "risk_limit_tiers")
 
+    async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:
+        if not any(account.shares_collateral for account in self._accounts.values()):
+            return {}
+        answer = await self._read("privateUnifiedGetCurrencyDiscountTiers", {})
+        return read_haircuts(discount_rows(answer), assets, HAIRCUTS)
+
     async def mark(self, symbol: str) -> Mark:
         market, asked_at = await self._market(symbol), self.exchange_now()
         return read_mark(await self._read("publicFuturesGetSettleTickers", _about(market)), market, asked_at)
@@ -112,7 +126,7 @@ class GateIo(GateReads):
         return stream_marks(self._client, groups, now=self.exchange_now)
 
     def watch_account(self) -> AsyncGenerator[AccountNews, None]:
-        return self._listen(lambda listener: open_channel(self._client, listener))
+        return self._listen(lambda listener: open_channel(self._client, listener, self.settles_in_use))
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
         market = await self._market(symbol)

@@ -20,7 +20,23 @@ from guard.venues.gateio_account import Market
 from guard.venues.rows import Number, Positive, RowError, Word, read_row
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
-ADD_MARGIN = PostRule(method="POST", path_end="/margin", fields={}, positive=("change",))
+# Of perpetual contracts only: dated ones have paths of their own, which are not listed.
+_PARTS = {"settle": "usdt|btc", "contract": r"[^\s/\\%?#]+_USDT?"}
+ADD_MARGIN = PostRule(
+    method="POST",
+    path="/api/v4/futures/{settle}/positions/{contract}/margin",
+    fields={},
+    positive=("change",),
+    parts=_PARTS,
+)
+ADD_MARGIN_TO_LEG = PostRule(
+    method="POST",
+    path="/api/v4/futures/{settle}/dual_comp/positions/{contract}/margin",
+    fields={},
+    positive=("change",),
+    one_of={"dual_side": ("dual_long", "dual_short")},
+    parts=_PARTS,
+)
 # The docs' own example has two decimals of USDT; for coin there is none, and its wallets count whole satoshis.
 STEPS: Mapping[str, Decimal] = {"USDT": Decimal("0.01"), "BTC": Decimal("0.00000001")}
 SHORT_OF_IT = Decimal("0.01")  # Of what was asked: how much less the margin may have grown, for the exchange rounds.

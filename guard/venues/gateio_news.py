@@ -2,12 +2,13 @@
 
 - `futures.positions` and `futures.balances` come when a position or the balance changed: fills, funding, liquidations,
   transfers, margin moved by hand. `time_ms` is when the message was made.
-- Each settle currency has a socket of its own. That of USDT is listened to; positions in BTC are polled.
+- Each settle currency has a socket of its own, and one where the account has money or positions is listened to. When
+  another comes to be used the stream is opened anew.
 - A channel is subscribed to by the user's number, which is in the futures account; ccxt 4.5.90 wants it in its options.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -17,7 +18,7 @@ from guard.venues.account_stream import CONFIRMED, NOTHING, AccountChannel, Hear
 from guard.venues.rows import Moment, NotNegative, Row, RowError, read_row
 from guard.venues.transport import ask
 
-SETTLE = "usdt"
+LOOK_EVERY_S = 5.0  # Whether another settle currency is used now.
 CHANNELS: Mapping[str, list[str] | None] = {"futures.positions": ["!all"], "futures.balances": None}
 
 
@@ -29,15 +30,30 @@ class _Message(Row):
     at: Moment = Field(alias="time_ms")
 
 
-async def open_channel(client: Any, listener: Any) -> AccountChannel:
-    """Return the channel of the account in USDT. `client` asks for the user. Raises VenueUnavailable or KeysRefused."""
+async def open_channel(client: Any, listener: Any, in_use: Callable[[], frozenset[str]]) -> AccountChannel:
+    """Return the channel of the account. `client` asks for the user, `in_use` tells the settle currencies in use.
+
+    Raises VenueUnavailable or KeysRefused.
+    """
+    settles = in_use()
     try:
-        row = read_row(_User, await ask(client, "privateFuturesGetSettleAccounts", {"settle": SETTLE}))
+        row = read_row(_User, await ask(client, "privateFuturesGetSettleAccounts", {"settle": max(settles)}))
     except RowError as error:
         raise VenueUnavailable(f"account stream: the futures account names no user: {error}") from None
     listener.uid = f"{row.user:f}"
+
+    async def watch_use() -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if in_use() != settles:
+                raise VenueUnavailable("account stream: other settle currencies are in use now")
+
     return AccountChannel(
-        url=listener.urls["api"]["swap"][SETTLE], hear=hear, sign_in=_subscribe, confirmations=len(CHANNELS)
+        urls=tuple(listener.urls["api"]["swap"][settle] for settle in sorted(settles)),
+        hear=hear,
+        sign_in=_subscribe,
+        confirmations=len(CHANNELS) * len(settles),
+        keep_up=watch_use,
     )
 
 

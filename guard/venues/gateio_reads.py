@@ -48,6 +48,10 @@ class GateReads(VenueBase):
     def contracts(self) -> Mapping[str, Contract]:
         return {market.contract.symbol: market.contract for market in self._markets.values()}
 
+    def settles_in_use(self) -> frozenset[str]:
+        """Return the settle currencies with money or positions, as of the last look, or the usual one."""
+        return (self._in_use & self._accounts.keys()) or frozenset({USUAL})
+
     async def open(self) -> None:
         await self._known_skew()  # The exchange bears a minute: the fence counts on stamps by its own clock.
         await self._load_markets(reload=False)

@@ -9,7 +9,8 @@ from pydantic import BeforeValidator
 from guard.errors import VenueUnavailable
 from guard.snapshot import Gap, MarginMode, Position, Wallet
 from guard.venues.gateio_account import GateRow
-from guard.venues.rows import NotNegative, Number, RowError, Word, read_row
+from guard.venues.haircut_rows import Names
+from guard.venues.rows import NotNegative, Number, RowError, Word, read_row, rows_of
 
 MODES: Mapping[int, str] = {
     1: "multi-currency margin mode",
@@ -19,6 +20,7 @@ MODES: Mapping[int, str] = {
 SPLIT = "dual_plus"  # Several positions of one contract and side. Also called split.
 SINGLE_CURRENCY = 3
 CURRENCIES = frozenset({"USDT", "BTC"})  # In which its perpetual contracts settle.
+HAIRCUTS = Names(asset="currency", steps="discount_tiers", floor="lower_limit", share="discount")
 
 
 def _choice(value: object) -> object:
@@ -37,6 +39,11 @@ class Account(GateRow):
     @property
     def is_unified(self) -> bool:
         return self.margin_mode != 0
+
+    @property
+    def shares_collateral(self) -> bool:
+        """Say whether several assets back everything, each by its discount: multi-currency and portfolio mode."""
+        return self.is_unified and self.margin_mode != SINGLE_CURRENCY
 
     @property
     def watch_only(self) -> str | None:
@@ -116,6 +123,7 @@ class _Unified(GateRow):
 
 class _Coin(GateRow):
     equity: Number
+    enabled_collateral: bool = True  # Of multi-currency mode: its owner may take a coin out (docs, since v4.102.0).
 
 
 class _OwnCoin(_Coin):
@@ -130,8 +138,9 @@ def read_unified(
 ) -> tuple[tuple[Wallet, ...], Decimal | None, tuple[Gap, ...]]:
     """Return wallets, the account's own ratio (1 at liquidation; None: nothing is required) and Gaps.
 
-    `needed` are the settle currencies of the positions: their wallets must be there. The exchange states the inverse,
-    margin balance / maintenance margin, and sells at 100 % and below. Raises VenueUnavailable.
+    `needed` are the settle currencies of the positions: their wallets must be there. Other coins are wallets where they
+    back everything. The exchange states the inverse, margin balance / maintenance margin, and sells at 100 % and below.
+    Raises VenueUnavailable.
     """
     try:
         row = read_row(_Unified, answer)
@@ -141,11 +150,14 @@ def read_unified(
     gaps: list[Gap] = []
     ratios: list[Decimal] = []
     own = account.margin_mode == SINGLE_CURRENCY
-    for currency in sorted(needed | (row.balances.keys() & CURRENCIES)):
+    settles = needed | (row.balances.keys() & CURRENCIES)
+    for currency in sorted(settles if own else settles | row.balances.keys()):
         try:
             coin = read_row(_OwnCoin if own else _Coin, row.balances.get(currency))
         except RowError as error:
             gaps.append(Gap(subject=f"wallet {currency}", reason=str(error)))
+            continue
+        if currency not in settles and (coin.equity == 0 or not coin.enabled_collateral):
             continue
         balance, nothing = coin.equity, Decimal(0)
         wallets.append(
@@ -156,6 +168,12 @@ def read_unified(
     if not own:
         ratios += _ratio(row.total_maintenance_margin, row.total_margin_balance, "account", gaps)
     return tuple(wallets), max(ratios, default=None), tuple(gaps)
+
+
+def discount_rows(answer: object) -> list[Any]:
+    """Return what is listed of each asset, whether the list stands in another one or not. Raises VenueUnavailable."""
+    rows = rows_of(answer, "discount tiers")
+    return [one for row in rows for one in (row if isinstance(row, list) else [row])]
 
 
 def _ratio(required: Decimal, balance: Decimal, what: str, gaps: list[Gap]) -> list[Decimal]:

@@ -39,7 +39,7 @@ def wire_of() -> Wire:
             "unifiedAccount": False,  # Preset: ccxt's probe takes a timeout for a no and remembers it.
         },
         urls=_urls_in_use,
-        writes=(gateio_margin.ADD_MARGIN,),
+        writes=(gateio_margin.ADD_MARGIN, gateio_margin.ADD_MARGIN_TO_LEG),
         error=error_of,
         keys_refused=frozenset(
             {"INVALID_KEY", "INVALID_SIGNATURE", "INVALID_CREDENTIALS", "IP_FORBIDDEN", "ACCOUNT_LOCKED"}

@@ -6,14 +6,16 @@ maintenance margin and more), and a model checked against that checks itself. So
 - `safe_position` is switched off, and a figure counts as the exchange's own only where the number itself stands in the
   exchange's row. A liquidation price that does not is unknown, whatever ccxt says.
 - A row with size zero is no position (Phemex lists closed ones, and ccxt calls them short); a row that cannot be read
-  is a gap; a price of zero or below is "at no price" (HTX states negative ones).
+  is a gap; a price below zero is "at no price" (HTX states such), and zero is that or "not told", so unknown.
+- ccxt makes an empty account of an answer without the list that it looks for, `{}` and renamed fields included. So a
+  list that came out empty is held against the answer: an empty list must be in it, and no row that may be a position.
 - There are no brackets, no wallet and no writes here: nothing is modelled and nothing is ever sent. What is listed is
   what ccxt asks for when nothing is said, at most exchanges the contracts settled in dollars.
 - ccxt judges the error envelopes, for each exchange has its own; what it takes for an answer must be JSON and 2xx.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -25,10 +27,7 @@ from guard.snapshot import (
     AccountSnapshot,
     AssetMode,
     Contract,
-    ContractKind,
     Gap,
-    Liquidation,
-    LiquidationKind,
     MarginChange,
     MarginMode,
     MarginRequest,
@@ -40,6 +39,16 @@ from guard.snapshot import (
 )
 from guard.venues.base import VenueBase
 from guard.venues.gate import PostRule
+from guard.venues.generic_rows import (
+    contract_of,
+    is_flat,
+    liquidation_of,
+    number_of,
+    numbers_in,
+    quantity_of,
+    text_of,
+    why_not_empty,
+)
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
 from guard.venues.rows import Number, Positive, Row, RowError, Word, read_row, rows_of, shown
 from guard.venues.transport import Wire
@@ -47,9 +56,9 @@ from guard.venues.transport import Wire
 # Exchanges that list positions by POST. It changes nothing there; nothing else may leave.
 POST_READS: Mapping[str, str] = MappingProxyType(
     {
-        "bitfinex": "/auth/r/positions",
-        "cryptocom": "/private/get-positions",
-        "whitebit": "/collateral-account/positions/open",
+        "bitfinex": "/v2/auth/r/positions",
+        "cryptocom": "/exchange/v1/private/get-positions",
+        "whitebit": "/api/v4/collateral-account/positions/open",
     }
 )
 WATCH_ONLY = "guard only watches this exchange: how it takes margin, and what its answers prove, is not shown"
@@ -65,12 +74,8 @@ class _Unified(Row):
 
     symbol: Word
     side: Word
-    contracts: Positive
+    contracts: Number  # ccxt hands a minus on, of a short (Deribit, 4.5.90).
     entry_price: Positive
-
-
-class _Price(Row):
-    price: Number
 
 
 class GenericVenue(VenueBase):
@@ -89,6 +94,8 @@ class GenericVenue(VenueBase):
                 "which guard cannot hand on yet"
             )
         self._client.safe_position = _as_it_is
+        self._client.fetch = self._noting(self._client.fetch)
+        self._answer: object = None  # The last that came, as it came.
         self.rules = RuleBook.uniform(MarginRule())  # Unused: without brackets nothing is modelled.
         self.write_terms = WriteTerms(fence=timedelta(0), history_kept=timedelta(0), test_host=False)
         self._contracts: dict[str, Contract] = {}
@@ -108,7 +115,7 @@ class GenericVenue(VenueBase):
         for market in markets:
             if not market.get("contract"):
                 continue
-            contract = _contract(market)
+            contract = contract_of(market)
             if isinstance(contract, str):
                 self._odd[market["symbol"]] = contract
             else:
@@ -122,8 +129,12 @@ class GenericVenue(VenueBase):
         read_at = self._now()
         positions: list[Position] = []
         gaps = [Gap(subject="wallets", reason="not read at this exchange: only its positions are watched")]
-        for raw in rows_of(await self._read("fetch_positions"), "positions"):
-            if _is_flat(raw):
+        rows = rows_of(await self._read("fetch_positions"), "positions")
+        doubt = None if rows else why_not_empty(self._answer)
+        if doubt is not None:
+            gaps.append(Gap(subject="positions", reason=doubt, may_be_cross=True))
+        for raw in rows:
+            if is_flat(raw):
                 continue
             try:
                 position, notes = await self._position(raw)
@@ -144,41 +155,53 @@ class GenericVenue(VenueBase):
             gaps=tuple(gaps),
         )
 
+    def _noting(self, fetch: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        async def fetch_and_note(*arguments: object) -> object:
+            self._answer = await fetch(*arguments)
+            return self._answer
+
+        return fetch_and_note
+
     async def _position(self, raw: Mapping[str, Any]) -> tuple[Position, list[tuple[str, str]]]:
         """Return a position and what is not the exchange's own in it. Raises RowError."""
-        row = read_row(_Unified, {name: _text(value) for name, value in raw.items()})
+        row = read_row(_Unified, {name: text_of(value) for name, value in raw.items()})
         contract, side = self._contracts.get(row.symbol), SIDES.get(row.side)
         if contract is None:
             raise RowError(self._odd.get(row.symbol) or f"symbol {row.symbol!r} is not among the contracts")
         if side is None:
             raise RowError(f"side is {row.side!r}")
-        stated = set(_numbers(raw.get("info")))
+        if row.contracts == 0 or (row.contracts < 0 and side is Side.LONG):
+            raise RowError(f"side is {row.side} and contracts is {row.contracts:f}")
+        stated = set(numbers_in(raw.get("info")))
         notes = [
             (name, "as ccxt works it out, the exchange's row does not state it")
             for name, value in (("size", row.contracts), ("entry price", row.entry_price))
             if abs(value) not in stated
         ]
-        mark = _number(raw.get("markPrice"))
+        mark = number_of(raw.get("markPrice"))
         if mark is None or mark <= 0:
             mark, note = await self._price(row.symbol)
             notes.append(("mark price", note))
-        liquidation, doubt = _liquidation(raw.get("liquidationPrice"), stated)
+        quantity, unit = quantity_of(abs(row.contracts), contract, mark, number_of(raw.get("notional")))
+        if unit:
+            notes.append(("size", unit))
+        liquidation, doubt = liquidation_of(raw.get("liquidationPrice"), stated)
         if doubt:
             notes.append(("liquidation price", doubt))
         mode = MODES.get(str(raw.get("marginMode")))
         if mode is None:
             notes.append(("margin mode", "the exchange does not say it: taken as cross"))
-        margin = _number(raw.get("positionMargin") or raw.get("initialMargin"))
+        margin = number_of(raw.get("positionMargin") or raw.get("initialMargin"))
         return (
             Position(
                 contract=contract,
                 side=side,
                 margin_mode=mode or MarginMode.CROSS,
-                quantity=row.contracts,
+                quantity=quantity,
                 entry_price=row.entry_price,
                 mark_price=mark,
                 isolated_wallet=margin if mode is MarginMode.ISOLATED and margin in stated else None,
-                leverage=_number(raw.get("leverage")),
+                leverage=number_of(raw.get("leverage")),
                 hedged=bool(raw.get("hedged")),
                 auto_add_margin=None,
                 exchange_liquidation=liquidation,
@@ -218,10 +241,10 @@ class GenericVenue(VenueBase):
         stated = fields.get("info")
         info = stated if isinstance(stated, Mapping) else {}
         for value in (fields.get("markPrice"), *(info.get(name) for name in MARK_NAMES)):
-            price = _number(value)
+            price = number_of(value)
             if price is not None and price > 0:
                 return price, "not in the position's row: asked for beside it"
-        last = _number(fields.get("last"))
+        last = number_of(fields.get("last"))
         if last is None or last <= 0:
             raise VenueUnavailable(f"price of {symbol}: {self.exchange} does not tell it")
         return last, _LAST_PRICE
@@ -277,7 +300,7 @@ class GenericVenue(VenueBase):
     async def _server_time(self) -> datetime:
         if not self._client.has.get("fetchTime"):
             raise VenueUnavailable(f"{self.exchange} does not tell its time")
-        milliseconds = _number(await self._read("fetch_time"))
+        milliseconds = number_of(await self._read("fetch_time"))
         if milliseconds is None or not 0 < milliseconds < Decimal("1E+14"):
             raise VenueUnavailable(f"{self.exchange} time: not a time")
         return datetime.fromtimestamp(float(milliseconds) / 1000, self._now().tzinfo)
@@ -289,7 +312,7 @@ def _wire(exchange: str) -> Wire:
         options={},
         urls=lambda api: tuple(_addresses(api)),
         writes=(),
-        reads=() if path is None else (PostRule(method="POST", path_end=path, fields={}),),
+        reads=() if path is None else (PostRule(method="POST", path=path, fields={}),),
         error=lambda _: None,
         keys_refused=frozenset(),
         is_judged_by_ccxt=True,
@@ -303,67 +326,6 @@ def _addresses(api: object) -> Iterator[str]:
     elif isinstance(api, Mapping):
         for inner in api.values():
             yield from _addresses(inner)
-
-
-def _contract(market: Mapping[str, Any]) -> Contract | str:
-    """Return a contract, or why it is not one of the kinds that are described here."""
-    size = _number(market.get("contractSize"))
-    if market.get("option"):
-        return "options are not described here"
-    if not (market.get("linear") or market.get("inverse")) or (market.get("linear") and market.get("inverse")):
-        return "it is neither linear nor inverse (quanto)"
-    if size is None or size <= 0:
-        return f"its contract size is {market.get('contractSize')!r}"
-    return Contract(
-        symbol=market["symbol"],
-        kind=ContractKind.LINEAR if market["linear"] else ContractKind.INVERSE,
-        base=market["base"],
-        settle=market["settle"],
-        contract_size=size,
-    )
-
-
-def _liquidation(value: object, stated: set[Decimal]) -> tuple[Liquidation, str]:
-    """Return the exchange's own liquidation price, and why it is not known; empty when it is."""
-    price = _number(value)
-    if price is None:
-        return Liquidation(kind=LiquidationKind.UNKNOWN), "the exchange states none"
-    if abs(price) not in stated:
-        return Liquidation(kind=LiquidationKind.UNKNOWN), "not the exchange's own: what ccxt works out is not used"
-    if price <= 0:
-        return Liquidation(kind=LiquidationKind.NONE), ""
-    return Liquidation(kind=LiquidationKind.AT, price=price), ""
-
-
-def _is_flat(raw: object) -> bool:
-    size = _number(raw.get("contracts")) if isinstance(raw, Mapping) else None
-    return size == 0
-
-
-def _number(value: object) -> Decimal | None:
-    """Return a finite decimal. ccxt hands numbers on as floats, whose shortest text is what the exchange wrote."""
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        return read_row(_Price, {"price": _text(value)}).price
-    except RowError:
-        return None
-
-
-def _text(value: object) -> object:
-    return repr(value) if isinstance(value, float) else value
-
-
-def _numbers(info: object) -> Iterator[Decimal]:
-    """Yield the size of every number that stands in the exchange's own row."""
-    inner: Iterable[object] = (
-        info.values() if isinstance(info, Mapping) else info if isinstance(info, list | tuple) else ()
-    )
-    for value in inner:
-        if isinstance(value, Mapping | list | tuple):
-            yield from _numbers(value)
-        elif (number := _number(value)) is not None:
-            yield abs(number)
 
 
 def _as_it_is(position: dict[str, Any]) -> dict[str, Any]:

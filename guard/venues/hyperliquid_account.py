@@ -1,4 +1,4 @@
-"""What Hyperliquid says of an account, row by row: positions and the USDC pool.
+"""What Hyperliquid says of an account at one dex, row by row: positions and the money behind them.
 
 One answer, `clearinghouseState`, holds positions and wallet of one moment, and states its totals beside its rows: a
 list that does not add up to them is a Gap. Nothing is estimated but by exact sums: a position's mark price is its
@@ -6,8 +6,8 @@ value over its size, and its margin without unrealized PnL is `rawUsd` + size x 
 it makes the exchange's `marginUsed` again.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -20,13 +20,14 @@ from guard.snapshot import (
     MarginMode,
     Position,
     PositionKey,
+    Purse,
     Side,
     Wallet,
 )
 from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
 
-CURRENCY = "USDC"
-USDC_TOKEN = 0  # Of spot balances.
+USDC = "USDC"
+USDC_TOKEN = 0  # Of spot balances, and of a dex's collateral.
 CENT = Decimal("0.01")
 ROUNDING = Decimal("0.00001")  # Of a position's value: prices have five or six digits, and so has the entry price.
 PNL_TOLERANCE = Decimal("0.01")  # Of a position's value: more than rounding, less than any wrong field.
@@ -77,7 +78,7 @@ class _Envelope(Row):
 
 
 class Summary(Row):
-    """What the exchange counts together itself. Money is USDC."""
+    """What the exchange counts together itself. Money is the dex's collateral, USDC on the main one."""
 
     account_value: Number
     total_ntl_pos: NotNegative
@@ -113,9 +114,21 @@ class _PortfolioRatio(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """What a dex's positions are counted and paid in."""
+
+    token: int  # Its index among the tokens of spot.
+    purse: Purse  # The wallet behind it, which dexes share in a unified account.
+
+
+MAIN = Money(token=USDC_TOKEN, purse=Purse(USDC))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What one clearinghouseState says. `cross_pnl` None: a cross row could not be read, so no wallet either."""
 
+    money: Money
     positions: tuple[Position, ...]
     gaps: tuple[Gap, ...]
     cross_pnl: Decimal | None
@@ -136,10 +149,10 @@ def coins_of(state: AccountState) -> frozenset[str]:
     return frozenset(row["coin"] for row in rows if isinstance(row, dict) and isinstance(row.get("coin"), str))
 
 
-def read_positions(state: AccountState, contracts: Mapping[str, Contract]) -> Reading:
+def read_positions(state: AccountState, contracts: Mapping[str, Contract], money: Money = MAIN) -> Reading:
     """Return the open positions, and a Gap for every row that cannot be read and for a list that does not add up.
 
-    `contracts` are by Hyperliquid's coin.
+    `contracts` are the dex's, by Hyperliquid's coin.
     """
     positions: dict[PositionKey, Position] = {}
     gaps: list[Gap] = []
@@ -163,9 +176,11 @@ def read_positions(state: AccountState, contracts: Mapping[str, Contract]) -> Re
         elif cross_pnl is not None:
             cross_pnl += row.pnl
     found = tuple(positions.values())
+    gaps += () if gaps else _does_not_add_up(state, found, money.purse.currency)
     return Reading(
+        money=money,
         positions=found,
-        gaps=(*gaps, *(() if gaps else _does_not_add_up(state, found))),
+        gaps=tuple(replace(gap, wallet=money.purse.name) for gap in gaps),
         cross_pnl=cross_pnl,
         isolated_margin=isolated_margin,
     )
@@ -245,22 +260,24 @@ def _gap(raw: object, reason: str, contracts: Mapping[str, Contract]) -> Gap:
     return Gap(subject=str(key), reason=reason, key=key, may_be_cross=may_be_cross)
 
 
-def _does_not_add_up(state: AccountState, positions: tuple[Position, ...]) -> tuple[Gap, ...]:
+def _does_not_add_up(state: AccountState, positions: tuple[Position, ...], currency: str) -> tuple[Gap, ...]:
     """Return a Gap when the rows' values are not the value that the account's own totals state."""
     total = sum((position.quantity * position.mark_price for position in positions), Decimal(0))
     stated = state.margin_summary.total_ntl_pos
     if abs(total - stated) <= ROUNDING * stated + CENT:
         return ()
-    reason = f"those listed are worth {total:f} USDC, the account's total says {stated:f}"
+    reason = f"those listed are worth {total:f} {currency}, the account's total says {stated:f}"
     return (Gap(subject="positions", reason=reason, may_be_cross=True),)
 
 
-def read_wallet(state: AccountState, cross_pnl: Decimal | None) -> tuple[tuple[Wallet, ...], tuple[Gap, ...]]:
-    """Return the USDC pool of the main dex. `withdrawable` is what is left over open orders and initial margins."""
+def read_wallet(state: AccountState, reading: Reading) -> tuple[tuple[Wallet, ...], tuple[Gap, ...]]:
+    """Return a dex's own wallet. `withdrawable` is what is left over open orders and initial margins."""
+    purse, cross_pnl = reading.money.purse, reading.cross_pnl
     if cross_pnl is None:
-        return (), (Gap(subject=f"wallet {CURRENCY}", reason="a position that may lean on it cannot be read"),)
+        return (), (Gap(subject=f"wallet {purse}", reason="a position that may lean on it cannot be read"),)
     wallet = Wallet(
-        currency=CURRENCY,
+        currency=purse.currency,
+        name=purse.name,
         cross_wallet_balance=state.cross_margin_summary.account_value - cross_pnl,
         cross_unrealized_pnl=cross_pnl,
         available=max(state.withdrawable, Decimal(0)),
@@ -268,45 +285,55 @@ def read_wallet(state: AccountState, cross_pnl: Decimal | None) -> tuple[tuple[W
     return (wallet,), ()
 
 
-def read_unified_wallet(spot: object, reading: Reading) -> tuple[tuple[Wallet, ...], tuple[Gap, ...]]:
-    """Return USDC of an account whose money is in spot: all of it, less what isolated positions hold.
+def read_unified_wallet(spot: object, readings: Sequence[Reading]) -> tuple[tuple[Wallet, ...], tuple[Gap, ...]]:
+    """Return the wallet of an account whose money is in spot: all of it, less what isolated positions hold.
 
-    Source: docs, account abstraction modes, "Unified account ratio" (2026-09).
+    `readings`: of all dexes with this collateral. Source: docs, account abstraction modes, "Unified account ratio"
+    (2026-09).
     """
-    subject = f"wallet {CURRENCY}"
-    if reading.cross_pnl is None:
+    money = readings[0].money
+    subject = f"wallet {money.purse}"
+    profits = [reading.cross_pnl for reading in readings if reading.cross_pnl is not None]
+    if len(profits) < len(readings):
         return (), (Gap(subject=subject, reason="a position that may lean on it cannot be read"),)
     try:
-        usdc = _usdc(spot)
+        held = _held(spot, money)
     except RowError as error:
         return (), (Gap(subject=subject, reason=f"spotClearinghouseState: {error}"),)
+    profit = sum(profits, Decimal(0))
     wallet = Wallet(
-        currency=CURRENCY,
-        cross_wallet_balance=usdc.total - reading.isolated_margin - reading.cross_pnl,
-        cross_unrealized_pnl=reading.cross_pnl,
-        available=max(usdc.total - usdc.hold, Decimal(0)),
+        currency=money.purse.currency,
+        cross_wallet_balance=held.total - _isolated_margin(readings) - profit,
+        cross_unrealized_pnl=profit,
+        available=max(held.total - held.hold, Decimal(0)),
     )
     return (wallet,), ()
 
 
-def _usdc(spot: object) -> _SpotBalance:
+def _isolated_margin(readings: Sequence[Reading]) -> Decimal:
+    return sum((reading.isolated_margin for reading in readings), Decimal(0))
+
+
+def _held(spot: object, money: Money) -> _SpotBalance:
+    """Return what spot holds of a token. Raises RowError."""
     listed = [one for one in read_row(SpotState, spot).balances if isinstance(one, dict)]
-    usdc = [one for one in listed if one.get("token") == USDC_TOKEN]
-    if len(usdc) > 1:
-        raise RowError("USDC is listed twice")
-    if usdc:
-        return read_row(_SpotBalance, usdc[0])
-    return _SpotBalance.model_construct(token=USDC_TOKEN, total=Decimal(0), hold=Decimal(0))  # None is held.
+    mine = [one for one in listed if one.get("token") == money.token]
+    if len(mine) > 1:
+        raise RowError(f"{money.purse.currency} is listed twice")
+    if mine:
+        return read_row(_SpotBalance, mine[0])
+    return _SpotBalance.model_construct(token=money.token, total=Decimal(0), hold=Decimal(0))  # None is held.
 
 
-def unified_ratio(spot: object, maintenance_margin: Decimal, isolated_margin: Decimal) -> Decimal:
-    """Return the account ratio of the documents: cross maintenance margin over USDC that isolated positions leave.
+def unified_ratio(spot: object, maintenance_margin: Decimal, readings: Sequence[Reading]) -> Decimal:
+    """Return one token's account ratio by the documents: cross maintenance margin over what isolated positions leave.
 
-    1 is liquidation. Raises RowError.
+    `readings`: of all dexes with this collateral. 1 is liquidation. Raises RowError.
     """
-    backing = _usdc(spot).total - isolated_margin
+    money = readings[0].money
+    backing = _held(spot, money).total - _isolated_margin(readings)
     if backing <= 0:
-        raise RowError(f"the USDC that backs cross positions is {backing:f}")
+        raise RowError(f"the {money.purse.currency} that backs cross positions is {backing:f}")
     return maintenance_margin / backing
 
 

@@ -48,7 +48,7 @@ WIRE = Wire(
     },
     urls=_urls_in_use,
     writes=(ADD_MARGIN,),
-    reads=(PostRule(method="POST", path_end="/info", fields={}),),
+    reads=(PostRule(method="POST", path="/info", fields={}),),
     error=error_of,
     keys_refused=frozenset(),  # Reads have no keys.
     clock_is_off=CLOCK_IS_OFF,

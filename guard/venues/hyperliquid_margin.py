@@ -19,7 +19,7 @@ UNITS_PER_USDC = 1_000_000  # Of `ntli`.
 ACTION = "updateIsolatedMargin"
 ADD_MARGIN = PostRule(
     method="POST",
-    path_end="/exchange",
+    path="/exchange",
     fields={"action.type": ACTION, "action.isBuy": "true"},
     positive=("action.ntli", "nonce", "expiresAfter"),
 )

@@ -68,6 +68,11 @@ class _Fill(Row):
     dir: Word  # "Close Long", "Liquidated Isolated Short", "Auto-Deleveraging", "Settlement", "Long > Short", ...
     start_position: Number
     time: Moment
+    liquidation: object = None  # Of both sides of a forced trade: {"liquidatedUser": "0x...", "method": "market", ...}.
+
+    def is_liquidation_of(self, address: str) -> bool:
+        user = self.liquidation.get("liquidatedUser") if isinstance(self.liquidation, Mapping) else None
+        return isinstance(user, str) and user.lower() == address
 
 
 class _Payment(Row):
@@ -151,8 +156,11 @@ def read_stops(answer: object, symbols: Mapping[str, str]) -> tuple[StopOrder, .
     return tuple(stops)
 
 
-def read_ending(answer: object, coin: str, key: PositionKey) -> PositionEnding:
-    """Return how a position ended, from the fills that made it smaller. Raises VenueUnavailable."""
+def read_ending(answer: object, coin: str, key: PositionKey, address: str) -> PositionEnding:
+    """Return how a position of an address (in small letters) ended, from the fills that made it smaller.
+
+    What was sold on the book for it counts as a liquidation, too, whatever its `dir` says. Raises VenueUnavailable.
+    """
     rows = rows_of(answer, f"fills of {key.symbol}")
     try:
         fills = [read_row(_Fill, raw) for raw in rows if isinstance(raw, dict) and raw.get("coin") == coin]
@@ -163,7 +171,7 @@ def read_ending(answer: object, coin: str, key: PositionKey) -> PositionEnding:
     if not ends:
         return PositionEnding(kind=EndKind.UNKNOWN, evidence="no fill of it is listed")
     last = ends[-1]
-    kind = min((_kind(fill) for fill in ends), key=_GRAVITY.index)
+    kind = min((_kind(fill, address) for fill in ends), key=_GRAVITY.index)
     words = ", ".join(dict.fromkeys(fill.dir for fill in ends))
     text = f"{len(ends)} fills until {last.time:%H:%M:%S} UTC, the last at {last.px:f} ({words})"
     if len(rows) >= FILLS_MAX:
@@ -174,8 +182,8 @@ def read_ending(answer: object, coin: str, key: PositionKey) -> PositionEnding:
 _GRAVITY = (EndKind.LIQUIDATED, EndKind.DELEVERAGED, EndKind.UNKNOWN, EndKind.CLOSED)  # The worst is told.
 
 
-def _kind(fill: _Fill) -> EndKind:
-    if fill.dir.startswith("Liquidated "):
+def _kind(fill: _Fill, address: str) -> EndKind:
+    if fill.dir.startswith("Liquidated ") or fill.is_liquidation_of(address):
         return EndKind.LIQUIDATED
     if fill.dir == "Auto-Deleveraging":
         return EndKind.DELEVERAGED

@@ -1,17 +1,17 @@
-"""How an account at Hyperliquid keeps its money, and what of it lies on dexes that are not watched.
+"""How an account at Hyperliquid keeps its money, and its own ratio where all of it is one.
 
-Sources: docs, account abstraction modes; info endpoints userAbstraction, perpDexs (2026-09).
+Sources: docs, account abstraction modes; info endpoint userAbstraction (2026-09).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
 from guard.errors import VenueUnavailable
-from guard.snapshot import AssetMode, Gap
-from guard.venues.hyperliquid_account import AccountState, Reading, portfolio_ratio, unified_ratio
-from guard.venues.rows import Row, RowError, Word, read_row, rows_of
+from guard.snapshot import AssetMode
+from guard.venues.hyperliquid_account import MAIN, portfolio_ratio, unified_ratio
+from guard.venues.hyperliquid_dexes import Part
+from guard.venues.rows import RowError
 
 
 class Keeping(StrEnum):
@@ -57,47 +57,21 @@ def read_keeping(answer: object) -> Keeping:
         raise VenueUnavailable(f"userAbstraction: {str(answer)[:32]!r} is not a mode that is known") from None
 
 
-class _Dex(Row):
-    name: Word
+def account_ratio(keeping: Keeping | None, spot: object, parts: Sequence[Part], unseen: Collection[str]) -> Decimal:
+    """Return the account's own ratio where its money is in spot; 1 is liquidation. Raises RowError: it is not known.
 
-
-def read_dexes(answer: object) -> tuple[str, ...]:
-    """Return the names of the dexes beside the main one, which is listed first and as null. Raises VenueUnavailable."""
-    rows = [raw for raw in rows_of(answer, "perpDexs") if raw is not None]
-    try:
-        return tuple(read_row(_Dex, raw).name for raw in rows)
-    except RowError as error:
-        raise VenueUnavailable(f"perpDexs: {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class OtherDex:
-    """What was seen at a dex beside the main one. `state` None: `reason` says why it was not seen."""
-
-    name: str
-    state: AccountState | None
-    reason: str = ""
-
-    def gap(self) -> Gap | None:
-        """Return what is not watched there. None: nothing is."""
-        subject = f"dex {self.name}"
-        if self.state is None:
-            return Gap(subject=subject, reason=f"not read: {self.reason}")
-        if not self.state.asset_positions:
-            return None
-        count = len(self.state.asset_positions)
-        return Gap(subject=subject, reason=f"{count} positions there (HIP-3) are not watched, only the main dex is")
-
-
-def account_ratio(
-    keeping: Keeping | None, spot: object, state: AccountState, reading: Reading, dexes: tuple[OtherDex, ...]
-) -> Decimal:
-    """Return the account's own ratio where its money is in spot; 1 is liquidation. Raises RowError: it is not known."""
+    Unified, it is the worst of the tokens that back cross positions. `unseen`: dexes that were not read.
+    """
     if keeping is Keeping.PORTFOLIO:
         return portfolio_ratio(spot)
-    elsewhere = [dex.name for dex in dexes if dex.gap() is not None]
-    if elsewhere:
-        raise RowError(f"dexes that are not watched lean on the same USDC: {', '.join(elsewhere)}")
-    if reading.gaps:
+    if unseen:
+        raise RowError(f"dexes that were not read lean on the same money: {', '.join(sorted(unseen))}")
+    if any(part.reading.gaps for part in parts):
         raise RowError("a position cannot be read")
-    return unified_ratio(spot, state.cross_maintenance_margin_used, reading.isolated_margin)
+    ratios = []
+    for money in dict.fromkeys(part.reading.money for part in parts):
+        mine = [part for part in parts if part.reading.money == money]
+        maintenance = sum((part.state.cross_maintenance_margin_used for part in mine), Decimal(0))
+        if maintenance > 0 or money == MAIN:
+            ratios.append(unified_ratio(spot, maintenance, [part.reading for part in mine]))
+    return max(ratios)

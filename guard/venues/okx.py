@@ -301,7 +301,7 @@ class Okx(VenueBase):
         self, request: MarginRequest, *, sent_at: datetime, now: datetime, known_entries: frozenset[str]
     ) -> Settlement:
         market = await self._market(request.key.symbol)
-        other = PositionKey(request.key.symbol, Side(-request.key.side))
+        other = request.key.opposite
         lost = okx_settle.Lost(
             request=request,
             inst_id=market.inst_id,
@@ -347,7 +347,9 @@ class Okx(VenueBase):
 
 
 def _wire(account: VenueAccount) -> Wire:
-    """Return how OKX is spoken to. Raises ConfigError for a test mode that ccxt would not send."""
+    """Return how OKX is spoken to. Raises ConfigError for a missing passphrase, and a test mode that ccxt ignores."""
+    if not account.password:
+        raise ConfigError(f"accounts.{account.account}.password: missing, a key of OKX has a passphrase")
     options = account.ccxt.get("options")
     if isinstance(options, Mapping) and (options.get("enableDemoTrading") or options.get("sandboxMode")):
         key = f"accounts.{account.account}.ccxt.options"

@@ -320,12 +320,23 @@ def _differ(one: Decimal, other: Decimal) -> bool:
 def hidden_positions(
     details: tuple[Detail, ...], positions: tuple[Position, ...], gaps: tuple[Gap, ...]
 ) -> tuple[Gap, ...]:
-    """Return a Gap when no position is listed although the balance has margin or unrealized PnL of some."""
-    signs = [detail.ccy for detail in details if detail.iso_eq or detail.upl or detail.iso_upl]
-    if positions or gaps or not signs:
-        return ()
-    reason = f"none is listed, but the balance has margin or unrealized PnL of some in {', '.join(signs)}"
+    """Return a Gap where no position in a currency is listed although the balance has margin or PnL of some in it."""
+    listed = {position.contract.settle for position in positions}
+    signs = [
+        detail.ccy
+        for detail in details
+        if detail.ccy not in listed and (_holds_positions(detail) or (not positions and detail.upl))
+    ]
+    if gaps or not signs:
+        return ()  # What could not be read may be in any of them, and is a Gap already.
+    currencies = ", ".join(signs)
+    reason = f"none is listed in {currencies}, but the balance has margin or unrealized PnL of some there"
     return (Gap(subject="positions", reason=reason, may_be_cross=True),)
+
+
+def _holds_positions(detail: Detail) -> bool:
+    """Say whether a currency has margin or PnL of positions. Whether `upl` counts those of bots is not documented."""
+    return bool(detail.iso_eq or detail.iso_upl or (detail.upl and not detail.elsewhere))
 
 
 def account_ratio(

@@ -18,7 +18,7 @@ from guard.venues.rows import Positive, Row, Word
 from guard.venues.write_answers import Confirmation, Refusal, WriteAnswers, judge_write
 
 ADD_MARGIN = PostRule(
-    method="POST", path_end="/api/v5/account/position/margin-balance", fields={"type": "add"}, positive=("amt",)
+    method="POST", path="/api/v5/account/position/margin-balance", fields={"type": "add"}, positive=("amt",)
 )
 
 

@@ -22,7 +22,7 @@ class _Push(Row):
 
 def channel(client: Any) -> AccountChannel:
     return AccountChannel(
-        url=client.get_url("users", "private"),
+        urls=(client.get_url("users", "private"),),
         hear=hear,
         sign_in=lambda client, _: client.authenticate(),
         subscriptions=({"op": "subscribe", "args": [{"channel": CHANNEL}]},),

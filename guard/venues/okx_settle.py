@@ -43,7 +43,7 @@ async def settle(client: Any, lost: Lost, terms: WriteTerms) -> Settlement:
 
     Applied as soon as a bill shows it (of two open legs: and the margin of the right one does). Not applied only after
     the fence by both clocks, when two readings of the bills have nothing like it but every older entry that we know of,
-    and the margin, as far as it can be told, did not move.
+    and the margin, as far as it can be told, did not grow for no reason that they name.
     """
     sent_at, now, request = lost.sent_at, lost.now, lost.request
     start = sent_at + min(lost.skew, timedelta(0)) - BOOKED_EARLIER_MAX
@@ -66,10 +66,17 @@ async def settle(client: Any, lost: Lost, terms: WriteTerms) -> Settlement:
             doubt = "by the exchange's clock it may still be executed"
         if doubt:
             return await _by_margin_or(client, lost, terms, f"not among the bills; {doubt}")
+    return await _without_a_bill(client, lost, terms)
+
+
+async def _without_a_bill(client: Any, lost: Lost, terms: WriteTerms) -> Settlement:
+    """Return what holds after the fence, when no bill shows the request."""
     found = await _by_margin(client, lost, terms)
     if found.outcome is Outcome.APPLIED:
         return found
-    text = f"bills: no such entry in two readings after {sent_at + terms.fence:%H:%M:%S} UTC"
+    if found.outcome is Outcome.UNKNOWN and await _has_grown(client, lost):
+        return _unknown(f"not among the bills; {found.evidence}")  # They lag: it may be ours, and funding beside it.
+    text = f"bills: no such entry in two readings after {lost.sent_at + terms.fence:%H:%M:%S} UTC"
     return Settlement(outcome=Outcome.NOT_APPLIED, evidence=f"{text}; {found.evidence}")
 
 
@@ -83,6 +90,23 @@ async def _proven(client: Any, lost: Lost, bill: Bill, terms: WriteTerms) -> Set
             return _unknown(f"{text}, to this leg or to the other: bills do not tell; {found.evidence}")
         text = f"{text}; {found.evidence}"
     return Settlement(outcome=Outcome.APPLIED, evidence=text, entry_id=entry_of(bill))
+
+
+async def _has_grown(client: Any, lost: Lost) -> bool:
+    """Say whether the position holds more than it did, by half of what was sent and more, for no reason in the bills.
+
+    Of a position that was changed meanwhile nobody can say it.
+    """
+    request, position = lost.request, await lost.read_position()
+    before = request.before
+    if before is None or before.added_since is None or position is None or position.isolated_wallet is None:
+        return False
+    if (position.quantity, position.entry_price) != (before.quantity, before.entry_price):
+        return False
+    start, end = before.read_at + lost.skew - CLOCK_TOLERANCE, lost.now + lost.skew
+    moves = await read_bills(client, lost.inst_id, start=start, end=end, now=end, kind=MARGIN_TRANSFER)
+    told = max(before.added_since, sum((bill.moved for bill in moves), Decimal(0)))
+    return 2 * (position.isolated_wallet - before.margin - told) >= request.amount
 
 
 async def _by_margin_or(client: Any, lost: Lost, terms: WriteTerms, evidence: str) -> Settlement:

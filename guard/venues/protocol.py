@@ -132,6 +132,8 @@ class Venue(Protocol):
         """Read the leverage brackets of these symbols."""
         ...
 
+    haircuts_count_dollars: bool  # Whether the floors of `haircuts` are dollars, not units of the asset.
+
     async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:
         """Read by how much less than its worth each of these assets counts where several back everything.
 

@@ -221,7 +221,7 @@ class StrictClient(StreamMessages):
     def _reads(self, method: str, path: str) -> bool:
         """Say whether a request only reads, as far as that can be told before it is signed: a write waits less long."""
         return method == "GET" or any(
-            method == rule.method and f"/{path}".endswith(rule.path_end) for rule in self.wire.reads
+            method == rule.method and rule.path.endswith(f"/{path}") for rule in self.wire.reads
         )
 
     async def fetch(

@@ -6,6 +6,11 @@ from decimal import Decimal
 
 import pytest
 from cli_world import one_long, world
+from policy_worlds import assessed, contract, cross, isolated, snapshot
+
+from guard.cli.moved import _margin_moved, _paid_alike
+from guard.margin.books.attribution import Look
+from guard.snapshot import Wallet
 
 MARGIN_BY_HAND = Decimal(1_500)
 
@@ -39,6 +44,24 @@ def test_margin_that_was_added_by_hand_is_not_called_funding(told):
     lines = [line for line in told[1].out.splitlines() if "by hand" in line]
     assert len(lines) == 1
     assert "-3,012.0" in lines[0], "1,500 / (0.5 x 0.996)"
+
+
+def test_what_another_wallet_paid_did_not_leave_the_pool():
+    """Two dexes of Hyperliquid, each with money of its own in the same currency."""
+    elsewhere = isolated(symbol="XYZ-TSLA/USDT:USDT", contract=replace(contract("XYZ-TSLA/USDT:USDT"), wallet="xyz"))
+    seen = assessed(snapshot(elsewhere, isolated(), cross(), wallets=(usdt(9_000), usdt(5, "xyz")))).positions
+    looks = {row.key: Look(leg=row.leg, pool=row.pool) for row in seen}
+    added = {row.key: Decimal(7 + index) for index, row in enumerate(seen) if row.pool_name is None}
+    of_pool, of_tsla = looks[seen[2].key], looks[seen[0].key]
+    assert _margin_moved(of_pool, _paid_alike(of_pool, added, looks, {})) == -8
+    assert _margin_moved(of_tsla, _paid_alike(of_tsla, added, {}, looks)) == 7
+
+
+def usdt(available, name=""):
+    amount = Decimal(available)
+    return Wallet(
+        currency="USDT", cross_wallet_balance=amount, cross_unrealized_pnl=Decimal(0), available=amount, name=name
+    )
 
 
 def test_the_parts_sum_to_what_the_two_looks_have(told):

@@ -27,9 +27,14 @@ from guard.journal import Journal
 from guard.journal.records import HAIRCUTS
 from guard.venues import open_venue
 
-PRICE_FIELDS = {"bybit": "liqPrice", "okx": "liqPx", "binanceusdm": "liquidationPrice"}
-PATHS = {"bybit": "/collateral", "okx": "/discount-rate-interest-free-quota", "binanceusdm": "/assetIndex"}
-FEES = {"bybit": Decimal(0), "okx": Decimal("0.0005"), "binanceusdm": Decimal(0)}
+PRICE_FIELDS = {"bybit": "liqPrice", "okx": "liqPx", "binanceusdm": "liquidationPrice", "gate": "liq_price"}
+PATHS = {
+    "bybit": "/collateral",
+    "okx": "/discount-rate-interest-free-quota",
+    "binanceusdm": "/assetIndex",
+    "gate": "/currency_discount_tiers",
+}
+FEES = {"bybit": Decimal(0), "okx": Decimal("0.0005"), "binanceusdm": Decimal(0), "gate": Decimal("0.00075")}
 UNITS = Decimal(2)
 
 
@@ -40,7 +45,7 @@ async def server(request):
         one.is_wrong_mode = request.param != "okx"
         one.acct_lv = "3"
         one.wallets["ETH"] = (UNITS, UNITS)
-        one.counted = {"ETH": [("0", "0.95"), ("1000", "0.5")], "USDT": [("0", "1")]}
+        one.counted = {"ETH": [("0", "0.95"), ("10000", "0.5")], "USDT": [("0", "1")]}
         one.hold_sample(margin=None)
         one.set_mark("ETH/USDT:USDT", Decimal(3000))
         state_price(one, one.sample.mark * Decimal("0.9"))
@@ -112,7 +117,7 @@ async def test_another_haircut_is_told_once_with_the_share_and_the_moved_liquida
         await watch.cycle()
         await look_anew(watch)
         assert messages == []
-        server.counted["ETH"] = [("0", "0.9"), ("1000", "0.5")]
+        server.counted["ETH"] = [("0", "0.9"), ("10000", "0.5")]
         for _ in range(2):
             await look_anew(watch)
         (message,) = messages
@@ -218,7 +223,7 @@ async def test_a_change_is_told_though_its_price_is_refused_and_again_after_a_de
     messages = told(monkeypatch)
     async with watching(server, tmp_path) as (watch, _):
         await watch.cycle()
-        server.counted["ETH"] = [("0", "0.9"), ("1000", "0.5")]
+        server.counted["ETH"] = [("0", "0.9"), ("10000", "0.5")]
 
         async def refused(_symbol):
             raise KeysRefused("no")
@@ -234,3 +239,71 @@ async def test_a_change_is_told_though_its_price_is_refused_and_again_after_a_de
         assert len(messages) == 2
         await look_anew(watch)
         assert len(messages) == 2
+
+
+def at_gate(server):
+    if server.exchange != "gate":
+        pytest.skip("only Gate lists the limits of its steps in dollars")
+
+
+async def test_where_steps_are_listed_in_dollars_a_balance_is_counted_by_its_worth(server, tmp_path, monkeypatch):
+    """Of 2 ETH at 3,000 dollars the first 4,000 dollars count 95 %, and then only the first 1,500."""
+    at_gate(server)
+    messages = told(monkeypatch)
+    server.counted["ETH"] = [("0", "0.95"), ("4000", "0.5")]
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+        server.set_mark("ETH/USDT:USDT", Decimal(2999))  # Another price is no other table.
+        await look_anew(watch)
+        server.set_mark("ETH/USDT:USDT", Decimal(3000))
+        await look_anew(watch)
+        assert messages == []
+        server.counted["ETH"] = [("0", "0.95"), ("1500", "0.5")]
+        await look_anew(watch)
+    (message,) = messages
+    assert "ETH counts as margin: 80 % of yours before, 61.25 % now." in message.text
+    assert "Your 2 ETH count 1,125 USD less." in message.text
+    one, price = server.sample, server.sample.mark * Decimal("0.9")
+    rate = server.tier_rows(one.symbol)[0][2] + FEES["gate"]
+    (moved,) = message.facts["moved"]
+    before = price - 1125 / (one.contracts * one.contract_size * (1 - rate))
+    assert abs(Decimal(moved["before"]) - before) < Decimal("1e-20")
+
+
+async def test_without_a_price_nobody_says_how_much_of_a_balance_counts_and_the_change_is_told(
+    server, tmp_path, monkeypatch
+):
+    at_gate(server)
+    messages = told(monkeypatch)
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+        server.counted["ETH"] = [("0", "0.95"), ("1500", "0.5")]
+        server.break_reads("mark", Fate.HTTP_500)
+        for _ in range(2):
+            await look_anew(watch)
+    (message,) = messages
+    assert message.title.startswith("COLLATERAL CHANGED ETH: ")
+    assert "how much of ETH counts as margin, and what yours are worth is not known" in message.text
+    assert message.facts["collateral"] == [{"asset": "ETH", "before": None, "now": None}]
+    assert message.level.word == "warn"
+
+
+async def test_a_coin_that_its_owner_took_out_of_the_collateral_is_not_asked_about(server, tmp_path, monkeypatch):
+    at_gate(server)
+    messages = told(monkeypatch)
+    server.not_collateral.add("ETH")
+    async with watching(server, tmp_path) as (watch, journal):
+        await watch.cycle()
+        server.counted["ETH"] = [("0", "0.9")]
+        await look_anew(watch)
+        kept = [row.subject for row in journal.history("main") if row.kind == HAIRCUTS]
+    assert kept == ["USDT"]
+    assert messages == []
+
+
+async def test_where_each_coin_stands_for_itself_in_a_unified_account_nothing_is_asked(server, tmp_path):
+    at_gate(server)
+    server.is_wrong_mode, server.margin_mode = False, 3
+    async with watching(server, tmp_path) as (watch, _):
+        await watch.cycle()
+    assert server.asked(PATHS["gate"]) == []

@@ -1,11 +1,14 @@
 """How a past is learned and held against the journal: what is asked, when again, and what a failure costs."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from journal_support import know_past, live
+from policy_worlds import isolated
 
 from guard.daemon.past import AUDIT_AGAIN, AUDIT_EVERY, BEFORE_ACT_WITHIN_S, OVERLAP, Past, _dollars
 from guard.errors import VenueUnavailable
@@ -36,8 +39,13 @@ class History:
         self.write_terms = WriteTerms(fence=FENCE, history_kept=kept, test_host=True)
         self.changes = list(changes)
         self.asked = []
+        self.measured = timedelta(0)
         self.traded = frozenset({"BTCUSDT"})
         self.failing = None
+
+    async def clock_skew(self):
+        self.skew = self.measured
+        return self.skew
 
     async def traded_lately(self):
         return self.traded
@@ -83,7 +91,7 @@ def past_of(venue, journal, *gaps):
 
 
 def spent(journal):
-    return [amount for _, _, amount in journal.spent_since(NOON - timedelta(days=1))]
+    return [amount for _, _, amount in journal.spent_since(NOON - timedelta(days=2, hours=1)) if amount]
 
 
 async def test_a_past_is_not_learned_while_a_position_could_not_be_read(journal):
@@ -98,6 +106,35 @@ async def test_a_past_is_not_learned_while_a_position_could_not_be_read(journal)
     assert venue.asked == [((), NOON - timedelta(days=90), {"BTCUSDT"})]
     await past.learn()  # Once is enough.
     assert len(venue.asked) == 1
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["rebuilt", "held against the journal"])
+async def test_what_was_added_today_counts_also_when_it_is_learned_by_a_clock_that_is_a_day_ahead(journal, known):
+    """By that clock it is a day old and in no limit; then the clock is set right (simulation, seed 14878)."""
+    venue = History(change(at=NOON - timedelta(hours=26)))
+    venue.measured = timedelta(hours=-25)
+    if known:
+        know_past(journal, now=NOON - timedelta(hours=27))
+    past = past_of(venue, journal)
+    await past.learn()
+    assert spent(journal) == [Decimal(40)]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["rebuilt", "held against the journal"])
+@pytest.mark.parametrize("hedged", [False, True])
+async def test_what_was_added_before_a_position_is_known_may_have_been_the_other_sides(journal, known, hedged):
+    """A one-way short got 200, turned into a long, and its entry names no side: it turns back (seed 17629)."""
+    if known:
+        know_past(journal, now=NOON - timedelta(days=2))
+        live(journal, BTC, at=NOON - timedelta(minutes=30))
+    past = past_of(History(change("200", NOON - timedelta(hours=1)), change("7")), journal)
+    past.reader.snapshot = replace(snapshot(), positions=(isolated(hedged=hedged),))
+    await past.learn()
+    if known:
+        journal.end_life("main", BTC, NOON, "its side flipped")
+    legacies = journal.legacies("main", NOON)
+    other = legacies[BTC.opposite].spent if BTC.opposite in legacies else 0
+    assert (legacies[BTC].spent, other) == (207, 0 if hedged else 200 if known else 207)
 
 
 async def test_a_position_that_the_last_read_missed_is_asked_about_all_the_same(journal):

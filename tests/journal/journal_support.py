@@ -127,6 +127,7 @@ def know_past(journal, account="main", now=NOON) -> None:
         dollars_of=lambda change: change.amount,
         rule_of=lambda key: "shield",
         now=now,
+        exchange_now=now,
     )
 
 

@@ -171,6 +171,7 @@ def test_an_unknown_past_is_watched_only_until_its_owner_arms(journal):
         dollars_of=lambda c: c.amount,
         rule_of=str,
         now=NOON,
+        exchange_now=NOON,
     )
     journal.set_reconciled("main")
     assert why(journal).startswith("watching only until `guard arm`: ")
@@ -232,7 +233,7 @@ def test_nothing_is_spent_before_every_intent_of_the_last_process_was_asked_abou
 
 def test_in_a_young_journal_no_account_spends_from_a_shared_limit_before_every_past_is_known(tmp_path):
     with opened(tmp_path) as journal:
-        journal.share_limit(["main", "other"], NOON)
+        journal.share_limit(["main", "other"])
         know_past(journal)
         journal.set_reconciled("main")
         armed, because = journal.arming("main")
@@ -246,7 +247,7 @@ def test_in_a_young_journal_no_account_spends_from_a_shared_limit_before_every_p
 
 def test_in_a_young_journal_an_account_that_waits_a_day_keeps_all_who_share_its_limit(tmp_path):
     with opened(tmp_path) as journal:
-        journal.share_limit(["main", "other"], NOON)
+        journal.share_limit(["main", "other"])
         know_past(journal)
         journal.set_reconciled("main")
         journal.rebuild(
@@ -258,6 +259,7 @@ def test_in_a_young_journal_an_account_that_waits_a_day_keeps_all_who_share_its_
             dollars_of=lambda c: c.amount,
             rule_of=str,
             now=NOON,
+            exchange_now=NOON,
         )
         assert why(journal).startswith("what other spent before is not known")
         journal.arm("other", NOON, "ana")
@@ -268,10 +270,12 @@ def test_an_account_that_is_new_in_an_old_journal_stops_no_other(tmp_path):
     with opened(tmp_path) as journal:
         know_past(journal)
         journal.set_reconciled("main")
-        journal.share_limit(["main", "other"], NOON)
-        for hours, may_spend in ((23, False), (24, True)):
-            journal.event(NOON + hours * HOUR, None, "daemon.started", "guard", "a later moment")
-            assert journal.arming("main")[0] is may_spend
+        journal.share_limit(["main", "other"])
+        for minutes in range(24 * 60 + 1):  # It never stood still.
+            journal.note_held("main", NOON + minutes * timedelta(minutes=1))
+            assert journal.arming("main")[0] is (minutes == 24 * 60)
+        journal.event(NOON + HOUR, None, "daemon.started", "guard", "the clock was ahead, and is set right")
+        assert not armed(journal)
 
 
 @pytest.mark.parametrize(("stood_still", "waits"), [(timedelta(minutes=1), False), (timedelta(minutes=2), True)])
@@ -281,9 +285,11 @@ def test_in_a_journal_that_may_be_an_old_copy_the_histories_of_all_who_share_a_l
     with opened(tmp_path) as journal:
         for account in ("main", "other"):
             know_past(journal, account)
-        journal.event(NOON + 25 * HOUR, None, "daemon.stopped", "guard", "a day later")
+        for account in ("main", "other"):
+            journal.note_held(account, NOON + 25 * HOUR)
     with opened(tmp_path) as journal:
-        journal.share_limit(["main", "other"], NOON + 25 * HOUR + stood_still)
+        journal.event(NOON + 25 * HOUR + stood_still, None, "daemon.started", "guard", "again")
+        journal.share_limit(["main", "other"])
         journal.set_reconciled("main")
         armed, because = journal.arming("main")
         assert armed is not waits
@@ -293,3 +299,19 @@ def test_in_a_journal_that_may_be_an_old_copy_the_histories_of_all_who_share_a_l
         )
         journal.set_reconciled("other")
         assert journal.arming("main") == (True, None)
+
+
+def test_a_journal_that_may_be_an_old_copy_is_one_after_a_second_start_too(tmp_path):
+    """The first start after the copy was put back died before it had looked at the other account (seed 19336)."""
+    with opened(tmp_path) as journal:
+        for account in ("main", "other"):
+            know_past(journal, account)
+            journal.note_held(account, NOON + 25 * HOUR)
+    for start in (2, 3, 4):
+        with opened(tmp_path) as journal:
+            journal.event(NOON + 26 * HOUR + start * timedelta(minutes=1) / 2, None, "daemon.started", "guard", "again")
+            journal.share_limit(["main", "other"])
+            journal.set_reconciled("main")
+            assert armed(journal) is (start == 4)
+            if start == 3:
+                journal.note_held("other", NOON + 26 * HOUR + start * timedelta(minutes=1) / 2)

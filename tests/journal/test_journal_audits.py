@@ -35,12 +35,14 @@ def entry(amount="62.31", at=NOON, *, key=BTC, by_user=True, currency="USDT", en
 
 
 def strange(journal, *changes, keeps=None, now=NOON):
-    found = journal.unexplained("main", changes, keeps={BTC: None} if keeps is None else keeps, fence=FENCE, now=now)
+    found = journal.unexplained(
+        "main", changes, keeps={BTC: None} if keeps is None else keeps, fence=FENCE, now=now, exchange_now=now
+    )
     return [one.change for one in found]
 
 
 def count(journal, *changes, dollars_of=lambda change: change.amount, now=NOON):
-    found = journal.unexplained("main", changes, keeps={BTC: None}, fence=FENCE, now=now)
+    found = journal.unexplained("main", changes, keeps={BTC: None}, fence=FENCE, now=now, exchange_now=now)
     journal.count_unexplained(
         "main",
         found,
@@ -50,6 +52,7 @@ def count(journal, *changes, dollars_of=lambda change: change.amount, now=NOON):
         messages=(),
         channels_for=lambda message: (),
         now=now,
+        exchange_now=now,
     )
 
 
@@ -162,7 +165,9 @@ def test_what_somebody_else_added_is_spent_and_is_counted_once(journal):
 
 
 def test_what_is_told_of_an_addition_is_kept_with_it_and_moves_the_clock(journal, tmp_path):
-    found = journal.unexplained("main", [entry("100", at=NOON)], keeps={BTC: None}, fence=FENCE, now=NOON)
+    found = journal.unexplained(
+        "main", [entry("100", at=NOON)], keeps={BTC: None}, fence=FENCE, now=NOON, exchange_now=NOON
+    )
     one = message()
     journal.count_unexplained(
         "main",
@@ -173,6 +178,7 @@ def test_what_is_told_of_an_addition_is_kept_with_it_and_moves_the_clock(journal
         messages=[one],
         channels_for=lambda told: [told.account],
         now=NOON + HOUR,
+        exchange_now=NOON + HOUR,
     )
     (kept,) = journal.due("main", NOON + HOUR, 10)
     assert kept.message == one

@@ -73,3 +73,15 @@ def test_history_can_be_cut_by_account_time_and_number(tmp_path):
         assert subjects(account="main") == ["0", "2", "3"]
         assert subjects(since=NOON + 2 * HOUR) == ["2", "3"]
         assert subjects(limit=1) == ["3"]
+
+
+def test_an_exchange_that_answers_again_wants_no_quiet_whatever_the_clock_is_set_to(tmp_path):
+    """By a clock that was a day ahead it is to be quiet tomorrow (simulation, seed 21244)."""
+    tomorrow, quiet = NOON + 24 * HOUR, 45 * SECOND
+    with opened(tmp_path) as journal:
+        journal.note_quiet("main", tomorrow + quiet, at=tomorrow)
+        assert journal.quiet_left("main", NOON) == quiet
+        journal.end_quiet("main", at=tomorrow + quiet)
+        assert journal.quiet_left("main", NOON) is None
+        journal.note_quiet("main", NOON + quiet, at=NOON)
+        assert journal.quiet_left("main", NOON + 5 * SECOND) == 40 * SECOND

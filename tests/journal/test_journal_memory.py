@@ -108,7 +108,7 @@ def test_the_cooldown_runs_from_the_last_attempt_that_arrived(journal):
 
 
 def test_a_reentry_within_a_day_inherits_and_a_later_one_does_not(journal):
-    spend(journal, intent(amount="40"))
+    seen_to_work(journal, spend(journal, intent(amount="40")))
     journal.end_life("main", BTC, NOON, "closed")
     assert BTC not in journal.memory("main", NOON).lives
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from journal_support import BTC, ETH, HOUR, NOON, live, opened
+from journal_support import BTC, ETH, HOUR, NOON, intent, live, opened, spend
 
 from guard.snapshot import MarginChange, PositionKey, Side
 
@@ -50,6 +50,7 @@ def rebuild(
         dollars_of=dollars_of,
         rule_of=rule_of,
         now=now,
+        exchange_now=now,
     )
 
 
@@ -138,6 +139,13 @@ def test_what_went_into_closed_positions_that_nobody_can_know_is_waited_out_for_
         assert memory(journal, at).armed is is_over
 
 
+def test_a_clock_that_ran_a_day_ahead_has_waited_nothing_out(journal):
+    rebuild(journal, [], opened_at={}, closed_seen=False)
+    for at in (NOON + DAY, NOON + HOUR):
+        journal.event(at, None, "daemon.started", "guard", "by a clock that is set right then")
+    assert memory(journal, NOON + HOUR).disarmed_because.startswith("watching only until 2025-10-11 12:00 UTC")
+
+
 def test_a_history_that_is_too_short_is_not_waited_out(journal):
     rebuild(journal, [], opened_at={BTC: None}, complete=False, closed_seen=False)
     journal.event(NOON + 2 * DAY, None, "daemon.started", "guard", "by the journal's clock")
@@ -178,6 +186,20 @@ def test_the_first_decision_on_a_position_counts_its_rebuilt_past_already(journa
     live(journal)
     assert before[BTC].spent == memory(journal).lives[BTC].spent == 10
     assert memory(journal).legacies.keys() == {ETH}
+
+
+def test_a_life_goes_on_with_what_the_journal_knows_and_with_what_the_history_told(journal):
+    """An old copy knows the life before, and the history of what was added since (seed 19259)."""
+    live(journal)
+    spend(journal, intent(amount="120"))
+    journal.end_life("main", BTC, NOON, "closed")
+    rebuild(journal, [change("30", NOON)], opened_at={BTC: None})
+    before = memory(journal).legacies[BTC].spent
+    live(journal, life_id="second")
+    assert before == memory(journal).lives[BTC].spent == 150
+    journal.end_life("main", BTC, NOON, "closed")
+    live(journal, life_id="third")
+    assert memory(journal).lives[BTC].spent == 150
 
 
 def test_a_reentry_a_day_later_inherits_no_rebuilt_spending(journal):

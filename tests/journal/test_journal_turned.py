@@ -36,7 +36,7 @@ def entry(key=TURNED, *, amount="62.31", at=NOON):
 
 def found(journal, *changes):
     keeps = {TURNED: NOON}
-    return journal.unexplained("main", changes, keeps=keeps, fence=FENCE, now=NOON + FENCE)
+    return journal.unexplained("main", changes, keeps=keeps, fence=FENCE, now=NOON + FENCE, exchange_now=NOON + FENCE)
 
 
 def test_a_lost_request_locks_the_side_that_the_position_turned_to(journal):
@@ -84,25 +84,28 @@ def test_a_confirmed_act_of_the_other_side_gets_its_entry_before_a_lost_one_is_s
     assert [one.key for one in journal.unproven("main", TURNED.symbol, NOON)] == [BTC]
 
 
-def test_what_may_have_landed_on_the_other_side_counts_there_from_its_first_moment_on(tmp_path):
+@pytest.mark.parametrize("seen_at", [NOON + FENCE, NOON + 5 * HOUR], ids=["at once", "after a long blackout"])
+def test_what_may_have_landed_on_the_other_side_counts_there_from_its_first_moment_on(tmp_path, seen_at):
     """300 that were meant for a long went to the short it had turned into, which then got its own 300 (seed 1274)."""
     with opened(tmp_path) as journal:
         live(journal)
         spend(journal, intent(amount="300"))
-        assert journal.legacies("main", NOON + FENCE)[TURNED].spent == 300
-        live(journal, TURNED, life_id="turned", at=NOON + FENCE)
-        journal.end_life("main", BTC, at=NOON + FENCE, reason="its side flipped")
+        assert journal.legacies("main", seen_at)[TURNED].spent == 300
+        live(journal, TURNED, life_id="turned", at=seen_at)
+        journal.end_life("main", BTC, at=seen_at, reason="its side flipped")
         assert {key: one.spent for key, one in journal.open_lives("main").items()} == {TURNED: 300}
-        journal.end_life("main", TURNED, at=NOON + 2 * FENCE, reason="gone")
-        assert journal.legacies("main", NOON + 3 * FENCE)[TURNED].spent == 300
-        live(journal, TURNED, life_id="again", at=NOON + 3 * FENCE)
+        journal.end_life("main", TURNED, at=seen_at + FENCE, reason="gone")
+        assert journal.legacies("main", seen_at + 2 * FENCE)[TURNED].spent == 300
+        live(journal, TURNED, life_id="again", at=seen_at + 2 * FENCE)
         assert journal.open_lives("main")[TURNED].spent == 300  # Once, though two lives share the budget.
         assert sum(dollars for _, _, dollars in journal.spent_since(NOON - HOUR)) == 300  # Once in the day, too.
 
 
-@pytest.mark.parametrize("why", ["its effect was seen", "it is a hedge leg", "it was refused", "it is long ago"])
+@pytest.mark.parametrize(
+    "why", ["its effect was seen", "it is a hedge leg", "it was refused", "it is more than a day ago"]
+)
 def test_what_cannot_have_landed_on_the_other_side_counts_on_its_own_only(tmp_path, why):
-    born_at = NOON + (2 * HOUR if why == "it is long ago" else FENCE)
+    born_at = NOON + (25 * HOUR if why == "it is more than a day ago" else FENCE)
     with opened(tmp_path) as journal:
         live(journal)
         one = replace(intent(amount="300"), hedged=why == "it is a hedge leg")

@@ -12,6 +12,7 @@ from told_support import FOUR_O_CLOCK, MemoryOutbox, ScriptedChannel, message, v
 from guard.errors import DeliveryFailed, JournalError
 from guard.notify.delivery import ChannelNews, RetrySchedule, deliver, flush
 from guard.notify.digest import marked_if_delayed
+from guard.notify.quiet import QuietChannel
 from guard.policy.terms import Level
 
 pytestmark = pytest.mark.looptime
@@ -103,6 +104,22 @@ async def test_a_pause_that_the_far_side_asks_for_holds_the_whole_channel():
         await asyncio.sleep(200)
     assert tried_at(phone) == [0, 95, 95]
     assert [told.id for told in phone.confirmed] == ["msg_2", "msg_1"]
+
+
+async def test_a_pause_that_was_asked_of_another_sender_is_no_attempt_of_those_that_wait():
+    """Three looks while it runs are three attempts else, and the channel works for a minute before it is asked again."""
+    phone = ScriptedChannel("phone", [DeliveryFailed("429", retry_after=seconds(95))])
+    quiet = QuietChannel(phone)
+    async with Post(quiet).running() as post:
+        phone.clock = post.now
+        with pytest.raises(DeliveryFailed):
+            await quiet.send(message(1), attempt=1)
+        for number in (2, 3, 4):
+            await asyncio.sleep(20)
+            post.add(message(number))
+        await asyncio.sleep(36)
+    assert tried_at(phone) == [0, 95, 95, 95]
+    assert {row.attempts for row in post.outbox.rows.values()} == {0}  # As many as before the one that was confirmed.
 
 
 async def test_a_dead_or_slow_channel_delays_no_other():

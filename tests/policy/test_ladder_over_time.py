@@ -1,5 +1,6 @@
 """The ladder over time: what is told when, as tables of (seconds, distance, what is told)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -112,6 +113,15 @@ TIMELINES = {
 def test_the_ladder_tells(timeline):
     watching = Watching()
     assert [(at, watching.at(at, distance)) for at, distance, _ in timeline] == [(at, tell) for at, _, tell in timeline]
+
+
+def test_a_danger_that_is_back_after_money_was_added_is_told_again_at_once_and_once():
+    """ "Added, now 9.5 %, nothing to do" was the last that its owner had heard of it (simulation, seed 14278)."""
+    watching = Watching()
+    assert [watching.at(at_s, "0.07") for at_s in (0, 10)] == [[], told(FIRED, "danger")]
+    watching.lives[KEY] = replace(watching.lives[KEY], last_top_up_at=T0 + timedelta(seconds=12))
+    assert [watching.at(at_s, "0.095") for at_s in (20, 40)] == [[], []]  # Better, and not clear of its rung.
+    assert [watching.at(at_s, "0.07") for at_s in (60, 70)] == [told(REPEATED, "danger"), []]
 
 
 def test_an_alert_keeps_its_id_from_fired_to_resolved_and_the_next_has_another():

@@ -13,8 +13,10 @@ from guard.snapshot import Liquidation, LiquidationKind, PositionKey, Side, Stop
 SHORT = PositionKey(BTC, Side.SHORT)
 
 
-def stop(percent_below, *, key=KEY, by="mark"):
-    return StopOrder(key=key, trigger_price=PRICE * (100 - Decimal(percent_below)) / 100, trigger_by=by, quantity=None)
+def stop(percent_below, *, key=KEY, by="mark", quantity=None):
+    return StopOrder(
+        key=key, trigger_price=PRICE * (100 - Decimal(percent_below)) / 100, trigger_by=by, quantity=quantity
+    )
 
 
 def decided(*stops, position=None, **changes):
@@ -69,6 +71,17 @@ def test_a_short_looks_the_other_way():
     assert "above the liquidation price" in row(decided(late, position=short), SHORT).stop_trouble
     verdict = row(decided(late, early, position=short), SHORT)
     assert (verdict.stop.trigger_price, verdict.stop_trouble) == (early.trigger_price, None)
+
+
+def test_a_stop_for_a_part_does_not_hide_that_the_one_for_the_rest_comes_too_late():
+    size = isolated("0.2").quantity
+    part, rest = stop("10", quantity=size / 4), stop("25")
+    verdict = row(decided(part, rest))
+    assert verdict.stop.trigger_price == rest.trigger_price
+    assert f"the stop at {rest.trigger_price:f}" in verdict.stop_trouble
+    assert "liquidation comes first" in verdict.stop_trouble
+    assert row(decided(part, stop("12", quantity=size * 3 / 4), rest)).stop_trouble is None  # Both together are all.
+    assert row(decided(stop("10", quantity=size), rest)).stop_trouble is None
 
 
 def test_where_no_liquidation_price_is_known_nothing_is_said():

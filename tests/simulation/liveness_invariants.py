@@ -88,7 +88,9 @@ class LivenessInvariants:
     def _can_be_saved(self, account: str, exchange: Exchange, holding: Holding, intents: list[KnownIntent]) -> bool:
         """Say whether budget and wallet plainly suffice to reach the clear level."""
         now, limits = self._world.time_s, self._scenario.limits
-        own = [intent for intent in intents if (intent.account, intent.key) == (account, holding.key)]
+        # One whose effect was not seen before its position turned counts for the side that this turned to, too.
+        keys = {holding.key} if exchange.hedged else {holding.key, (holding.coin, -holding.side)}
+        own = [intent for intent in intents if intent.account == account and intent.key in keys]
         if any(intent.is_open for intent in own):
             return False
         tried = [intent for intent in own if intent.state != "not_applied"]

@@ -12,6 +12,7 @@ from simulated_wire import POST_PATH, Delivered, Request
 
 FACTS_MAX_S = 5.0
 FENCE_S = 24.0
+CLOCK_TOLERANCE_S = 2.5  # Of two clocks that were held against each other, and a second's grid.
 ROUNDING = Decimal("0.02")
 
 
@@ -25,8 +26,9 @@ class MoneyInvariants:
         self.intents: dict[str, KnownIntent] = {}
         self._by_request: dict[tuple[str, int], KnownIntent] = {}
         self._effects: list[tuple[str, Entry]] = []
-        self._at_send: dict[tuple[str, int], tuple[Delivered, int, float]] = {}  # The wallet last read, foreign
-        # writes, and of when the youngest positions were that reached this life.
+        self._forgotten: list[tuple[str, Entry]] = []  # Of requests that a journal which was put back does not know.
+        # The wallet last read, and of when the youngest positions were that reached this life.
+        self._at_send: dict[tuple[str, int], tuple[Delivered, float]] = {}
         self.disarmed_since_s: float | None = None
         self.counts = {"effects": 0, "late effects": 0, "unknown": 0}
 
@@ -85,8 +87,7 @@ class MoneyInvariants:
             if is_left_over and other.key[0] not in seen.histories:
                 self._violated("I9 recovery", f"sent before intent {other.number} of {other.key} was looked up")
         if seen.account is not None:
-            writes = self._exchanges[request.account].foreign_writes
-            self._at_send[request.account, request.number] = (seen.account, writes, seen.positions_truth_s)
+            self._at_send[request.account, request.number] = (seen.account, seen.positions_truth_s)
 
     def _judge_facts(self, request: Request, intent: KnownIntent, seen: Seen) -> None:
         now, coin = self._world.time_s, intent.key[0]
@@ -133,7 +134,7 @@ class MoneyInvariants:
     def _flipped_under_way(self, account: str, entry: Entry) -> bool:
         """Say whether the position was opened after all that was looked at, if only old answers came: nothing told."""
         holding = self._exchanges[account].holdings.get((entry.coin, entry.side))
-        read, _, truth_s = self._at_send.get((account, entry.request or 0), (None, 0, 0.0))
+        read, truth_s = self._at_send.get((account, entry.request or 0), (None, 0.0))
         if holding is None or read is None:
             return holding is not None
         return holding.opened_s >= min(read.request.sent_s - 1.0, truth_s)
@@ -155,9 +156,9 @@ class MoneyInvariants:
 
     def _judge_reserve(self, account: str, entry: Entry) -> None:
         """Hold the wallet after the effect, at the prices it was last read at, against the reserve."""
-        read, writes, _ = self._at_send.get((account, entry.request or 0), (None, 0, 0.0))
+        read, _ = self._at_send.get((account, entry.request or 0), (None, 0.0))
         exchange = self._exchanges[account]
-        if read is None or exchange.foreign_writes != writes or read.truth_s < read.request.sent_s:
+        if read is None or exchange.foreign_s >= read.truth_s or read.truth_s < read.request.sent_s:
             return  # People moved money meanwhile, or a cache answered with an old wallet that bears no date.
         prices, exchange.market.prices = exchange.market.prices, dict(read.prices)
         available, equity = exchange.available(), exchange.free + exchange.cross_profit()
@@ -182,10 +183,24 @@ class MoneyInvariants:
         self._judge_counted()
 
     def _judge_state(self, intent: KnownIntent) -> None:
-        if intent.state == "applied" and not intent.effects:
+        if intent.state == "applied" and not intent.effects and not self._is_taken_for_forgotten(intent):
             self._violated("I7 ledger", f"intent {intent.number} is applied, and nothing moved")
         if intent.state in {"refused", "not_applied"} and intent.effects:
             self._violated("I7 ledger", f"intent {intent.number} is {intent.state}, and margin moved")
+
+    def _is_taken_for_forgotten(self, intent: KnownIntent) -> bool:
+        """Say whether a request that the put back journal does not know did just what this one asked, at that time.
+
+        Nobody can tell the two apart, and it counts once. The entry is the intent's from here on.
+        """
+        for account, entry in self._forgotten:
+            is_in_time = 0 <= entry.at_s - intent.planned_s <= FENCE_S + CLOCK_TOLERANCE_S
+            fits = (account, (entry.coin, entry.side), entry.amount) == (intent.account, intent.key, intent.amount)
+            if fits and is_in_time:
+                self._forgotten.remove((account, entry))
+                intent.effects.append(entry)
+                return True
+        return False
 
     def _judge_counted(self) -> None:
         """Hold everything that counts as spent against the limits."""
@@ -222,6 +237,8 @@ class MoneyInvariants:
         self.intents = {intent_id: self.intents[intent_id] for intent_id in states if intent_id in self.intents}
         for intent_id, intent in self.intents.items():
             intent.state = states[intent_id]
+        known = [entry for intent in self.intents.values() for entry in intent.effects]
+        self._forgotten = [(account, entry) for account, entry in self._effects if entry not in known]
 
     def _same(self, one: KnownIntent, other: KnownIntent) -> bool:
         return (one.account, one.key) == (other.account, other.key)

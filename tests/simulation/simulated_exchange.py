@@ -116,10 +116,12 @@ class Exchange:
     holdings: dict[tuple[str, int], Holding] = field(default_factory=dict)
     history: list[Entry] = field(default_factory=list)
     foreign_writes: int = 0  # By people: what was read before one may not hold any more.
+    foreign_s: float = -1e9  # When the last of them was.
     ended: list[tuple[tuple[str, int], float]] = field(default_factory=list)  # Positions that are gone, and when.
     booked: list[tuple[str, float]] = field(default_factory=list)  # Coins whose positions were closed, and when.
     fills: list[Fill] = field(default_factory=list)
     on_entry: Callable[[Entry], None] = lambda entry: None
+    listeners: list[Callable[[], None]] = field(default_factory=list)  # To the account's stream.
 
     def price(self, coin: str) -> Decimal:
         return self.market.prices[coin]
@@ -162,6 +164,7 @@ class Exchange:
             )
         )
         self.world.note(self.name, "closed", key, why)
+        self.tell()
 
     def add_margin(self, coin: str, leg: str, amount: Decimal, request: int | None) -> Entry:
         """Move margin from the wallet into a position. Raises Refused."""
@@ -185,6 +188,15 @@ class Exchange:
         self.free += amount
         self._write(*key, -amount, "USER_ADJUST")
 
+    def note_foreign(self) -> None:
+        self.foreign_writes += 1
+        self.foreign_s = self.world.time_s
+
+    def move_cash(self, amount: Decimal) -> None:
+        """Pay into the wallet, or out of it."""
+        self.free += amount
+        self.tell()
+
     def pay_funding(self, key: tuple[str, int], rate: Decimal) -> None:
         holding = self.holdings[key]
         paid = (holding.notional(self.price(holding.coin)) * rate * holding.side).quantize(CENT)
@@ -193,6 +205,7 @@ class Exchange:
             self._write(*key, -paid, "FUNDING_FEE")
         else:
             self.free -= paid
+            self.tell()
 
     def available(self) -> Decimal:
         """Return what may move into isolated margin now."""
@@ -253,7 +266,13 @@ class Exchange:
         self.history.append(entry)
         self.world.note(self.name, "entry", coin, side, amount, kind, request is not None)
         self.on_entry(entry)
+        self.tell()
         return entry
+
+    def tell(self) -> None:
+        """Push it to whoever listens that something has changed."""
+        for push in self.listeners:
+            push()
 
 
 def text(amount: Decimal, places: int = 8) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import copy
 import random
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import MethodType
@@ -27,7 +27,7 @@ from guard.notify.heartbeat import Heartbeat
 from guard.venues import base
 from guard.venues.binance import BinanceUsdm
 from guard.venues.gate import Gate
-from guard.venues.protocol import Venue, VenueAccount
+from guard.venues.protocol import AccountNews, Venue, VenueAccount
 from guard.venues.transport import Wire, open_client
 
 HOST = "https://testnet.binancefuture.com"
@@ -54,6 +54,7 @@ class Process:
         doors: Mapping[str, SimulatedDoor],
         disk: Weather,
         dice: random.Random,
+        news: Mapping[str, Callable[[], AsyncGenerator[AccountNews]]],
         on_commit: Callable[[frozenset[str]], None],
     ) -> None:
         self._world = world
@@ -62,6 +63,7 @@ class Process:
         self._disk_weather = disk
         self._on_commit = on_commit
         self._dice = dice
+        self._news = news
         self._connection: sqlite3.Connection | None = None
         self._journal: Journal | None = None
         self.points_to_live: int | None = None  # Steps until it is killed. None: it is not.
@@ -161,7 +163,7 @@ class Process:
         client.watch_mark_prices = stream.next
         client.close_ws_clients = stream.close
         client.close = stream.close
-        venue.watch_account = lambda: None  # Nothing calls a cycle but time and marks.
+        venue.watch_account = self._news.get(account.account, lambda: None)
         return venue
 
     def _open_channels(self, settings: Settings) -> tuple[Channel, ...]:

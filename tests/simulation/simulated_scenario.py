@@ -55,6 +55,7 @@ class AccountPlan:
     holdings: tuple[HoldingPlan, ...]
     write_faults: float
     weather: Weather
+    news: str  # What its stream tells: "changes", or "busy" for something all the time. Empty: it has none.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,14 @@ def draw(seed: int) -> Scenario:
     two = dice.random() < 0.4
     towards = {coin: dice.choice((-1, -1, 1)) for coin in ("BTC", "ETH", "SOL")}
     accounts = tuple(
-        _account(dice, name, towards, faults_s, is_calm=dice.random() < 0.3 + 0.3 * (two and name == "main"))
+        _account(
+            dice,
+            name,
+            towards,
+            faults_s,
+            is_calm=dice.random() < 0.3 + 0.3 * (two and name == "main"),
+            news=_news(seed, name),
+        )
         for name in ("main", "other")[: 1 + two]
     )
     day = dice.choice((300, 450, 700, 1200))
@@ -140,7 +148,14 @@ def draw(seed: int) -> Scenario:
     )
 
 
-def _account(dice: random.Random, name: str, towards: dict[str, int], faults_s: float, *, is_calm: bool) -> AccountPlan:
+def _news(seed: int, account: str) -> str:
+    dice = random.Random(f"news {seed} {account}")  # noqa: S311 - its own: everything else is drawn as without.
+    return dice.choice(("", "", "changes", "changes", "changes", "busy"))
+
+
+def _account(
+    dice: random.Random, name: str, towards: dict[str, int], faults_s: float, *, is_calm: bool, news: str
+) -> AccountPlan:
     hedged = dice.random() < 0.25
     coins = ["BTC", "ETH"] if name == "main" else ["ETH"]
     holdings = [_holding(dice, coin, -towards[coin], isolated=True) for coin in coins]
@@ -156,6 +171,7 @@ def _account(dice: random.Random, name: str, towards: dict[str, int], faults_s: 
         holdings=tuple(holdings),
         write_faults=dice.choice((0.05, 0.3, 0.7)),
         weather=draw_weather(dice, EXCHANGE_WEATHER, until_s=faults_s, calm_s=calm_s, bad_s=dice.choice((8, 25, 90))),
+        news=news,
     )
 
 

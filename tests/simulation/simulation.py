@@ -15,6 +15,7 @@ from simulated_channels import SimulatedDoor
 from simulated_exchange import Exchange, Refused
 from simulated_faults import Fates
 from simulated_market import Market
+from simulated_news import news_of
 from simulated_process import Process
 from simulated_scenario import CHANNELS, Scenario, settings_of
 from simulated_surroundings import dice_of, simulated_surroundings
@@ -51,7 +52,7 @@ class Simulation:
         self.world.lines = [] if keep_trace else None
         self.world.wall_off = timedelta(seconds=scenario.wall_off_s)
         self.settings = settings_of(scenario, folder)
-        self._dice = {what: dice_of(scenario.seed, what) for what in ("deaths", "events", "stream", "channels")}
+        self._dice = {what: dice_of(scenario.seed, what) for what in ("deaths", "events", "stream", "channels", "news")}
         self.market = Market(dice_of(scenario.seed, "market"), scenario.towards, scenario.path)
         self.exchanges = {plan.name: self._exchange(plan.name) for plan in scenario.accounts}
         self.wires = {
@@ -62,6 +63,7 @@ class Simulation:
             )
             for plan in scenario.accounts
         }
+        self._news = news_of(scenario.accounts, self.wires, self.world, self._dice["news"])
         self.doors = {
             name: SimulatedDoor(name, scenario.channels[name], self.world, self._dice["channels"])
             for name in (*CHANNELS, "heartbeat")
@@ -71,10 +73,8 @@ class Simulation:
         )
         self.process: Process | None = None
         self._steps_to_suspend: int | None = None
-        self._is_stopped = False
         self._stopping_s = 0
-        self._must_lose_journal = False
-        self._must_put_back = False
+        self._is_stopped = self._must_lose_journal = self._must_put_back = False
         self._copy = folder / "copy.db"
         self.counts = {"deaths": 0, "restarts": 0, "posts": 0, "lost journals": 0, "copies put back": 0}
         self._steps = 0
@@ -156,6 +156,7 @@ class Simulation:
             doors=self.doors,
             disk=self.scenario.disk,
             dice=self._dice["stream"],
+            news=self._news,
             on_commit=self.referee.on_commit,
         )
         dice = self._dice["deaths"]
@@ -330,7 +331,7 @@ class Simulation:
             isolated = sorted({(e.coin, e.side) for e in exchange.history if e.request} & set(isolated)) or isolated
         if not isolated and what in {"add", "take", "close", "flip", "reopen", "funding"}:
             return
-        exchange.foreign_writes += 1
+        exchange.note_foreign()
         key = dice.choice(isolated) if isolated else ("", 0)
         amount = Decimal(dice.randrange(500, 9000)).scaleb(-2)
         match what:
@@ -339,9 +340,9 @@ class Simulation:
             case "take" if (exchange.distance(key) or 0) > Decimal("0.06"):
                 exchange.take_margin(key, amount)
             case "withdraw":
-                exchange.free -= min(exchange.available(), amount * 4)
+                exchange.move_cash(-min(exchange.available(), amount * 4))
             case "deposit":
-                exchange.free += amount
+                exchange.move_cash(amount)
             case "funding":
                 exchange.pay_funding(key, Decimal(dice.randrange(-20, 20)).scaleb(-4))
             case "close" | "flip" | "reopen":
@@ -361,7 +362,7 @@ class Simulation:
         coin, leg = request.fields["symbol"].removesuffix("USDT"), request.fields.get("positionSide", "BOTH")
         side = next((one.side for one in exchange.holdings.values() if one.coin == coin and one.isolated), None)
         if side is not None and not self._is_calm and exchange.available() > 90:
-            exchange.foreign_writes += 1
+            exchange.note_foreign()
             with suppress(Refused):  # The leg that the guard asks for may be closed by now.
                 exchange.add_margin(coin, leg, Decimal(self._dice["events"].randrange(500, 9000)).scaleb(-2), None)
 
@@ -370,7 +371,7 @@ class Simulation:
         if self._is_calm or key in exchange.holdings or exchange.free < 900:
             return
         price = self.market.prices[key[0]]
-        exchange.foreign_writes += 1
+        exchange.note_foreign()
         exchange.open(key[0], key[1], notional=Decimal(3500), entry=price, leverage=5, isolated=True)
         exchange.take_margin(key, Decimal(390))
 

@@ -3,13 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from evidence import Distances, Key, KnownIntent, KnownMessage, Seen, Streak, coin_of
 from simulated_channels import Arrived, SimulatedDoor
-from simulated_exchange import Exchange
+from simulated_exchange import Exchange, Holding
 from simulated_scenario import HEARTBEAT_S, Scenario
 from simulated_time import World
 
@@ -20,6 +20,7 @@ WARN = Decimal("0.15")
 LEVELS = ("ok", "watch", "warn", "unknown", "danger", "critical")
 
 
+_ENDED = re.compile(r"orders of this account at (?P<at>\d\d:\d\d:\d\d) UTC")
 _TITLE = re.compile(r"\b(?P<level>DANGER|CRITICAL),? (?P<coin>[A-Z]+) (?P<side>long|short) [^\n]*— (?P<account>\w+)")
 
 
@@ -81,7 +82,9 @@ class TellingInvariants:
         is_of_the_one_before = ", another is open" in body["title"]
         # What no disk took at the time is seen minutes after it was made: by then it may be listed again, or be another.
         is_late = self._world.time_s - self._made_s(body) > 30
-        is_gone = body["kind"] == "vanished" and not is_of_the_one_before and not is_late
+        is_gone = body["kind"] == "vanished" and not (
+            is_of_the_one_before or is_late or self._tells_of_before(body, holding)
+        )
         # Two lists without it proved it gone: how it ended may be told after a restart. What was opened since is another.
         was_believed = holding is not None and holding.opened_s < self._believed_gone_s.get((account, key), -1e9)
         if is_gone and is_old and seen[account].absent.get(key, 0) < 2 and not was_believed:
@@ -93,7 +96,8 @@ class TellingInvariants:
         told = self._worst_told.setdefault((account, key), {})
         if body["event"] == "resolved":
             told.pop(body["alert"], None)
-            told.pop("telegram", None)
+            if body["level"] != "unknown":  # Its end is no end of a danger.
+                told.pop("telegram", None)
             near = distances.nearest(account, key, self._clear_for_s())
             if holding is not None and body["level"] != "unknown" and holding.isolated and near < WARN - DANGER / 20:
                 self._violated("I10 no false end", f"{key} is told to be safe, it was at {near:.4f} meanwhile")
@@ -107,6 +111,15 @@ class TellingInvariants:
                 key = told["coin"], 1 if told["side"] == "long" else -1
                 levels = self._worst_told.setdefault((told["account"], key), {})
                 levels["telegram"] = LEVELS.index(told["level"].lower())
+
+    def _tells_of_before(self, body: Mapping[str, Any], holding: Holding | None) -> bool:
+        """Say whether a message names the time of an end, and what is open was opened after it: it is of the one before."""
+        named = _ENDED.search(body["text"])
+        if named is None or holding is None:
+            return False
+        opened = self._world.start + timedelta(seconds=holding.opened_s)
+        ended = datetime.combine(opened.date(), time.fromisoformat(named["at"]), opened.tzinfo)
+        return timedelta(0) <= opened + timedelta(seconds=1) - ended < timedelta(hours=1)
 
     def _clear_for_s(self) -> int:
         """Return for how long a position must have been clear: less by a step of the clock that no daemon was there to see."""

@@ -210,7 +210,7 @@ async def test_what_happened_while_the_stream_was_broken_is_seen_when_it_stands_
         server.add_to(server.sample.symbol, Side.LONG, server.sample.top_up)
         async with asyncio.timeout(8):
             await until("it is seen", lambda: margin_seen(guarded) == before + server.sample.top_up, of=guarded)
-        assert len(server.listeners()) == 1
+        assert len(server.listeners()) == server.account_sockets
     said = "".join(capsys.readouterr())
     assert "account_stream.broken" in said
     assert not [secret for secret in secrets_of(server) if secret in said]

@@ -20,9 +20,11 @@ async def test_the_daemon_rescues_a_position_once_although_the_answer_is_lost(se
     one = server.sample
     server.set_mark(one.symbol, one.entry)
     async with wire_world(tmp_path, server, limits=AMPLE) as here, daemon(here) as guarded:
-        if "entries" in server.lacks:  # No history of margin: it only watches until its owner arms it.
-            assert await call(here, "arm") == (0, ANY)
         await watching(guarded)  # Without a position: the journal's past is whole from here on.
+        if (
+            "entries" in server.lacks
+        ):  # No history of margin: it only watches until its owner arms it, then, not before.
+            assert await call(here, "arm") == (0, ANY)
         server.hold_sample()
         await cycles(guarded, 2)
         assert server.writes == []

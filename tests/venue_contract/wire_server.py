@@ -37,6 +37,7 @@ class WireServer:
     refusals: ClassVar[Mapping[str, str]]  # Documented codes by which a margin write is refused, and what they say.
     position_fields: ClassVar[Mapping[str, str]]  # "size", "entry", "mark", "margin" -> name on the wire, dots between.
     reads_per_cycle: ClassVar[int] = 2
+    account_sockets: ClassVar[int] = 1  # On which a daemon hears of the account.
     strange_code: ClassVar[str] = "-987654"  # In none of the exchange's lists.
 
     api_key = "canary-key-5f1d2c9b8a7e"

@@ -32,7 +32,7 @@ def test_every_exchange_that_is_opened_stands_in_the_matrix_and_no_other():
 def test_the_readme_names_every_write_and_the_example_config_every_exchange(exchange):
     readme, example = (DOCUMENT.parents[1] / name for name in ("README.md", "config.example.toml"))
     for rule in facts_of(exchange).writes:
-        assert f"`{rule.method} {rule.path_end}`" in readme.read_text()
+        assert f"`{rule.method} {rule.path}`" in readme.read_text()
     guarded = example.read_text().partition("Guarded: ")[2].partition(".")[0]
     assert exchange in guarded.split(", ")
 

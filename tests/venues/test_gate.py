@@ -15,7 +15,7 @@ pytestmark = pytest.mark.looptime
 
 URL = "https://x.example"
 ACCOUNT = VenueAccount(account="main", exchange="x", api_key="k", secret="s", password=None, ccxt={})
-RULES = (PostRule(method="POST", path_end="/margin", fields={}, positive=("change",)),)
+RULES = (PostRule(method="POST", path="/margin", fields={}, positive=("change",)),)
 LIMIT = RateLimit(weight_max=100, window_s=60.0, weights={"/big": 40}, weight_else=10, used_header="X-USED")
 
 
@@ -46,7 +46,7 @@ def test_plain_http_is_for_loopback_only_and_every_wrong_address_is_named():
 
 def test_one_address_elsewhere_makes_it_no_loopback():
     assert not gate("http://127.0.0.1:8000", URL).is_loopback
-    assert gate("wss://x.example/any/path").origins == gate("wss://x.example").origins
+    assert gate(URL, "wss://x.example/any/path").origins == gate(URL, "wss://x.example").origins
 
 
 @pytest.mark.parametrize(

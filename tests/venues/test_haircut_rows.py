@@ -6,6 +6,8 @@ import pytest
 
 from guard.errors import VenueUnavailable
 from guard.venues.bybit import HAIRCUTS as BYBIT
+from guard.venues.gateio_wallet import HAIRCUTS as GATE
+from guard.venues.gateio_wallet import discount_rows
 from guard.venues.haircut_rows import read_haircuts
 from guard.venues.okx_tiers import HAIRCUTS as OKX
 
@@ -27,6 +29,15 @@ OF_OKX = {
     ],
 }  # fmt: skip
 
+# Docs, "Query unified account tiered" (2025), whose example is a list in a list; the SDK's model is a plain one.
+OF_GATE = {
+    "currency": "BTC",
+    "discount_tiers": [
+        {"tier": "1", "discount": "0.98", "lower_limit": "0", "leverage": "10", "upper_limit": "1000"},
+        {"tier": "2", "discount": "0.95", "lower_limit": "1000", "leverage": "10", "upper_limit": "+"},
+    ],
+}
+
 
 def steps(row, names):
     return [(one.balance_floor, one.haircut) for one in read_haircuts([row], BTC, names)["BTC"]]
@@ -34,6 +45,7 @@ def steps(row, names):
 
 def test_the_documented_examples_are_read():
     assert steps(OF_BYBIT, BYBIT) == [(0, Decimal("0.15")), (1000000, 1)]
+    assert steps(OF_GATE, GATE) == [(0, Decimal("0.02")), (1000, Decimal("0.05"))]
     # What lies above the last step counts by the least rate.
     assert steps(OF_OKX, OKX) == [(0, Decimal("0.02")), (20, Decimal("0.0225")), (25, 1)]
     open_end = {**OF_OKX, "details": [*OF_OKX["details"][:1], {**OF_OKX["details"][1], "maxAmt": ""}]}
@@ -58,3 +70,10 @@ def test_other_assets_and_what_is_no_row_are_left_out():
 def test_half_a_table_is_none(change):
     with pytest.raises(VenueUnavailable, match="details of BTC"):
         read_haircuts([{**OF_OKX, **change}], BTC, OKX)
+
+
+def test_gates_list_is_read_whether_it_stands_in_another_or_not():
+    assert discount_rows([[OF_GATE]]) == discount_rows([OF_GATE]) == [OF_GATE]
+    for answer in ({}, "no list", None):
+        with pytest.raises(VenueUnavailable, match="discount tiers"):
+            discount_rows(answer)

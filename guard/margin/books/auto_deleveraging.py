@@ -17,7 +17,7 @@ from guard.margin.books.shock_path import Path
 from guard.margin.books.stress_report import Closure
 from guard.margin.pool import MarginPool
 from guard.margin.present import PresentPool
-from guard.snapshot import Collateral, MarginMode
+from guard.snapshot import Collateral, MarginMode, Purse
 
 
 @exact
@@ -74,6 +74,7 @@ def _closures(pool: BookPool, taken: Sequence[bool], path: Path, way: Decimal) -
                 price=finished(one.leg.mark_price),
                 realized=one.pnl,
                 released=then.balance if pool.is_isolated else ZERO,
+                wallet=one.leg.contract.wallet,
             )
 
 
@@ -91,14 +92,17 @@ def _without(pool: BookPool, taken: Sequence[bool], path: Path, way: Decimal) ->
 
 
 def _give_back(pools: list[BookPool | None], closure: Closure) -> None:
-    """Pay what an isolated position gave back into the cross pool of its currency."""
+    """Pay what an isolated position gave back into the cross pool of the wallet it came from."""
+    purse = Purse(closure.currency, closure.wallet)
     for index, pool in enumerate(pools):
-        if pool is not None and not pool.is_isolated and pool.pool.currency == closure.currency:
+        if pool is not None and not pool.is_isolated and (pool.pool.currency, pool.pool.wallet) == purse:
             pools[index] = replace(pool, pool=with_margin(pool.pool, closure.released, closure.currency))
             return
     row = _row(closure.currency, closure.released)
-    wallet = MarginPool(currency=closure.currency, margin_mode=MarginMode.CROSS, collateral=(row,), legs=())
-    pools.append(BookPool(name=f"{closure.currency} wallet", pool=wallet, holdings=()))
+    wallet = MarginPool(
+        currency=closure.currency, margin_mode=MarginMode.CROSS, collateral=(row,), legs=(), wallet=closure.wallet
+    )
+    pools.append(BookPool(name=f"{purse} wallet", pool=wallet, holdings=()))
 
 
 def _row(asset: str, amount: Decimal) -> Collateral:

@@ -56,7 +56,7 @@ def isolated_book_pool(holding: Holding, pool: MarginPool) -> BookPool:
 
 def cross_book_pool(holdings: tuple[Holding, ...], pool: MarginPool) -> BookPool:
     """Return a cross pool with its holdings, in the order of its legs."""
-    return BookPool(name=pool_name(pool.currency), pool=pool, holdings=holdings)
+    return BookPool(name=pool_name(pool.currency, pool.wallet), pool=pool, holdings=holdings)
 
 
 def book_of(assessment: AccountAssessment) -> Book:

@@ -246,7 +246,7 @@ def _all_cross(book: Book) -> _Draft:
     for pool, (index, *_) in (one for one in _seated(book) if one[0].is_isolated):
         _join(pool, index, draft)
     for place, (pool, seats) in reversed(list(enumerate(draft.pools))):
-        reason = missing_from(book, pool.pool.currency) or obstacle_of(pool.pool)
+        reason = missing_from(book, pool.pool.currency, pool.pool.wallet) or obstacle_of(pool.pool)
         if reason is not None and seats:
             del draft.pools[place]
             refusal = Reason(kind=ReasonKind.NOT_MODELLED, currency=pool.pool.currency, text=reason)
@@ -255,11 +255,11 @@ def _all_cross(book: Book) -> _Draft:
 
 
 def _join(alone: BookPool, index: int, draft: _Draft) -> None:
-    holding, settle = alone.holdings[0], alone.pool.currency
-    place = cross_index([pool for pool, _ in draft.pools], settle)
+    holding, settle, wallet = alone.holdings[0], alone.pool.currency, alone.pool.wallet
+    place = cross_index([pool for pool, _ in draft.pools], settle, wallet)
     if place is None:
         place = len(draft.pools)
-        draft.pools.append((empty_cross_pool(settle), ()))
+        draft.pools.append((empty_cross_pool(settle, wallet), ()))
     pool, seats = draft.pools[place]
     filled = with_margin(pool.pool, own_balance(alone.pool, settle), settle)
     draft.pools[place] = with_holdings(filled, (*pool.holdings, as_cross(holding))), (*seats, index)

@@ -20,17 +20,20 @@ def own_balance(pool: MarginPool, asset: str) -> Decimal:
 
 
 @exact
-def cross_index(pools: Sequence[BookPool], asset: str) -> int | None:
-    """Return which cross pool an asset's positions lean on: the one counted in it, else one that holds it."""
-    cross = [index for index, one in enumerate(pools) if not one.is_isolated]
+def cross_index(pools: Sequence[BookPool], asset: str, wallet: str = "") -> int | None:
+    """Return which cross pool an asset's positions lean on: the one counted in it, else one that holds it.
+
+    `wallet`: by its name, which of the asset's.
+    """
+    cross = [index for index, one in enumerate(pools) if not one.is_isolated and one.pool.wallet == wallet]
     counted = [index for index in cross if pools[index].pool.currency == asset]
     holding = [index for index in cross if any(row.asset == asset for row in pools[index].pool.collateral)]
     return next(iter((*counted, *holding)), None)
 
 
-def empty_cross_pool(currency: str) -> BookPool:
+def empty_cross_pool(currency: str, wallet: str = "") -> BookPool:
     """Return a cross pool without money and positions."""
-    pool = MarginPool(currency=currency, margin_mode=MarginMode.CROSS, collateral=(), legs=())
+    pool = MarginPool(currency=currency, margin_mode=MarginMode.CROSS, collateral=(), legs=(), wallet=wallet)
     return cross_book_pool((), with_margin(pool, ZERO, currency))
 
 
@@ -60,11 +63,11 @@ def _unstated(position: Position) -> Position:
     return replace(position, exchange_liquidation=UNKNOWN, exchange_maintenance_margin=None)
 
 
-def missing_from(book: Book, currency: str) -> str | None:
+def missing_from(book: Book, currency: str, wallet: str = "") -> str | None:
     """Return why not all that leans, or could lean, on a currency's wallet is in the book. None: all of it is."""
     held = {holding.key for holding in book.holdings()}
     for gap in book.gaps:
         unseen = gap.may_be_cross if gap.key is None else gap.key.settle == currency and gap.key not in held
-        if unseen or gap.subject == pool_name(currency):
+        if (unseen and gap.wallet in {None, wallet}) or gap.subject == pool_name(currency, wallet):
             return f"{gap.subject}: {gap.reason}"
     return None

@@ -42,6 +42,7 @@ class Closure:
     price: Decimal
     realized: Decimal  # Profit (or loss) at that price.
     released: Decimal  # What an isolated one gives back to the wallet: margin and profit. Zero: cross.
+    wallet: str = ""  # By its name, which wallet of the currency.
 
 
 class Fate(StrEnum):

@@ -18,6 +18,7 @@ class Till:
     pools: list[BookPool]
     currency: str
     available: Decimal | None  # The exchange's own figure. None: an account written by hand, or no longer known.
+    wallet: str = ""  # By its name, which wallet of the currency pays.
     taken: Decimal | None = ZERO
     released: Decimal = ZERO
     realized: Decimal = ZERO
@@ -27,7 +28,7 @@ class Till:
         """Return what an order may take. None: nobody knows."""
         if self.available is not None or not self.is_available_known:
             return self.available
-        index = cross_index(self.pools, self.currency)
+        index = cross_index(self.pools, self.currency, self.wallet)
         if index is None:
             return ZERO
         now = PresentPool(self.pools[index].pool)
@@ -77,8 +78,8 @@ class Till:
             self.pools[at] = as_isolated(now, wallet)
 
     def _wallet(self) -> int:
-        index = cross_index(self.pools, self.currency)
+        index = cross_index(self.pools, self.currency, self.wallet)
         if index is None:
-            self.pools.insert(0, empty_cross_pool(self.currency))
+            self.pools.insert(0, empty_cross_pool(self.currency, self.wallet))
             return 0
         return index

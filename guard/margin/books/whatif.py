@@ -36,7 +36,8 @@ def what_if(book: Book, order: Order, market: Market, available: Decimal | None)
     `available`: the exchange's own figure for the settle currency's wallet; None: an account written by hand, where
     what lies above the requirement, and in the wallet, is taken for it.
     """
-    till = Till(pools=list(book.pools), currency=market.contract.settle, available=available)
+    contract = market.contract
+    till = Till(pools=list(book.pools), currency=contract.settle, available=available, wallet=contract.wallet)
     terms = _terms(till, order, market)
     refusal = _obstacle(book, order, terms)
     if refusal is None:
@@ -105,7 +106,9 @@ def _opposite(till: Till, order: Order) -> Holding | None:
 def _obstacle(book: Book, order: Order, terms: Terms) -> Refusal | None:
     currency = terms.market.contract.settle
     unseen = next((gap for gap in book.gaps if gap.key is not None and gap.key.symbol == order.symbol), None)
-    reason = missing_from(book, currency) or (None if unseen is None else f"{unseen.subject}: {unseen.reason}")
+    reason = missing_from(book, *terms.market.contract.purse)
+    if reason is None and unseen is not None:
+        reason = f"{unseen.subject}: {unseen.reason}"
     if reason is not None:
         return Refusal(kind=RefusalKind.NOT_MODELLED, currency=currency, text=reason)
     modes = {one.position.margin_mode for one in book.holdings() if one.leg.contract.symbol == order.symbol}

@@ -12,7 +12,7 @@ from typing import Any
 
 from guard.venues import SUPPORTED, open_venue
 from guard.venues.base import VenueBase
-from guard.venues.binance_news import LISTEN_KEY_RULE
+from guard.venues.binance_news import LISTEN_KEY
 from guard.venues.gate import PostRule
 from guard.venues.protocol import VenueAccount, WriteTerms
 from guard.venues.shared import RateLimit
@@ -100,7 +100,7 @@ def facts_of(exchange: str) -> Facts:
         reads_stops=type(venue).stops is not VenueBase.stops,
         reads_endings=type(venue).ending is not VenueBase.ending,
         reads_haircuts=type(venue).haircuts is not VenueBase.haircuts,
-        opens_streams=tuple(rule for rule in venue._wire.reads if rule.path_end == LISTEN_KEY_RULE.path_end),  # noqa: SLF001
+        opens_streams=tuple(rule for rule in venue._wire.reads if rule.path.endswith(LISTEN_KEY)),  # noqa: SLF001
         hears_account=venue.watch_account() is not None,
     )
 
@@ -166,10 +166,11 @@ def _more(one: Capabilities, facts: Facts) -> list[str]:
 
 
 def _write(rule: PostRule) -> str:
-    fields = ", ".join(f"{name}={value}" for name, value in rule.fields.items())
+    alternatives = {name: " or ".join(values) for name, values in rule.one_of.items()}
+    fields = ", ".join(f"{name}={value}" for name, value in {**rule.fields, **alternatives}.items())
     positive = ", ".join(rule.positive)
     terms = "; ".join(part for part in (fields, f"{positive} above 0" if positive else "") if part)
-    return f"`{rule.method} {rule.path_end}`" + (f" ({terms})" if terms else "")
+    return f"`{rule.method} {rule.path}`" + (f" ({terms})" if terms else "")
 
 
 def _refusals(one: Capabilities) -> str:
@@ -178,9 +179,7 @@ def _refusals(one: Capabilities) -> str:
 
 
 def _news(one: Capabilities, facts: Facts) -> str:
-    opened = "".join(
-        f"; opened by `{rule.method} {rule.path_end}`, which moves nothing" for rule in facts.opens_streams
-    )
+    opened = "".join(f"; opened by `{rule.method} {rule.path}`, which moves nothing" for rule in facts.opens_streams)
     return one.account_news + opened if facts.hears_account else f"none: {one.account_news}"
 
 

@@ -16,7 +16,7 @@ CAPABILITIES = Capabilities(
     },
     settle_currencies=("USDT", "BTC"),
     stream="mark price of the tickers",
-    account_news="positions and balance of the futures account in USDT; what settles in BTC is polled",
+    account_news="positions and balance of the futures account, in each settle currency with money or positions",
     candles="mark price",
     tiers="from the public risk limit tiers",
     settling="what the position holds, where no funding could explain it",

@@ -11,6 +11,7 @@ from guard.errors import VenueUnavailable
 from guard.snapshot import ContractKind, LiquidationKind, MarginMode, MarginRequest, Outcome, PositionKey, Side
 from guard.venues import open_venue
 from guard.venues.binance_account import read_positions
+from guard.venues.binance_market import read_mark
 from guard.venues.protocol import VenueAccount
 
 LONG = PositionKey(BTC, Side.LONG)
@@ -268,3 +269,8 @@ async def test_a_symbol_whose_brackets_are_not_listed_is_a_gap_and_never_left_ou
     tables = await venue.tiers(frozenset({BTC, ETH}))
     assert set(tables.by_symbol) == {ETH}
     assert [(gap.subject, gap.reason) for gap in tables.gaps] == [(f"{BTC} tiers", "leverageBracket: not listed")]
+
+
+def test_a_mark_that_is_asked_for_comes_with_its_index_price():
+    row = {"symbol": "BTCUSD_PERP", "markPrice": "58000.1", "indexPrice": "57990.2", "time": 1785000000000}
+    assert read_mark([row], "BTCUSD_PERP", "BTC/USD:BTC").index_price == Decimal("57990.2")

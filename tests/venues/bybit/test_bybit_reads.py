@@ -264,6 +264,23 @@ async def test_a_wallet_whose_positions_hold_something_else_puts_all_of_them_in_
     assert "1500 by the wallet" in snapshot.gaps[0].reason
 
 
+async def test_a_row_that_is_missing_beside_others_of_a_cross_account_is_a_gap(server, venue):
+    server.hold_sample(margin=None)
+    server.hold_sample(of=BybitServer.other, margin=None)
+    assert (await venue.snapshot()).gaps == ()
+
+    def drop(answer):
+        del answer["result"]["list"][1:]
+        return answer
+
+    server.mangle("positions", drop)
+    snapshot = await venue.snapshot()
+    assert [position.key for position in snapshot.positions] == [LONG_BTC]
+    (gap,) = snapshot.gaps
+    assert (gap.subject, gap.key, gap.may_be_cross) == ("positions", None, True)
+    assert "by the wallet" in gap.reason
+
+
 @pytest.mark.parametrize("more", ["6", "-6"])
 async def test_a_wallet_that_counts_the_fee_to_close_once_more_or_not_at_all_is_no_conflict(server, venue, more):
     server.hold_sample()

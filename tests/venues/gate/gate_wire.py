@@ -57,6 +57,7 @@ class GateServer(GateListened):
         "size": "size", "entry": "entry_price", "mark": "mark_price", "margin": "margin",
     }  # fmt: skip
     reads_per_cycle: ClassVar[int] = 4  # Two for each settle currency: there is money in both.
+    account_sockets: ClassVar[int] = 2
     strange_code: ClassVar[str] = "NEVER_SEEN_BEFORE"
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class GateServer(GateListened):
         self.no_account: set[str] = set()  # Settle currencies that were never used.
         self.listed_keys = False  # main_keys answers with a list, as it did until 2026.
         self.account_permission = True
+        self.not_collateral: set[str] = set()  # Coins that the owner of a unified account took out of its collateral.
         self.coin_mm = "250"  # Of a unified account in single-currency mode.
         self.totals = ("10000", "2500")  # Margin balance and maintenance margin of a unified account.
         self.funding_rows: list[dict[str, Any]] = []
@@ -108,6 +110,8 @@ class GateServer(GateListened):
         }  # fmt: skip
         if call.path.endswith("/unified/accounts"):
             return "unified"
+        if call.path.endswith("/unified/currency_discount_tiers"):
+            return "haircuts"
         part = call.path.rsplit("/", 1)[-1]
         settle = "/btc/" in call.path
         if "/trail/" in call.path:
@@ -128,10 +132,12 @@ class GateServer(GateListened):
         if parts[0] == "futures" and parts[2] in public:
             return public[parts[2]](parts[1], call.params)
         self._check_signature(call)
-        if parts == ["unified", "accounts"]:
-            return self._unified()
-        if parts == ["account", "main_keys"]:
-            return self._keys()
+        of_account: dict[str, Callable[[], Any]] = {
+            "unified/accounts": self._unified, "unified/currency_discount_tiers": self.discount_tiers,
+            "account/main_keys": self._keys,
+        }  # fmt: skip
+        if "/".join(parts) in of_account:
+            return of_account["/".join(parts)]()
         private: dict[str, Callable[[str, dict[str, Any]], Any]] = {
             "accounts": self._account, "positions": self._positions, "account_book": self._book,
             "price_orders": self._price_orders, "position_close": self._position_close,
@@ -268,7 +274,15 @@ class GateServer(GateListened):
         balance, required = ("0", "0") if own else self.totals
         return {
             "user_id": 10001, "mode": "single_currency" if own else "portfolio", "locked": False,
-            "balances": {"USDT": coin, "BTC": {**coin, "mm": "0", "equity": "0.1", "margin_balance": "0.1"}},
+            "balances": {
+                "USDT": coin,
+                "BTC": {**coin, "mm": "0", "equity": "0.1", "margin_balance": "0.1"},
+                **{
+                    name: {**coin, "equity": f"{balance:f}", "enabled_collateral": name not in self.not_collateral}
+                    for name, (balance, _) in self.wallets.items()
+                    if name not in {"USDT", "BTC"}
+                },
+            },
             "total": "10000", "borrowed": "0", "total_initial_margin": "1000", "total_margin_balance": balance,
             "total_maintenance_margin": required, "total_initial_margin_rate": "10", "total_maintenance_margin_rate": "4",
             "total_available_margin": "9000", "unified_account_total": "10000", "leverage": "2",

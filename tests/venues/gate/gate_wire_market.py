@@ -83,6 +83,24 @@ class GateMarket(WireServer):
             for number, (limit, rate, deduction) in enumerate(one.tiers, 1)
         ]  # fmt: skip
 
+    def discount_tiers(self) -> Any:
+        """Docs of 2025: a list in a list. The limits are dollars (announcements of 2024-03 and 2024-12), the last has none."""
+        return [
+            [
+                {
+                    "currency": asset,
+                    "discount_tiers": [
+                        {
+                            "tier": str(number), "discount": share, "lower_limit": floor, "leverage": "10",
+                            "upper_limit": steps[number][0] if number < len(steps) else "+",
+                        }
+                        for number, (floor, share) in enumerate(steps, 1)
+                    ],
+                }
+                for asset, steps in self.counted.items()
+            ]
+        ]  # fmt: skip
+
     def _candles(self, settle: str, query: dict[str, Any]) -> Any:
         """Oldest first, of mark prices where the contract's name says so."""
         kind, _, market = query["contract"].partition("_")

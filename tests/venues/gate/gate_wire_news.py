@@ -1,4 +1,4 @@
-"""Gate's private channels on loopback, on the socket of USDT: signature, user, and what margin moved by hand pushes.
+"""Gate's private channels on loopback, a socket for each settle currency: signature, user, and what is pushed.
 
 Sources: docs, futures websocket v4, authentication, positions and balances channels (2026-05).
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from aiohttp import web
 from gate_wire_market import GateMarket
 from wire_server import ACCOUNT
 
@@ -17,7 +18,23 @@ PRIVATE = {"futures.positions": [str(USER), "!all"], "futures.balances": [str(US
 LATE_MAX_S = 60
 
 
+IN_BTC = "in btc"  # Among a connection's channels: it is the socket of what settles in BTC.
+
+
 class GateListened(GateMarket):
+    def opened(self, request: web.Request, channels: set[str]) -> None:
+        if request.path.endswith("/btc"):
+            channels.add(IN_BTC)
+
+    def sockets(self, settle: str) -> list[web.WebSocketResponse]:
+        """Return the connections that hear of the account in a settle currency."""
+        said = {one: IN_BTC in self._sockets[one] for one in self.listeners()}
+        return [one for one, in_btc in said.items() if in_btc is (settle == "btc")]
+
+    def push_to(self, settle: str, *messages: Any) -> None:
+        for socket in self.sockets(settle):
+            self._tell(socket, messages)
+
     def subscribed(self, message: Any, channels: set[str]) -> Iterable[Any]:
         channel = message["channel"]
         if channel not in PRIVATE:
@@ -40,7 +57,7 @@ class GateListened(GateMarket):
         return not is_late and (auth["method"], auth["KEY"], auth["SIGN"]) == ("api_key", self.api_key, expected)
 
     def ticks(self, channels: set[str]) -> Iterable[Any]:
-        return super().ticks(channels - {ACCOUNT, *PRIVATE})
+        return super().ticks(channels - {ACCOUNT, IN_BTC, *PRIVATE})
 
     def account_messages(self, at: datetime) -> Iterable[Any]:
         one = self.sample

@@ -178,6 +178,33 @@ async def test_an_unusable_answer_is_never_an_empty_account(answer):
             await venue.snapshot()
 
 
+@pytest.mark.parametrize(
+    "answer", [{"code": 0}, {"code": 0, "data": None}, {"code": 0, "data": {}, "msg": ""}], ids=str
+)
+async def test_an_answer_without_a_list_is_never_an_empty_account(answer):
+    async with venue_at("bingx", BINGX | {"/swap/v2/user/positions": answer}) as (venue, _):
+        (gap,) = (gap for gap in (await venue.snapshot()).gaps if gap.subject == "positions")
+        assert (gap.reason, gap.may_be_cross) == ("no list in the answer: ccxt takes that for none", True)
+
+
+async def test_rows_that_ccxt_finds_nothing_in_are_not_seen_and_not_none():
+    renamed = {"code": 0, "msg": "", "rows": BINGX["/swap/v2/user/positions"]["data"]}
+    async with venue_at("bingx", BINGX | {"/swap/v2/user/positions": renamed}) as (venue, _):
+        snapshot = await venue.snapshot()
+        assert snapshot.positions == ()
+        (gap,) = (gap for gap in snapshot.gaps if gap.subject == "positions")
+        assert gap.may_be_cross
+        assert gap.reason == "1 came, and ccxt reads none out of them"
+
+
+@pytest.mark.parametrize("rows", [[], [{"symbol": "LTC-USDT", "positionAmt": "0.0", "leverage": "5"}]], ids=str)
+async def test_an_empty_list_is_an_account_without_positions_and_closed_rows_are_none(rows):
+    async with venue_at("bingx", BINGX | {"/swap/v2/user/positions": {"code": 0, "data": rows}}) as (venue, _):
+        venue._client.parse_positions = lambda *_: []  # Aster's leaves closed rows out.
+        snapshot = await venue.snapshot()
+        assert (snapshot.positions, [gap.subject for gap in snapshot.gaps]) == ((), ["wallets"])
+
+
 async def test_refused_keys_and_other_errors_are_told_apart_as_ccxt_knows_them():
     refused = {"code": 100413, "msg": "Incorrect apiKey", "timestamp": 1}
     busy = {"code": 100503, "msg": "The order system is busy", "timestamp": 1}
@@ -242,3 +269,50 @@ async def test_marks_are_polled_for_lack_of_a_shown_stream():
         stream = venue.watch_marks((LTC,))
         assert (await asyncio.wait_for(anext(stream), 5)).price == Decimal("95.70")
         await stream.aclose()
+
+
+def deribit(**position):
+    """Answers of Deribit: a market of its API documents (2026-11) and the position of their example (ccxt 4.5.90)."""
+    row = {
+        "average_price": 60000, "direction": "buy", "estimated_liquidation_price": 41000.5, "index_price": 58010,
+        "floating_profit_loss": -0.0005747, "initial_margin": 0.0004, "instrument_name": "BTC-PERPETUAL", "leverage": 50,
+        "kind": "future", "maintenance_margin": 0.0002, "mark_price": 58000, "size": 1000, "size_currency": 0.01724138,
+    } | position  # fmt: skip
+    market = {
+        "tick_size": 0.5, "taker_commission": 0.0005, "maker_commission": 0.0, "settlement_period": "perpetual",
+        "settlement_currency": "BTC", "quote_currency": "USD", "price_index": "btc_usd", "min_trade_amount": 10,
+        "max_leverage": 50, "kind": "future", "is_active": True, "instrument_type": "reversed", "instrument_id": 210838,
+        "instrument_name": "BTC-PERPETUAL", "future_type": "reversed", "expiration_timestamp": 32503708800000,
+        "creation_timestamp": 1534242287000, "counter_currency": "USD", "contract_size": 10, "base_currency": "BTC",
+    }  # fmt: skip
+    return {
+        "/get_currencies": {"jsonrpc": "2.0", "result": [{"currency": "BTC", "coin_type": "BITCOIN"}]},
+        "/get_instruments": {"jsonrpc": "2.0", "result": [market]},
+        "/get_positions": {"jsonrpc": "2.0", "result": [row]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "side"),
+    [({}, Side.LONG), ({"direction": "sell", "size": -1000, "size_currency": -0.01724138}, Side.SHORT)],
+    ids=["long", "short"],
+)
+async def test_a_size_in_dollars_is_not_taken_for_contracts_and_a_minus_is_only_a_side(said, side):
+    async with venue_at("deribit", deribit(**said)) as (venue, _):
+        snapshot = await venue.snapshot()
+        (position,) = snapshot.positions
+        assert position.side is side
+        assert position.quantity * position.contract.contract_size == 1000
+        assert any("size" in gap.subject and "contract size" in gap.reason for gap in snapshot.gaps)
+
+
+async def test_a_minus_that_contradicts_its_side_is_a_gap():
+    async with venue_at("deribit", deribit(size=-1000)) as (venue, _):
+        assert (await venue.snapshot()).positions == ()
+
+
+async def test_a_liquidation_price_of_zero_may_be_none_or_not_told_and_is_unknown():
+    async with venue_at("deribit", deribit(estimated_liquidation_price=0)) as (venue, _):
+        snapshot = await venue.snapshot()
+        assert snapshot.positions[0].exchange_liquidation.kind is LiquidationKind.UNKNOWN
+        assert any("none, or not told" in gap.reason for gap in snapshot.gaps)

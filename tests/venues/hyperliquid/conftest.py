@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from hyperliquid_wire import HyperliquidServer
+from hyperliquid_wire_dexes import OF_TSLA
 
 from guard.venues.hyperliquid import Hyperliquid
 
@@ -19,3 +20,12 @@ async def venue(server):
     one = Hyperliquid(server.account(), now=lambda: datetime.now(UTC))
     yield one
     await one.close()
+
+
+@pytest.fixture
+def dexes(server):
+    """The server with two dexes deployed, and a position on the main one and on xyz."""
+    server.deploy()
+    server.hold_sample()
+    server.hold_sample(of=OF_TSLA)
+    return server

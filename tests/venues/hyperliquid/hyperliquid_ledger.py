@@ -1,8 +1,11 @@
 """What Hyperliquid on loopback computes: values, margins, its liquidation price by the published formula.
 
-Source: docs, "Liquidations" (liquidation price), "Margin tiers", "Margining" (seen 2026-09).
+Sources: docs, "Liquidations" (liquidation price), "Margin tiers", "Margining", "Account abstraction modes" (standard:
+a balance for each dex, and cross margin for each dex separately; seen 2026-09).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -21,14 +24,48 @@ def usd(amount: Decimal) -> str:
     return text if "." in text else f"{text}.0"
 
 
-class HyperliquidLedger(WireServer):
-    """Positions of the main dex. A table is a list of lower bound and highest leverage."""
+@dataclass(kw_only=True)
+class WireDex:
+    """A dex that somebody deployed (HIP-3)."""
 
-    coins: ClassVar[dict[str, str]]  # Unified symbol: coin.
+    coins: Mapping[str, str]  # Unified symbol: coin, in the order of its universe.
+    tables: Mapping[str, list[tuple[str, int]]]  # By coin.
+    token: int = 0
+    currency: str = "USDC"
+    modes: Mapping[str, str] = field(default_factory=dict)  # By coin: strictIsolated, noCross.
+
+
+class HyperliquidLedger(WireServer):
+    """Positions of every dex. A table is a list of lower bound and highest leverage.
+
+    The wallet of another dex is kept under "USDC xyz": its currency and its name.
+    """
+
+    coins: ClassVar[dict[str, str]]  # Of the main dex, unified symbol: coin.
     tables: ClassVar[dict[str, list[tuple[str, int]]]]  # By coin.
+    deployed: dict[str, WireDex]  # By name, in the order of perpDexs.
+
+    def dex_of(self, symbol: str) -> str:
+        return next((name for name, dex in self.deployed.items() if symbol in dex.coins), "")
+
+    def coins_at(self, dex: str) -> Mapping[str, str]:
+        return self.deployed[dex].coins if dex else self.coins
+
+    def coin_of(self, symbol: str) -> str:
+        return self.coins_at(self.dex_of(symbol))[symbol]
+
+    def table_of(self, symbol: str) -> list[tuple[str, int]]:
+        dex = self.dex_of(symbol)
+        return (self.deployed[dex].tables if dex else self.tables)[self.coin_of(symbol)]
+
+    def wallet_at(self, dex: str) -> str:
+        return f"{self.deployed[dex].currency} {dex}" if dex else "USDC"
+
+    def held_at(self, dex: str) -> list[Holding]:
+        return [one for one in self.holdings.values() if self.dex_of(one.symbol) == dex]
 
     def tier_rows(self, symbol: str) -> list[tuple[Decimal, Decimal, Decimal, Decimal | None]]:
-        steps = [(Decimal(floor), Decimal(1) / (2 * leverage)) for floor, leverage in self.tables[self.coins[symbol]]]
+        steps = [(Decimal(floor), Decimal(1) / (2 * leverage)) for floor, leverage in self.table_of(symbol)]
         rows: list[tuple[Decimal, Decimal, Decimal, Decimal | None]] = []
         deduction, rate_before = ZERO, ZERO
         for index, (floor, rate) in enumerate(steps):
@@ -60,24 +97,24 @@ class HyperliquidLedger(WireServer):
         assert deduction is not None
         return value * rate - deduction
 
-    @property
-    def all_cross(self) -> list[Holding]:
-        return [one for one in self.holdings.values() if one.margin is None]
+    def all_cross(self, dex: str) -> list[Holding]:
+        return [one for one in self.held_at(dex) if one.margin is None]
 
-    def cross_value(self) -> Decimal:
-        return self.wallets["USDC"][0] + sum((self.pnl(one) for one in self.all_cross), ZERO)
+    def cross_value(self, dex: str = "") -> Decimal:
+        balance, _ = self.wallets.get(self.wallet_at(dex), (ZERO, ZERO))
+        return balance + sum((self.pnl(one) for one in self.all_cross(dex)), ZERO)
 
-    def cross_maintenance(self) -> Decimal:
-        return sum((self.maintenance(one.symbol, self.value(one)) for one in self.all_cross), ZERO)
+    def cross_maintenance(self, dex: str = "") -> Decimal:
+        return sum((self.maintenance(one.symbol, self.value(one)) for one in self.all_cross(dex)), ZERO)
 
     def liquidation_of(self, symbol: str, side: Side) -> Decimal | None:
         """price - side x margin available / size / (1 - l x side), by the tier of the value at that price."""
         holding = self.holdings[symbol, side]
-        price = self.marks[symbol]
-        balance = self.cross_value() if holding.margin is None else self.margin_used(holding)
-        others = (
-            self.cross_maintenance() - self.maintenance(symbol, self.value(holding)) if holding.margin is None else ZERO
-        )
+        price, dex = self.marks[symbol], self.dex_of(symbol)
+        balance, others = self.margin_used(holding), ZERO
+        if holding.margin is None:
+            balance = self.cross_value(dex)
+            others = self.cross_maintenance(dex) - self.maintenance(symbol, self.value(holding))
         for floor, cap, rate, deduction in self.tier_rows(symbol):
             assert deduction is not None
             required = self.value(holding) * rate - deduction
@@ -98,16 +135,20 @@ class HyperliquidLedger(WireServer):
             "totalMarginUsed": usd(sum((self.margin_used(one) for one in holdings), ZERO)),
         }
 
-    def clearinghouse_state(self) -> dict[str, Any]:
-        held = list(self.holdings.values())
+    def clearinghouse_state(self, dex: str = "") -> dict[str, Any]:
+        held = self.held_at(dex)
         isolated = sum((self.margin_used(one) for one in held if one.margin is not None), ZERO)
         rows = [{"type": "oneWay", "position": self.position(one)} for one in held]
-        rows += [{"type": "oneWay", "position": self.flat(symbol)} for symbol in self.closed_rows]
+        rows += [
+            {"type": "oneWay", "position": self.flat(symbol)}
+            for symbol in self.closed_rows
+            if self.dex_of(symbol) == dex
+        ]
         return {
-            "marginSummary": self.summary(held, self.cross_value() + isolated),
-            "crossMarginSummary": self.summary(self.all_cross, self.cross_value()),
-            "crossMaintenanceMarginUsed": usd(self.cross_maintenance()),
-            "withdrawable": usd(self.wallets["USDC"][1]),
+            "marginSummary": self.summary(held, self.cross_value(dex) + isolated),
+            "crossMarginSummary": self.summary(self.all_cross(dex), self.cross_value(dex)),
+            "crossMaintenanceMarginUsed": usd(self.cross_maintenance(dex)),
+            "withdrawable": usd(self.wallets.get(self.wallet_at(dex), (ZERO, ZERO))[1]),
             "assetPositions": rows,
             "time": self.now_ms(),
         }
@@ -117,7 +158,7 @@ class HyperliquidLedger(WireServer):
         leverage: dict[str, Any] = {"type": "cross", "value": holding.leverage}
         if holding.margin is not None:
             leverage = {"type": "isolated", "value": holding.leverage, "rawUsd": usd(self.raw_usd(holding))}
-        coin = self.coins[holding.symbol]
+        coin = self.coin_of(holding.symbol)
         return {
             "coin": coin,
             "szi": usd(holding.side * holding.contracts),
@@ -128,11 +169,11 @@ class HyperliquidLedger(WireServer):
             "returnOnEquity": "0.0",
             "liquidationPx": None if liquidation is None else f"{liquidation:.10f}",
             "marginUsed": usd(self.margin_used(holding)),
-            "maxLeverage": self.tables[coin][0][1],
+            "maxLeverage": self.table_of(holding.symbol)[0][1],
             "cumFunding": {"allTime": "0.0", "sinceOpen": "0.0", "sinceChange": "0.0"},
         }
 
     def flat(self, symbol: str) -> dict[str, Any]:
         zeros = dict.fromkeys(("szi", "positionValue", "unrealizedPnl", "returnOnEquity", "marginUsed"), "0.0")
         leverage = {"type": "cross", "value": 20}
-        return {"coin": self.coins[symbol], "leverage": leverage, "entryPx": None, "liquidationPx": None, **zeros}
+        return {"coin": self.coin_of(symbol), "leverage": leverage, "entryPx": None, "liquidationPx": None, **zeros}

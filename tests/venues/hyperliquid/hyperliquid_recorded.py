@@ -82,11 +82,25 @@ ETH_LONG = {
     ],
     "time": 1708622398623,
 }
+# The dex xyz, captured from mainnet on 2026-08-05 for the tests of a public client: money of its own, and a short.
+XYZ_NVDA_SHORT = {
+    "marginSummary": summary("24217.394304", "12100.48", "36317.874304", "6385.392074"),
+    "crossMarginSummary": summary("17832.00223", "0.0", "17832.00223", "0.0"),
+    "crossMaintenanceMarginUsed": "0.0",
+    "withdrawable": "17832.00223",
+    "assetPositions": [
+        row("xyz:NVDA", "-56.0", isolated(2, "18485.872074"), "217.057", "12100.48", "54.765972", "322.053520453",
+            "6385.392074", 20),
+    ],
+    "time": 1785923125277,
+}  # fmt: skip
+
 ACCOUNTS = {
     "cross short beside a long": SHORT_AND_LONG,
     "two cross longs": TWO_LONGS,
     "isolated HYPE short": HYPE_SHORT,
     "isolated ETH long of the documents": ETH_LONG,
+    "isolated NVDA short of the dex xyz": XYZ_NVDA_SHORT,
 }
 
 # Rows without their account: the account around them is made to fit.

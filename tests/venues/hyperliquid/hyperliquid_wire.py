@@ -1,7 +1,7 @@
 """Hyperliquid on loopback, as its documents say: POST /info by address, POST /exchange by an agent's signature.
 
-Sources: docs for developers (info, exchange, websocket, error responses, nonces and API wallets; seen 2026-09), answers
-recorded by the official Python SDK, refusals as measured by others on testnet and mainnet in 2026. It is the test
+Sources: docs for developers (info, exchange, websocket, error responses, asset IDs, nonces and API wallets; seen
+2026-09), answers recorded by the official Python SDK, refusals as measured by others on testnet and mainnet in 2026. It is the test
 network: a signature for the main one is refused.
 """
 
@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from hyperliquid_ledger import HyperliquidLedger, usd
+from hyperliquid_ledger import usd
 from hyperliquid_signature import address_of_private, signer
+from hyperliquid_wire_dexes import HyperliquidDexes
 from wire_faults import Call, WireRefusal
 from wire_server import ACCOUNT as HEARS
 from wire_values import End, Sample, Stop
@@ -23,6 +24,7 @@ BTC, ETH = "BTC/USDC:USDC", "ETH/USDC:USDC"
 ACCOUNT = "0x5e9ee1089755c3435139848e47e6635505d5a13a"
 AGENT_KEY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 ZEROS = "0x" + "0" * 64
+STATES = "allDexsClearinghouseState"
 
 SENTENCES: Mapping[str, str] = {  # Code, by which guard names it: the exchange's sentence.
     "Action already expired": "Action already expired",
@@ -41,7 +43,7 @@ SENTENCES: Mapping[str, str] = {  # Code, by which guard names it: the exchange'
 }
 
 
-class HyperliquidServer(HyperliquidLedger):
+class HyperliquidServer(HyperliquidDexes):
     exchange = "hyperliquid"
     reads_per_cycle = 1
     lacks: ClassVar = {
@@ -92,7 +94,6 @@ class HyperliquidServer(HyperliquidLedger):
         super().__init__()
         self.nonces: set[int] = set()
         self.abstraction: str | None = None  # None: by `is_wrong_mode`.
-        self.dexes: dict[str, Any] = {}  # Name of another dex: clearinghouseState there.
         self.spot: dict[str, Any] = {"balances": []}
         self.orders: list[dict[str, Any]] = []  # Beside the stops.
         self.fills: list[dict[str, Any]] = []  # Beside the ends.
@@ -107,7 +108,9 @@ class HyperliquidServer(HyperliquidLedger):
         if call.path == "/exchange":
             return "write"
         kind = str(call.params.get("type"))
-        if kind == "clearinghouseState" and not call.params.get("dex"):
+        if kind == "clearinghouseState" and call.params.get("dex"):
+            return f"state of {call.params['dex']}"
+        if kind == "clearinghouseState":
             if self.history_down:
                 return "history"  # It is the only evidence there is.
             return "wallets" if "wallets" in self._broken else "positions"  # Both are in one answer.
@@ -136,27 +139,36 @@ class HyperliquidServer(HyperliquidLedger):
         return self.info(str(call.params["type"]), call.params)
 
     def info(self, kind: str, params: Mapping[str, Any]) -> Any:
-        mine = str(params.get("user", "")).lower() == self.api_key
+        mine, dex = str(params.get("user", "")).lower() == self.api_key, str(params.get("dex", ""))
         answers: dict[str, Any] = {
             "exchangeStatus": lambda: {"time": self.now_ms(), "specialStatuses": None},
-            "meta": self.meta,
-            "metaAndAssetCtxs": lambda: [self.meta(), [self.context(symbol) for symbol in self.coins]],
-            "clearinghouseState": lambda: self.state_of(str(params.get("dex", "")), mine=mine),
+            "meta": lambda: self.meta(dex),
+            "metaAndAssetCtxs": lambda: [self.meta(dex), [self.context(symbol) for symbol in self.coins_at(dex)]],
+            "clearinghouseState": lambda: self.state_of(dex, mine=mine),
+            "spotMeta": self.spot_meta,
             "spotClearinghouseState": lambda: self.spot,
             "userAbstraction": lambda: self.abstraction or ("unifiedAccount" if self.is_wrong_mode else "disabled"),
-            "perpDexs": lambda: [None, *({"name": name, "fullName": name} for name in self.dexes)],
+            "perpDexs": lambda: [None, *({"name": name, "fullName": name} for name in self.dex_names())],
             "userRole": lambda: self.role(str(params["user"]).lower()),
             "extraAgents": self.agents,
-            "frontendOpenOrders": lambda: [*(self.stop(one) for one in self.stop_orders), *self.orders],
+            "frontendOpenOrders": lambda: [
+                *(self.stop(one) for one in self.stop_orders if self.dex_of(one.symbol) == dex),
+                *([] if dex else self.orders),
+            ],
             "userFillsByTime": lambda: [*(self.fill(end) for end in self.ends), *self.fills],
             "userFunding": lambda: [row for row in self.payments if row["time"] >= params["startTime"]],
             "candleSnapshot": lambda: self.candles(params["req"]),
         }
+        if dex and dex not in self.dex_names():
+            return None
         if kind not in answers:
             raise WireRefusal(422, "Failed to deserialize the JSON body into the target type")
         return answers[kind]()
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self, dex: str = "") -> dict[str, Any]:
+        return self.dex_meta(self.deployed[dex]) if dex else self.main_meta()
+
+    def main_meta(self) -> dict[str, Any]:
         universe = [
             {"szDecimals": 5, "name": coin, "maxLeverage": self.tables[coin][0][1], "marginTableId": 50 + index}
             for index, coin in enumerate(self.coins.values())
@@ -183,8 +195,8 @@ class HyperliquidServer(HyperliquidLedger):
         }
 
     def state_of(self, dex: str, *, mine: bool) -> dict[str, Any]:
-        if mine and not dex:
-            return self.clearinghouse_state()
+        if mine and dex not in self.dexes:
+            return self.clearinghouse_state(dex)
         if mine and self.dexes[dex] is not None:
             state: dict[str, Any] = self.dexes[dex]
             return state | {"time": self.now_ms()}
@@ -214,7 +226,7 @@ class HyperliquidServer(HyperliquidLedger):
 
     def stop(self, stop: Stop) -> dict[str, Any]:
         return {
-            "coin": self.coins[stop.symbol],
+            "coin": self.coin_of(stop.symbol),
             "side": "A" if stop.side > 0 else "B",
             "limitPx": usd(stop.price * Decimal("0.92")),
             "sz": "0.0",
@@ -238,7 +250,7 @@ class HyperliquidServer(HyperliquidLedger):
         kind = "Isolated" if holding.margin is not None else "Cross"
         words = {"closed": f"Close {side}", "liquidated": f"Liquidated {kind} {side}", "adl": "Auto-Deleveraging"}
         row = {
-            "coin": self.coins[holding.symbol],
+            "coin": self.coin_of(holding.symbol),
             "px": usd(end.price),
             "sz": usd(holding.contracts),
             "side": "A" if holding.side > 0 else "B",
@@ -258,7 +270,7 @@ class HyperliquidServer(HyperliquidLedger):
         return row
 
     def candles(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
-        symbol = next(symbol for symbol, coin in self.coins.items() if coin == wanted["coin"])
+        symbol = next(symbol for symbol, coin in self.all_coins().items() if coin == wanted["coin"])
         price, length = usd(self.marks[symbol]), 60_000
         first = -(-int(wanted["startTime"]) // length)
         return [
@@ -290,7 +302,7 @@ class HyperliquidServer(HyperliquidLedger):
             raise self.said("Action disabled when unified account is active")
         assert list(action) == ["type", "asset", "isBuy", "ntli"], action
         assert (action["type"], action["isBuy"]) == ("updateIsolatedMargin", True), action
-        self.move(list(self.coins)[action["asset"]], Decimal(action["ntli"]) / 1_000_000)
+        self.move(self.symbol_of(action["asset"]), Decimal(action["ntli"]) / 1_000_000)
         return {"status": "ok", "response": {"type": "default"}}
 
     def pay_funding(self, symbol: str, side: Side, usdc: Decimal) -> None:
@@ -298,7 +310,7 @@ class HyperliquidServer(HyperliquidLedger):
         holding = self.holdings[symbol, side]
         assert holding.margin is not None
         holding.margin += usdc
-        delta = {"coin": self.coins[symbol], "fundingRate": "0.0001", "nSamples": 24, "szi": "0.5", "type": "funding"}
+        delta = {"coin": self.coin_of(symbol), "fundingRate": "0.0001", "nSamples": 24, "szi": "0.5", "type": "funding"}
         self.payments.append({"delta": delta | {"usdc": usd(usdc)}, "hash": ZEROS, "time": self.now_ms()})
 
     def check_nonce(self, nonce: int) -> None:
@@ -316,7 +328,7 @@ class HyperliquidServer(HyperliquidLedger):
         side = next((side for side in Side if (symbol, side) in self.holdings), None)
         if side is None or self.holdings[symbol, side].margin is None:
             raise self.said("No isolated position to update.")
-        if amount <= 0 or amount > self.wallets["USDC"][1]:
+        if amount <= 0 or amount > self.wallets[self.wallet_at(self.dex_of(symbol))][1]:
             raise self.said("Insufficient margin.")
         self.add_to(symbol, side, amount)
 
@@ -331,14 +343,14 @@ class HyperliquidServer(HyperliquidLedger):
         wanted = message["subscription"]
         if message["method"] == "subscribe" and wanted["type"] == "activeAssetCtx":
             channels.add(wanted["coin"])
-        if message["method"] == "subscribe" and wanted == {"type": "clearinghouseState", "user": self.api_key}:
+        if message["method"] == "subscribe" and wanted == {"type": STATES, "user": self.api_key}:
             channels.add(HEARS)
         return [{"channel": "subscriptionResponse", "data": message}]
 
     def ticks(self, channels: set[str]) -> Iterable[Any]:
         if HEARS in channels:
             yield self._told(self.now())
-        for symbol, coin in self.coins.items():
+        for symbol, coin in self.all_coins().items():
             if coin in channels:
                 yield {"channel": "activeAssetCtx", "data": {"coin": coin, "ctx": self.context(symbol)}}
 
@@ -348,8 +360,9 @@ class HyperliquidServer(HyperliquidLedger):
         yield self._told(at)
 
     def _told(self, at: datetime) -> dict[str, Any]:
-        state = self.clearinghouse_state() | {"time": round(at.timestamp() * 1000)}
-        raw = Decimal(state["marginSummary"]["totalRawUsd"]) + self.paid
-        state["marginSummary"] = state["marginSummary"] | {"totalRawUsd": usd(raw)}
-        data = {"dex": "", "user": self.api_key, "clearinghouseState": state}
-        return {"channel": "clearinghouseState", "data": data}
+        names = ["", *self.deployed]
+        states = {dex: self.clearinghouse_state(dex) | {"time": round(at.timestamp() * 1000)} for dex in names}
+        raw = Decimal(states[""]["marginSummary"]["totalRawUsd"]) + self.paid
+        states[""]["marginSummary"] = states[""]["marginSummary"] | {"totalRawUsd": usd(raw)}
+        data = {"user": self.api_key, "clearinghouseStates": [[dex, state] for dex, state in states.items()]}
+        return {"channel": STATES, "data": data}

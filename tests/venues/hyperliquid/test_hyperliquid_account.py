@@ -9,7 +9,7 @@ from hyperliquid_wire import ACCOUNT, AGENT_KEY, BTC, ETH, HyperliquidServer
 from wire_faults import Fate
 
 from guard.errors import KeysRefused, VenueRefused, VenueUnavailable
-from guard.snapshot import AssetMode, Gap, Liquidation, LiquidationKind, MarginRequest, PositionKey, Side
+from guard.snapshot import AssetMode, Liquidation, LiquidationKind, MarginRequest, PositionKey, Side
 from guard.venues.hyperliquid import Hyperliquid
 from guard.venues.protocol import KeyVerdict
 
@@ -214,57 +214,6 @@ async def test_withdrawable_is_what_may_move_and_not_what_is_left_of_the_account
 
 
 # What cannot be seen.
-
-
-def dex_state(positions):
-    zeros = dict.fromkeys(("accountValue", "totalNtlPos", "totalRawUsd", "totalMarginUsed"), "0.0")
-    return {"marginSummary": zeros, "crossMarginSummary": zeros, "crossMaintenanceMarginUsed": "12.5",
-            "withdrawable": "0.0", "assetPositions": positions}  # fmt: skip
-
-
-async def test_positions_on_other_dexes_are_said_and_not_watched(server, venue):
-    row = {"type": "oneWay", "position": {"coin": "xyz:TSLA", "szi": "1.0"}}
-    server.dexes = {"xyz": dex_state([row]), "flx": dex_state([])}
-    server.hold_sample()
-    snapshot = await venue.snapshot()
-    assert len(snapshot.positions) == 1
-    assert snapshot.gaps == (
-        Gap(subject="dex xyz", reason="1 positions there (HIP-3) are not watched, only the main dex is"),
-    )
-    assert venue.watch_only is None  # A dex has an account of its own.
-
-
-async def test_a_unified_ratio_is_none_while_another_dex_leans_on_the_same_money(server, venue):
-    server.abstraction = "unifiedAccount"
-    server.dexes = {"xyz": dex_state([{"type": "oneWay", "position": {"coin": "xyz:TSLA", "szi": "1.0"}}])}
-    server.spot = {"balances": [{"coin": "USDC", "token": 0, "total": "80000.0", "hold": "0.0"}]}
-    snapshot = await venue.snapshot()
-    assert snapshot.exchange_margin_ratio is None
-    assert any("lean on the same USDC: xyz" in gap.reason for gap in snapshot.gaps)
-
-
-async def test_a_dex_that_cannot_be_read_is_a_gap(server, venue):
-    server.dexes = {"xyz": {"nothing": "useful"}}
-    (gap,) = (await venue.snapshot()).gaps
-    assert gap.subject == "dex xyz"
-    assert gap.reason.startswith("not read")
-
-
-async def test_a_dex_that_was_not_seen_is_asked_again_after_minutes_and_one_that_was_after_an_hour(server):
-    clock = [timedelta(0)]
-    venue = Hyperliquid(server.account(), now=lambda: datetime.now(UTC) + clock[0])
-    server.dexes = {"xyz": {"nothing": "useful"}}
-    asked = []
-    for minutes in (0, 5, 11, 30, 72):
-        clock[0] = timedelta(minutes=minutes)
-        server.clock_skew = minutes * 60_000
-        server.requests.clear()
-        gaps = (await venue.snapshot()).gaps
-        asked.append(any(params.get("dex") == "xyz" for _, _, params in server.requests))
-        server.dexes = {"xyz": dex_state([])}  # From the second look on it can be read.
-    await venue.close()
-    assert asked == [True, False, True, False, True]
-    assert gaps == ()
 
 
 async def test_a_list_that_does_not_add_up_to_the_accounts_total_is_a_gap(server, venue):

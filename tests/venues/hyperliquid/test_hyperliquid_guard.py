@@ -4,7 +4,11 @@ import asyncio
 import sys
 from decimal import Decimal
 
+from daemon_kit import daemon, until, watching
 from hyperliquid_wire import ACCOUNT, AGENT_KEY, BTC
+from hyperliquid_wire_dexes import TSLA
+from wire_faults import Fate
+from wire_world import wire_world
 
 from guard.snapshot import Side
 
@@ -39,6 +43,37 @@ async def guard(folder, *arguments):
     return process.returncode, said.decode()
 
 
+async def test_the_real_command_tops_up_a_position_of_another_dex_out_of_that_dexs_money(dexes, tmp_path):
+    for name, text in (("address", ACCOUNT), ("agent", AGENT_KEY)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    config = CONFIG.format(url=dexes.url, ws=dexes.ws_url)
+    (tmp_path / "config.toml").write_text(config.replace("match = {", 'match = { symbol = "XYZ-*",'))
+    dexes.hold_sample(Side.LONG, margin=Decimal(4_000))  # Near its end, too, but no rule is for it.
+    dexes.set_mark(BTC, Decimal(55_000))
+    dexes.set_wallet("USDC", Decimal(0), Decimal(0))
+
+    status, said = await guard(tmp_path, "check")
+    assert status == 0, said
+    assert said.count("the same to a millionth of the mark") == 2
+    assert (await guard(tmp_path, "run", "--once"))[0] == 0
+    assert (await guard(tmp_path, "arm", "main"))[0] == 0
+    for _ in range(5):
+        status, said = await guard(tmp_path, "run", "--once")
+        assert status == 0, said
+        if dexes.writes:
+            break
+    (write,) = dexes.writes
+    assert write.params["action"]["asset"] == 110_001
+    # 16 % of 390 below the mark is 327.6; there 20 x 327.6 less 5 % of it must be what is left above the cost of 8,000.
+    wanted = 20 * Decimal("327.6") * (Decimal("0.05") - 1) + 8_000 - 1_000 + Decimal("0.000001")  # A step beyond it.
+    assert Decimal(write.params["action"]["ntli"]) / 1_000_000 == wanted
+    assert dexes.wallets["USDC xyz"] == (10_000 - wanted, 10_000 - wanted)
+    status, said = await guard(tmp_path, "status")
+    assert "XYZ-TSLA" in said
+    assert "USDC xyz wallet" in said
+
+
 async def test_the_real_command_checks_the_account_and_tops_a_position_up_once(server, tmp_path):
     for name, text in (("address", ACCOUNT), ("agent", AGENT_KEY)):
         (tmp_path / name).write_text(text)
@@ -70,3 +105,20 @@ async def test_the_real_command_checks_the_account_and_tops_a_position_up_once(s
         "0.000001"
     )
     assert AGENT_KEY[2:] not in said
+
+
+async def test_a_dex_that_falls_silent_is_told_by_the_position_there_and_the_main_one_is_watched_on(dexes, tmp_path):
+    limits = {"max_per_position": "1", "max_per_day": "1"}
+    async with wire_world(tmp_path, dexes, limits=limits) as here, daemon(here) as guarded:
+        await watching(guarded)
+        watch = guarded.service.watches["main"]
+        await until("both are listed", lambda: len(watch.decision.positions) == 2, of=guarded)
+        dexes.break_reads("state of xyz", Fate.HTTP_500)
+        told = lambda: [one for one in here.messages if one["symbol"] == TSLA and "not read" in one["text"]]  # noqa: E731
+        await until("it is told", told, of=guarded)
+        assert [row.key.symbol for row in watch.decision.positions] == [BTC]
+        assert watch.is_fresh
+        assert dexes.writes == []
+        dexes.set_mark(BTC, Decimal(54900))  # 0.5 x 54,900 - 27,000 = 450 of margin: 0.4 % from its end.
+        danger = lambda: [one for one in here.messages if one["symbol"] == BTC and one["level"] == "critical"]  # noqa: E731
+        await until("danger on the main dex is told meanwhile", danger, of=guarded)

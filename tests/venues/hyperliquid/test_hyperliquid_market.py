@@ -173,6 +173,14 @@ async def test_the_worst_of_the_fills_says_how_it_ended(server, venue, fills, ki
     assert (await venue.ending(LONG, NOW)).kind is kind
 
 
+@pytest.mark.parametrize(("mine", "kind"), [(True, EndKind.LIQUIDATED), (False, EndKind.CLOSED)])
+async def test_a_fill_that_names_us_as_liquidated_is_a_liquidation_whatever_its_word(server, venue, mine, kind):
+    whose = server.api_key.upper().replace("0X", "0x") if mine else "0x360878d351f05975e25f1807a27895e1e5e004fb"
+    await venue.open()
+    server.fills = [fill(liquidation={"liquidatedUser": whose, "markPx": "57010.0", "method": "market"})]
+    assert (await venue.ending(LONG, NOW)).kind is kind  # Who only traded against one is named nowhere.
+
+
 async def test_a_fill_that_cannot_be_read_is_said(server, venue):
     await venue.open()
     server.fills = [fill(px="x")]

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from hyperliquid_wire import STATES
 
 from guard.snapshot import Side
 from guard.venues import hyperliquid_news
@@ -12,7 +13,7 @@ from guard.venues.rows import RowError
 
 @pytest.fixture
 def hear(venue):
-    return hyperliquid_news.channel(venue._client, venue._address).hear
+    return hyperliquid_news.channel(venue._client, venue._address, set().update).hear
 
 
 CHANGES = {
@@ -43,7 +44,10 @@ async def test_a_mark_that_moves_rings_nothing(server, hear):
     assert hear(server._told(server.now())) is NOTHING
 
 
-@pytest.mark.parametrize("broken", [None, {}, {"clearinghouseState": {"time": 1, "assetPositions": [3]}}], ids=str)
+BROKEN = {"time": 1, "assetPositions": [3]}
+
+
+@pytest.mark.parametrize("broken", [None, {}, {"clearinghouseStates": [["", BROKEN]]}], ids=str)
 async def test_what_cannot_be_read_is_said(hear, broken):
     with pytest.raises(RowError):
-        hear({"channel": "clearinghouseState", "data": broken})
+        hear({"channel": STATES, "data": broken})

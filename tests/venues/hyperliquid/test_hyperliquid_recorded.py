@@ -33,7 +33,7 @@ def assessed(state):
     highest = {row["position"]["coin"]: row["position"]["maxLeverage"] for row in state["assetPositions"]}
     envelope = account_state(state)
     reading = read_positions(envelope, {coin: contract(coin) for coin in highest})
-    wallets, gaps = read_wallet(envelope, reading.cross_pnl)
+    wallets, gaps = read_wallet(envelope, reading)
     snapshot = AccountSnapshot(
         account="main",
         exchange="hyperliquid",

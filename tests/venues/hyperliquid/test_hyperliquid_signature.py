@@ -181,7 +181,7 @@ async def test_the_start_reads_only_and_loads_no_currencies_and_no_spot(server, 
     await venue.open()
     kinds = [params["type"] for _, path, params in server.requests if path == "/info"]
     assert len(kinds) == len(server.requests)
-    assert sorted(kinds) == ["exchangeStatus", "metaAndAssetCtxs", "perpDexs", "userAbstraction", "userRole"]
+    assert sorted(kinds) == ["exchangeStatus", "metaAndAssetCtxs", "userAbstraction", "userRole"]
 
 
 def account_with(api_key=ACCOUNT, secret=AGENT_KEY):

@@ -1,12 +1,15 @@
 """What an OKX account reads as: modes, wallets, contradictions, and what is said to be no contract."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from okx_wire import OkxServer
 
-from guard.errors import VenueUnavailable
+from guard.errors import ConfigError, VenueUnavailable
 from guard.snapshot import AssetMode, LiquidationKind, MarginMode, PositionKey, Side
+from guard.venues.okx import Okx
+from guard.venues.protocol import VenueAccount
 
 D = Decimal
 BTC, ETH, INVERSE = OkxServer.sample.symbol, OkxServer.other.symbol, OkxServer.inverse.symbol
@@ -255,3 +258,28 @@ async def test_dated_futures_are_positions_of_their_own(server, okx):
     assert positions.keys() == {BTC, symbol}
     assert positions[symbol].margin_mode is MarginMode.ISOLATED
     assert positions[symbol].contract.contract_size == D("0.01")
+
+
+@pytest.mark.parametrize("margin", [OkxServer.inverse.margin, None], ids=["isolated", "cross"])
+async def test_a_row_that_is_missing_beside_others_is_a_gap_where_the_balance_holds_margin_for_it(server, okx, margin):
+    server.hold_sample()
+    server.hold_sample(of=server.inverse, margin=margin)
+
+    def drop(answer):
+        rows = server.rows_in("positions", answer)
+        rows[:] = [row for row in rows if row["ccy"] != "BTC"]
+        return answer
+
+    server.mangle("positions", drop)
+    snapshot = await okx.snapshot()
+    assert [position.key.symbol for position in snapshot.positions] == [BTC]
+    (gap,) = snapshot.gaps
+    assert (gap.subject, gap.key, gap.may_be_cross) == ("positions", None, True)
+    assert "in BTC" in gap.reason
+
+
+@pytest.mark.parametrize("password", [None, ""])
+def test_a_key_without_its_passphrase_is_a_config_error(password):
+    account = VenueAccount(account="main", exchange="okx", api_key="k", secret="s", password=password, ccxt={})
+    with pytest.raises(ConfigError, match=r"accounts\.main\.password: missing, a key of OKX has a passphrase"):
+        Okx(account, now=lambda: datetime.now(UTC))
