@@ -97,7 +97,7 @@ def _aligned(snapshot: AccountSnapshot, before: AccountAssessment | None) -> Seq
 def _isolated(desk: _Desk, position: Position, known: PositionFigures | None, gaps: list[Gap]) -> PositionFigures:
     reason = _obstacle(desk, position)
     if reason is not None or position.isolated_wallet is None:
-        gaps.append(_not_modelled(position, reason or "the exchange does not state the margin in it"))
+        gaps.append(_not_modelled(position, reason or _unstated(desk.snapshot, position)))
         return unmodelled_position(position, None)
     leg = desk.leg(position)
     return isolated_position(position, leg, isolated_pool(leg, position.isolated_wallet), known)
@@ -167,6 +167,12 @@ def _obstacle(desk: _Desk, position: Position) -> str | None:
     if not desk.tiers.get(position.contract.symbol):
         return "its leverage brackets are not known: only the exchange's own liquidation price is watched"
     return None
+
+
+def _unstated(snapshot: AccountSnapshot, position: Position) -> str:
+    """Return why the margin of an isolated position is not known: as the venue says, where it says why."""
+    said = (gap.reason for gap in snapshot.gaps if gap.subject == str(position.key))
+    return next(said, "the exchange does not state the margin in it")
 
 
 def _not_modelled(position: Position, reason: str) -> Gap:

@@ -53,7 +53,7 @@ ANSWERS = WriteAnswers(
         "40016": Refusal(meaning="a phone or an authenticator must be bound first", remedy="do it at Bitget"),
         "40031": Refusal(meaning="the account was cancelled", remedy="ask Bitget's support"),
         "40084": Refusal(meaning="this is a classic account, and the endpoint is for unified ones"),
-        "40085": Refusal(meaning="this is a unified account now, which is only watched"),
+        "40085": Refusal(meaning="this is a unified account now, and the endpoint is for classic ones"),
         "40099": Refusal(
             meaning="the key is for demo trading and the request was not, or the other way round",
             remedy="set `sandbox = true` under the account's ccxt options for a demo key",

@@ -49,6 +49,14 @@ class _Tier(Row):
     keep_margin_rate: Positive
 
 
+class _UnifiedTier(Row):
+    """One row of GET /api/v3/market/position-tier, which names no symbol."""
+
+    min_tier_value: NotNegative
+    max_tier_value: Positive
+    mmr: Positive
+
+
 class _Candle(Row):
     opened_at: Moment
     open: Positive
@@ -142,8 +150,32 @@ async def read_tiers(client: Any, market: Market) -> TierTable:
     question = {"symbol": market.market_id, "productType": market.product}
     answer = await ask(client, "publicMixGetV2MixMarketQueryPositionLever", question)
     rows = [read_row(_Tier, raw) for raw in list_of(answer, "position tiers")]
+    if any(row.symbol.upper() != market.market_id for row in rows):
+        raise RowError("no tiers of this symbol from zero on are listed")
+    return _table(rows)
+
+
+async def read_unified_tiers(client: Any, market: Market) -> TierTable:
+    """Read a symbol's tiers as unified accounts are told them. Raises VenueUnavailable or RowError."""
+    question = {"category": market.product, "symbol": market.market_id}
+    answer = await ask(client, "publicUtaGetV3MarketPositionTier", question)
+    told = [read_row(_UnifiedTier, raw) for raw in list_of(answer, "position tiers")]
+    rows = (
+        {
+            "symbol": market.market_id,
+            "startUnit": f"{row.min_tier_value:f}",
+            "endUnit": f"{row.max_tier_value:f}",
+            "keepMarginRate": f"{row.mmr:f}",
+        }
+        for row in told
+    )
+    return _table([read_row(_Tier, row) for row in rows])
+
+
+def _table(rows: list[_Tier]) -> TierTable:
+    """Return the table of rows that belong together, or raise RowError."""
     rows.sort(key=lambda row: row.start_unit)
-    if not rows or rows[0].start_unit != 0 or any(row.symbol.upper() != market.market_id for row in rows):
+    if not rows or rows[0].start_unit != 0:
         raise RowError("no tiers of this symbol from zero on are listed")
     for below, above in pairwise(rows):
         if below.end_unit != above.start_unit or above.keep_margin_rate < below.keep_margin_rate:

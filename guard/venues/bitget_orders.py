@@ -1,6 +1,6 @@
 """Orders that would close a position at Bitget, how a position that is gone ended, and what the key may do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -52,7 +52,9 @@ class _Plan(Row):
     trigger_type: object = None
 
 
-class _Fill(Row):
+class Fill(Row):
+    """A fill as both kinds of account are read here; the words on the wire are those of v2."""
+
     symbol: Word
     price: Positive
     side: Word
@@ -141,28 +143,33 @@ async def read_ending(client: Any, market: Market, key: PositionKey, since: date
     question = {"symbol": market.market_id, "productType": market.product, "startTime": str(ms(start)), "limit": "100"}
     rows = list_of(await ask(client, "privateMixGetV2MixOrderFills", question), "fills", "fillList")
     try:
-        fills = [read_row(_Fill, raw) for raw in rows]
+        forced = forced_ending([read_row(Fill, raw) for raw in rows], key, start)
     except RowError as error:
         raise VenueUnavailable(f"fills of {key.symbol}: {error}") from None
+    return forced or await _closed(client, market, key, start)
+
+
+def forced_ending(fills: Iterable[Fill], key: PositionKey, start: datetime) -> PositionEnding | None:
+    """Return the ending of a position that was not its user's. None: no fill since then says so."""
     forced = [
         (fill, kind)
         for fill in fills
         if (kind := _forced(fill.trade_side)) is not None and _leg(fill) is key.side and fill.c_time >= start
     ]
-    if forced:
-        last, kind = max(forced, key=lambda one: one[0].c_time)
-        word = "liquidated" if kind is EndKind.LIQUIDATED else "auto-deleveraged"
-        until = f"{last.c_time:%H:%M:%S} UTC"
-        text = f"{len(forced)} fills {shown(last.trade_side)}: {word} until {until}, the last at {last.price:f}"
-        return PositionEnding(kind=kind, evidence=text, at=last.c_time, price=last.price)
-    return await _closed(client, market, key, start)
+    if not forced:
+        return None
+    last, kind = max(forced, key=lambda one: one[0].c_time)
+    word = "liquidated" if kind is EndKind.LIQUIDATED else "auto-deleveraged"
+    until = f"{last.c_time:%H:%M:%S} UTC"
+    text = f"{len(forced)} fills {shown(last.trade_side)}: {word} until {until}, the last at {last.price:f}"
+    return PositionEnding(kind=kind, evidence=text, at=last.c_time, price=last.price)
 
 
 def _forced(word: str) -> EndKind | None:
     return next((kind for start, kind in FORCED.items() if word.startswith(start)), None)
 
 
-def _leg(fill: _Fill) -> Side:
+def _leg(fill: Fill) -> Side:
     if fill.trade_side.endswith(("_long", "_short")):
         return Side.LONG if fill.trade_side.endswith("_long") else Side.SHORT
     return Side.LONG if fill.side == "sell" else Side.SHORT
@@ -179,11 +186,16 @@ async def _closed(client: Any, market: Market, key: PositionKey, start: datetime
                 ended.append((at, row))
     except RowError as error:
         raise VenueUnavailable(f"positions history of {key.symbol}: {error}") from None
+    return closed_ending([(at, row.close_avg_price) for at, row in ended])
+
+
+def closed_ending(ended: Sequence[tuple[datetime, Decimal]]) -> PositionEnding:
+    """Return the ending that the history of positions tells. `ended`: when, and on average at which price."""
     if not ended:
         return PositionEnding(kind=EndKind.UNKNOWN, evidence="Bitget's history of positions does not show its end yet")
-    at, row = max(ended, key=lambda one: one[0])
-    text = f"Bitget's history: closed at {at:%H:%M:%S} UTC, on average at {row.close_avg_price:f}"
-    return PositionEnding(kind=EndKind.CLOSED, evidence=text, at=at, price=row.close_avg_price)
+    at, price = max(ended)
+    text = f"Bitget's history: closed at {at:%H:%M:%S} UTC, on average at {price:f}"
+    return PositionEnding(kind=EndKind.CLOSED, evidence=text, at=at, price=price)
 
 
 class _Closed(Row):

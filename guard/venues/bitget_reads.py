@@ -1,13 +1,16 @@
 """Reading a Bitget account: which kind it is, and one look at its positions and wallets, classic or unified."""
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from guard.errors import VenueUnavailable
-from guard.snapshot import AccountSnapshot, AssetMode, Contract, Gap, Position, Wallet
-from guard.venues import bitget_account, bitget_uta
+from guard.margin import RuleBook, TierTable
+from guard.snapshot import AccountSnapshot, AssetMode, Contract, Gap, MarginMode, Position, PositionKey, Wallet
+from guard.venues import bitget_account, bitget_market, bitget_uta
 from guard.venues.base import VenueBase
 from guard.venues.bitget_wire import (
     CLASSIC_ONLY,
@@ -20,15 +23,19 @@ from guard.venues.bitget_wire import (
     read_market,
     wire_of,
 )
-from guard.venues.protocol import VenueAccount
+from guard.venues.protocol import VenueAccount, WriteTerms
 from guard.venues.rows import RowError, read_row, shown
 from guard.venues.transport import Answered
 
 SWEEP = timedelta(minutes=10)  # How often a product without positions is looked through.
+HISTORY_KEPT = timedelta(days=89)  # Bills and records of 90 days.
 
 
 class BitgetReads(VenueBase):
     """The reading half of a venue; see guard.venues.bitget."""
+
+    rules: RuleBook
+    write_terms: WriteTerms
 
     def __init__(self, account: VenueAccount, *, now: Callable[[], datetime]) -> None:
         super().__init__(account, wire_of(account), now=now)
@@ -36,6 +43,10 @@ class BitgetReads(VenueBase):
         self._markets: Mapping[str, Market] = {}  # By Bitget's symbol.
         self._unified: bool | None = None  # None: not known yet, or not any more.
         self._is_union = False
+        self._level: str | None = None  # Of a unified account: what backs its cross positions.
+        self._owed: tuple[str, ...] = ()  # Assets that a unified account owes.
+        self._unsure: frozenset[PositionKey] = frozenset()  # Positions whose margin the last snapshot did not confirm.
+        self._tables: dict[str, TierTable] = {}  # By unified symbol: as a unified account's margin is held against.
         self._looked_at: dict[str, datetime] = {}  # By product.
         self._in_use: set[str] = set()  # Products with positions, as last looked at.
         self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
@@ -47,7 +58,7 @@ class BitgetReads(VenueBase):
         if self._unified is None:
             return "whether the account is classic or unified was not read yet"
         if self._unified:
-            return bitget_uta.WATCHED
+            return bitget_uta.watch_only(self._level, self._owed)
         if self._is_union:
             return (
                 "the account is in multi-assets mode, which is not modelled: switch it to single-asset mode at Bitget"
@@ -63,6 +74,11 @@ class BitgetReads(VenueBase):
             await self._load_markets()
         await self._read_mode()
 
+    async def _know_kind(self) -> None:
+        """Ask whether the account is classic or unified where that is not known. Raises VenueUnavailable."""
+        if self._unified is None:
+            await self.open()
+
     async def _load_markets(self) -> None:
         # Always ccxt's reload: after an empty answer it would hand out that answer for ever.
         listed = (await self._read("load_markets", True)).values()
@@ -72,36 +88,48 @@ class BitgetReads(VenueBase):
         self._markets = {market.market_id: market for market in markets}
 
     async def _read_mode(self) -> None:
-        """Learn whether the account is classic or unified. What does not say it leaves it unknown."""
-        self._unified = None
+        """Learn whether the account is classic or unified, and how. What does not say it leaves it unknown."""
+        try:
+            settings = await self._read_settings()
+        except BaseException:
+            self._unified, self._level = None, None
+            raise
+        self._unified = settings is not None
+        self._level = None if settings is None else settings.level
+        # What a unified account's records do not say of margin added is not known to have been none.
+        kept = HISTORY_KEPT if settings is None else timedelta(0)
+        self.write_terms = replace(self.write_terms, history_kept=kept)
+
+    async def _read_settings(self) -> bitget_uta.Settings | None:
+        """Return what a unified account is. None: it is a classic one. Raises VenueUnavailable."""
         try:
             answer = await self._read("privateUtaGetV3AccountSettings", {})
+            settings = read_row(bitget_uta.Settings, data_of(answer, "account settings"))
         except Answered as error:
-            if error.code != CLASSIC_ONLY:
+            if error.code not in CLASSIC_ONLY:
                 raise
-            self._unified = False
-            return
-        try:
-            mode = read_row(bitget_uta.Settings, data_of(answer, "account settings")).account_mode
+            return None
         except RowError as error:
             raise VenueUnavailable(f"account settings: {error}") from None
+        mode = settings.account_mode
         if mode not in {"unified", "hybrid"}:
             raise VenueUnavailable(
                 f"account settings: the account's mode is {shown(mode)}, which is neither one nor the other"
             )
-        self._unified = True
+        return settings
 
     async def snapshot(self) -> AccountSnapshot:
         """Read positions and wallets: two requests, two more for each further product in use.
 
-        Every one of them says so if the account is of the other kind, so that is not asked again.
+        Every one of them says so if the account is of the other kind, so that is not asked again. How a unified account
+        is set none of them says, so that is a third.
         """
-        if not self._markets or self._unified is None:
+        if not self._markets or self._unified is not False:
             await self.open()
         try:
             return await self._snapshot()
         except Answered as error:
-            if error.code not in {CLASSIC_ONLY, UNIFIED_ONLY}:
+            if error.code not in {*CLASSIC_ONLY, UNIFIED_ONLY}:
                 raise
         await self._read_mode()  # It was changed meanwhile.
         return await self._snapshot()
@@ -159,16 +187,38 @@ class BitgetReads(VenueBase):
             mine, odd = bitget_uta.read_positions(rows, self._markets, product)
             positions, gaps = [*positions, *mine], [*gaps, *odd]
             self._note(product, started_at, is_used=bool(mine or odd))
-        answer = await self._read("privateUtaGetV3AccountAssets", {})
-        wallets, ratio, unread = bitget_uta.read_assets(answer)
+        assets = bitget_uta.read_assets(await self._read("privateUtaGetV3AccountAssets", {}), self._level)
+        held, unsure = bitget_uta.confirmed(positions, await self._tables_of(positions), self.rules)
+        self._owed = assets.owed
+        self._unsure = frozenset(
+            one.key for one in held if one.margin_mode is MarginMode.ISOLATED and one.isolated_wallet is None
+        )
+        crossed = any(one.margin_mode is MarginMode.CROSS for one in held)
+        is_alone = self._level == bitget_uta.ISOLATED and not crossed
         return self._told(
             started_at,
-            positions=tuple(positions),
-            wallets=wallets,
-            asset_mode=AssetMode.MULTI,
-            exchange_margin_ratio=ratio if positions else None,
-            gaps=(*gaps, *unread),
+            positions=held,
+            wallets=assets.wallets,
+            asset_mode=AssetMode.SINGLE if is_alone else AssetMode.MULTI,
+            exchange_margin_ratio=assets.ratio if positions and not is_alone else None,
+            gaps=(*gaps, *unsure, *assets.gaps),
         )
+
+    async def _tables_of(self, positions: Collection[Position]) -> Mapping[str, TierTable]:
+        """Return the tiers of what is isolated. One that cannot be read is missing, and its position unsure."""
+        for symbol in sorted({one.contract.symbol for one in positions if one.isolated_wallet is not None}):
+            if symbol not in self._tables:
+                with suppress(RowError, VenueUnavailable):
+                    await self._tiers_of(symbol)
+        return self._tables
+
+    async def _tiers_of(self, symbol: str) -> TierTable:
+        """Read the tiers that hold for the kind of account. Raises VenueUnavailable or RowError."""
+        market = await self._market(symbol)
+        if not self._unified:
+            return await bitget_market.read_tiers(self._client, market)
+        self._tables[symbol] = await bitget_market.read_unified_tiers(self._client, market)
+        return self._tables[symbol]
 
     def _told(self, read_at: datetime, **told: Any) -> AccountSnapshot:
         snapshot = AccountSnapshot(

@@ -10,6 +10,7 @@ from guard.errors import ConfigError, VenueUnavailable
 from guard.snapshot import Contract, ContractKind
 from guard.venues.bitget_margin import ADD_MARGIN, CLOCK_IS_OFF
 from guard.venues.bitget_news import private_address
+from guard.venues.bitget_uta_margin import ADD_UNIFIED
 from guard.venues.protocol import VenueAccount
 from guard.venues.rows import Number, Row, RowError, Word, read_row
 from guard.venues.shared import RateLimit
@@ -19,7 +20,8 @@ HOSTNAME = "bitget.com"  # `hostname` in the account's ccxt options names anothe
 USDT, USDC, COIN = "USDT-FUTURES", "USDC-FUTURES", "COIN-FUTURES"
 PRODUCTS = (USDT, USDC, COIN)
 PRODUCT_OF_SETTLE: Mapping[str, str] = {"USDT": USDT, "USDC": USDC}
-CLASSIC_ONLY, UNIFIED_ONLY = "40084", "40085"  # Codes: "you are in Classic" and "in Unified Account mode".
+CLASSIC_ONLY = frozenset({"40084", "25245"})  # Codes: "you are in Classic", "not the unified account mode".
+UNIFIED_ONLY = "40085"  # "You are in Unified Account mode".
 
 # 6,000 requests a minute and address, each endpoint's own limits beside it (docs, 2025-10). "It takes 5 minutes to
 # recover", so it is never to be reached.
@@ -81,7 +83,7 @@ def wire_of(account: VenueAccount) -> Wire:
         # `uta` preset: ccxt would ask, take a time-out for "classic" and remember it (4.5.90, handle_uta_and_params).
         options={"fetchMarkets": {"types": ["swap"]}, "uta": False, "defaultType": "swap"},
         urls=lambda api: _addresses(api, hostname, is_demo=is_demo),
-        writes=(ADD_MARGIN,),
+        writes=(ADD_MARGIN, ADD_UNIFIED),
         error=error_of,
         keys_refused=KEYS_REFUSED,
         clock_is_off=CLOCK_IS_OFF,

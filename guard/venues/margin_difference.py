@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from guard.margin import contract_value
-from guard.snapshot import MarginBefore, MarginRequest, Outcome, Position, Settlement
+from guard.snapshot import MarginBefore, MarginMode, MarginRequest, Outcome, Position, Settlement
 
 FUNDING_RATE_MAX = Decimal("0.04")  # The highest cap of one payment at the exchanges that settle this way.
 ROUNDING = Decimal("0.000001")  # Of the margin: the exchange's own rounding of it.
@@ -86,8 +86,10 @@ def _obstacle(before: MarginBefore, position: Position | None) -> str:
         return "another request of the same position is in doubt as well"
     if position is None:
         return "the position is not there any more"
-    if position.isolated_wallet is None:
+    if position.margin_mode is not MarginMode.ISOLATED:
         return "it is not isolated any more"
+    if position.isolated_wallet is None:
+        return "what margin it holds is not known"
     if (position.quantity, position.entry_price) != (before.quantity, before.entry_price):
         return (
             f"the position changed meanwhile, from {before.quantity:f} at {before.entry_price:f} "

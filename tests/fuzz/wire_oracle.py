@@ -142,6 +142,10 @@ def _bitget(answer: Any, _: Any, __: Fraction) -> bool:
     return isinstance(answer, dict) and (answer.get("code"), answer.get("data")) == ("00000", "")
 
 
+def _bitget_uta(answer: Any, _: Any, __: Fraction) -> bool:
+    return isinstance(answer, dict) and (answer.get("code"), answer.get("data")) == ("00000", "success")
+
+
 def _hyperliquid(answer: Any, _: Any, __: Fraction) -> bool:
     response = answer.get("response") if isinstance(answer, dict) and answer.get("status") == "ok" else None
     return isinstance(response, dict) and response.get("type") == "default"
@@ -153,5 +157,6 @@ YES: dict[str, Callable[[Any, Any, Fraction], bool]] = {
     "okx": _okx,
     "gate": _gate,
     "bitget": _bitget,
+    "bitget-uta": _bitget_uta,
     "hyperliquid": _hyperliquid,
 }

@@ -12,7 +12,7 @@ from wire_line import Line
 from guard.snapshot import AccountSnapshot, Side
 from guard.venues import open_venue
 
-EXCHANGES = ("binancecoinm", "bybit", "okx", "hyperliquid", "gate", "bitget")
+EXCHANGES = ("binancecoinm", "bybit", "okx", "hyperliquid", "gate", "bitget", "bitget-uta")
 COPIED = (dict, list, set, deque)
 
 

@@ -1,6 +1,7 @@
 """The exchanges that the suite runs over: for each a server of its own, in tests/venues/<folder>/.
 
-To plug one in, add a line: ccxt id -> folder, module, class of its server.
+To plug one in, add a line: ccxt id -> folder, module, class of its server. One that speaks otherwise to another kind of
+account has a line for each: the ccxt id, a dash and the kind.
 """
 
 import sys
@@ -21,6 +22,7 @@ SERVERS: Mapping[str, tuple[str, str, str]] = {
     "hyperliquid": ("hyperliquid", "hyperliquid_wire", "HyperliquidServer"),
     "gate": ("gate", "gate_wire", "GateServer"),
     "bitget": ("bitget", "bitget_wire", "BitgetServer"),
+    "bitget-uta": ("bitget", "bitget_uta_wire", "BitgetUtaServer"),
 }
 
 
@@ -30,5 +32,5 @@ def server_of(exchange: str) -> type[WireServer]:
     if path not in sys.path:
         sys.path.insert(0, path)
     server: type[WireServer] = getattr(import_module(module), name)
-    assert server.exchange == exchange
+    assert server.exchange == exchange.partition("-")[0]
     return server

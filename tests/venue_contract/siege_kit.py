@@ -337,7 +337,8 @@ class Referee:
         if not intent.evidence:
             self._blame(f"{intent.intent_id} is left open without a word of evidence")
         since = intent.planned_at.timestamp() - 6  # What its position held before is read up to so long before.
-        others = [one for one in self.intents() if one.key == intent.key and one is not intent and one.state.is_open]
+        open_ones = [one for one in self.intents() if one is not intent and one.state.is_open]
+        others = [one for one in open_ones if intent.key in one.may_land_on()]
         touched = [at for at in self.disturbed.get(intent.key.symbol, []) if at >= since]
         if not touched and not others:
             self._blame(f"{intent.intent_id} is left open, and nobody touched {intent.key}: {intent.evidence}")

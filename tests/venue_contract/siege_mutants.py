@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from exchanges import SERVERS
+from exchanges import SERVERS, server_of
 
 from guard.daemon.reader import AccountReader
 from guard.errors import OutcomeUnknown, VenueRefused
@@ -39,7 +39,7 @@ async def _sends_twice(send: Any, request: Any, answers: Any) -> str:
 def _judge(wrong: Callable[..., Any]) -> Iterator[None]:
     """Put a wrong judge wherever a venue took the right one from."""
     for exchange in SERVERS:
-        __import__(VENUES[exchange][0])
+        __import__(VENUES[server_of(exchange).exchange][0])
     with ExitStack() as stack:
         for name, module in list(sys.modules.items()):
             if name.startswith("guard.venues") and hasattr(module, "judge_write"):

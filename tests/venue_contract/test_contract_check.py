@@ -114,7 +114,7 @@ async def test_an_endpoint_that_does_not_answer_is_named(server, tmp_path, kind)
     assert found[subject][0].verdict is (Verdict.UNREACHABLE if subject == "positions" else verdict), found[subject]
 
 
-@column("check")
+@column("check", "stated price")
 async def test_a_model_that_differs_from_the_exchange_is_warned_of(server, tmp_path, monkeypatch):
     server.hold_sample()
     true = server.liquidation_of

@@ -152,7 +152,8 @@ async def test_a_second_reading_is_made_only_where_it_can_say_more(now, readings
         ("850", replace(BEFORE, added_since=None), "another request of the same position is in doubt as well"),
         ("850", None, "what the position held before is not known"),
         (None, BEFORE, "the position is not there any more"),
-        (replace(POSITION, isolated_wallet=None), BEFORE, "it is not isolated any more"),
+        (replace(POSITION, margin_mode=MarginMode.CROSS), BEFORE, "it is not isolated any more"),
+        (replace(POSITION, isolated_wallet=None), BEFORE, "what margin it holds is not known"),
         (
             replace(POSITION, quantity=Decimal(90)),
             BEFORE,

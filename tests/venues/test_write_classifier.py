@@ -12,6 +12,7 @@ import pytest
 from classified import APPLIED, NOT_APPLIED, UNKNOWN, Classified
 from classified_binance import BINANCE
 from classified_bitget import BITGET
+from classified_bitget_uta import BITGET_UTA
 from classified_bybit import BYBIT
 from classified_coinm import COINM
 from classified_gate import GATE
@@ -21,7 +22,7 @@ from raw_server import End, http, raw_server
 
 from guard.errors import OutcomeUnknown, VenueRefused
 
-VENUES: tuple[Classified, ...] = (BINANCE, COINM, BYBIT, OKX, HYPERLIQUID, GATE, BITGET)
+VENUES: tuple[Classified, ...] = (BINANCE, COINM, BYBIT, OKX, HYPERLIQUID, GATE, BITGET, BITGET_UTA)
 PAGE = b"<html><body>maintenance</body></html>"
 
 

@@ -53,6 +53,7 @@ class Capabilities:
     tells_ip_binding: bool
     requests_per_cycle: int  # Of a quiet cycle, whatever the number of positions.
     answers: WriteAnswers | None  # The table by which answers to the write are judged. None: nothing is sent.
+    other_answers: WriteAnswers | None = None  # To the write of another kind of account.
     published: Published | None
     known_limits: tuple[str, ...]
     verified: str  # What against what, and when.
@@ -132,7 +133,7 @@ def _cells(exchange: str, one: Capabilities, facts: Facts) -> dict[str, str]:
         "fence after a lost answer": f"{_seconds(facts.terms.fence)} s" if tops_up else "-",
         "record of added margin": _history(facts.terms.history_kept) if tops_up else "-",
         "a lost answer is settled by": one.settling if tops_up else "-",
-        "listed refusals": str(len(one.answers.refusals)) if one.answers is not None else "-",
+        "listed refusals": _refusals(one),
         "liquidation price of our own": one.tiers,
         "marks between polls": one.stream,
         "news of the account between polls": _news(one, facts),
@@ -170,6 +171,11 @@ def _write(rule: PostRule) -> str:
     positive = ", ".join(rule.positive)
     terms = "; ".join(part for part in (fields, f"{positive} above 0" if positive else "") if part)
     return f"`{rule.method} {rule.path}`" + (f" ({terms})" if terms else "")
+
+
+def _refusals(one: Capabilities) -> str:
+    tables = (one.answers, one.other_answers)
+    return ", ".join(str(len(table.refusals)) for table in tables if table is not None) or "-"
 
 
 def _news(one: Capabilities, facts: Facts) -> str:

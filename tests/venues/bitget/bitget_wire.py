@@ -1,9 +1,9 @@
-"""Bitget on loopback: paths, signature, bodies, errors and stream, classic (v2) and unified (v3), from its documents.
+"""Bitget on loopback: paths, signature, bodies and errors of a classic account (v2), from its documents.
 
-Sources: docs v2 and UTA (copies of 2025-10): "Signature", "Get All Positions", "Get Account List", "Adjust Position
+Sources: docs v2 (copies of 2025-10): "Signature", "Get All Positions", "Get Account List", "Adjust Position
 Margin", "Get Account Bills", "Get Position Tier", "Get Pending Trigger Order", "Get Order Fill Details", "Get Historical
-Position", "Get Account Information", "Market Channel", "Get Position Info", "Get Account Assets"; liquidation price and
-progressive tiers by the help pages 12560603808759 and 12560603841952. It knows nothing of guard's parsers.
+Position", "Get Account Information", "Market Channel"; liquidation price and progressive tiers by the help pages
+12560603808759 and 12560603841952. A unified account: bitget_wire_unified.py. It knows nothing of guard's parsers.
 """
 
 import base64
@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from bitget_wire_market import FEE, LISTED, OF_MARKET, fill_row, ms, plan_row
-from bitget_wire_news import BitgetListened
+from bitget_wire_unified import BitgetUnified
 from wire_faults import Call, WireRefusal
 from wire_values import Holding, Sample
 
@@ -23,8 +23,8 @@ from guard.snapshot import Side
 D = Decimal
 
 
-class BitgetServer(BitgetListened):
-    """One account with its key. In the wrong mode it is a unified one."""
+class BitgetServer(BitgetUnified):
+    """One account with its key. In the wrong mode several assets back it; `is_unified` makes it a unified one."""
 
     exchange: ClassVar[str] = "bitget"
     password = "canary-passphrase-31c0de"
@@ -67,6 +67,10 @@ class BitgetServer(BitgetListened):
         self.account_fields: dict[str, str] = {}  # That differ.
         self.authorities: list[str] | None = None  # None: as the rights say.
 
+    @property
+    def _asset_mode(self) -> str:
+        return "union" if self.is_wrong_mode else self.asset_mode
+
     def urls(self) -> dict[str, object]:
         api: dict[str, object] = dict.fromkeys(("mix", "spot", "common", "uta", "margin"), self.url)
         streams = {name: f"{self.ws_url}/v2/ws/{name}" for name in ("public", "private")}
@@ -83,7 +87,10 @@ class BitgetServer(BitgetListened):
             "v3/account/assets": "wallets", "v2/mix/account/bill": "history", "v2/mix/order/fills": "fills",
             "v2/mix/position/history-position": "fills", "v2/mix/order/orders-plan-pending": "stops",
             "v2/mix/market/query-position-lever": "tiers", "v2/mix/market/symbol-price": "mark",
-            "v2/mix/market/history-mark-candles": "candles",
+            "v2/mix/market/history-mark-candles": "candles", "v3/account/set-margin": "write",
+            "v3/account/financial-records": "history", "v3/trade/fills": "fills",
+            "v3/position/history-position": "fills", "v3/trade/unfilled-strategy-orders": "stops",
+            "v3/market/position-tier": "tiers",
         }  # fmt: skip
         kind = kinds.get(call.path.removeprefix("/api/"), call.path)
         elsewhere = call.params.get("productType", call.params.get("category", "USDT-FUTURES")) != "USDT-FUTURES"
@@ -97,7 +104,11 @@ class BitgetServer(BitgetListened):
         return WireRefusal(429, {"code": "429", "msg": "Too Many Requests", "requestTime": self.now_ms(), "data": None})
 
     def rows_in(self, kind: str, answer: Any) -> list[Any]:
-        rows: list[Any] = answer["data"]
+        rows: Any = answer["data"]
+        if isinstance(rows, dict):  # Of a unified account.
+            name = "list" if kind == "positions" else "assets"
+            rows[name] = rows[name] or []
+            rows = rows[name]
         return rows
 
     # Requests.
@@ -113,8 +124,10 @@ class BitgetServer(BitgetListened):
         }
         if path in public:
             return self._ok(public[path](call.params))
+        if path == "v3/market/position-tier":
+            return self._ok(self.unified_tiers(call.params))
         unified = path.startswith("v3/")
-        if unified != self.is_wrong_mode:  # Said even before the signature is looked at.
+        if unified != self.is_unified:  # Said even before the signature is looked at.
             raise self.refusal("40084" if unified else "40085")
         self._check_key(call)
         private = {
@@ -126,9 +139,7 @@ class BitgetServer(BitgetListened):
             "v2/mix/order/fills": self._fills,
             "v2/mix/position/history-position": self._history,
             "v2/spot/account/info": self._key_info,
-            "v3/account/settings": self._settings,
-            "v3/position/current-position": self._unified_positions,
-            "v3/account/assets": self._assets,
+            **self.of_unified(),
         }
         return self._ok(private[path](call.params))
 
@@ -209,7 +220,7 @@ class BitgetServer(BitgetListened):
             "liquidationPrice": "0" if liquidation is None else f"{liquidation:f}", "keepMarginRate": f"{rate:f}",
             "markPrice": f"{self.marks[holding.symbol]:f}", "breakEvenPrice": f"{holding.entry:f}", "totalFee": "",
             "deductedFee": "0.388", "takeProfit": "", "stopLoss": "", "takeProfitId": "", "stopLossId": "",
-            "marginRatio": f"{self.requirement(holding) / equity:f}", "assetMode": self.asset_mode,
+            "marginRatio": f"{self.requirement(holding) / equity:f}", "assetMode": self._asset_mode,
             "autoMargin": "on" if holding.auto_add else "off", "cTime": str(ms(holding.since)),
             "uTime": str(ms(holding.since)),
         }  # fmt: skip
@@ -245,7 +256,7 @@ class BitgetServer(BitgetListened):
             "crossedRiskRate": "0", "unrealizedPL": f"{own + shared:f}" if mine else "", "coupon": "0",
             "unionTotalMagin": "0", "unionAvailable": "0", "unionMm": "0", "assetList": [],
             "isolatedMargin": f"{isolated:f}", "crossedMargin": f"{crossed:f}", "crossedUnrealizedPL": f"{shared:f}",
-            "isolatedUnrealizedPL": f"{own:f}", "assetMode": self.asset_mode,
+            "isolatedUnrealizedPL": f"{own:f}", "assetMode": self._asset_mode,
         } | self.account_fields  # fmt: skip
 
     # What happened.
@@ -314,46 +325,4 @@ class BitgetServer(BitgetListened):
             "userId": "1", "inviterId": "2", "ips": "203.0.113.7" if rights.ip_bound else "",
             "authorities": words if self.authorities is None else self.authorities, "parentId": 1,
             "traderType": "not_trader", "channelCode": "", "channel": "", "regisTime": "1246566789345",
-        }  # fmt: skip
-
-    # A unified account.
-
-    def _settings(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "uid": "1", "accountMode": "unified", "assetMode": "multi_assets", "holdMode": "one_way_mode",
-            "stpMode": "none", "symbolConfigList": [], "coinConfigList": [],
-        }  # fmt: skip
-
-    def _unified_positions(self, query: dict[str, Any]) -> dict[str, Any]:
-        rows = [
-            self._unified_row(one) for one in self.holdings.values() if LISTED[one.symbol].product == query["category"]
-        ]
-        return {"list": rows or None}
-
-    def _unified_row(self, holding: Holding) -> dict[str, str]:
-        row = self._row(holding)
-        same = ("symbol", "marginCoin", "marginMode", "available", "total", "leverage", "liquidationPrice", "markPrice")
-        return {name: row[name] for name in same} | {
-            "category": LISTED[holding.symbol].product, "holdMode": row["posMode"], "posSide": row["holdSide"],
-            "positionBalance": row["marginSize"], "frozen": "0", "curRealisedPnl": "0", "avgPrice": row["openPriceAvg"],
-            "positionStatus": "normal", "unrealisedPnl": row["unrealizedPL"], "mmr": row["keepMarginRate"],
-            "profitRate": "0", "breakEvenPrice": "0", "totalFunding": "0", "openFeeTotal": "0", "closeFeeTotal": "0",
-            "createdTime": row["cTime"], "updatedTime": row["cTime"],
-        }  # fmt: skip
-
-    def _assets(self, _: dict[str, Any]) -> dict[str, Any]:
-        balance, available = self.wallets["USDT"]
-        mine = list(self.holdings.values())
-        equity = balance + sum((self.profit(one) for one in mine), D(0))
-        mmr = sum((self.requirement(one) for one in mine), D(0))
-        return {
-            "accountEquity": f"{equity:f}", "usdtEquity": f"{equity:f}", "btcEquity": "0.1", "unrealisedPnl": "0",
-            "usdtUnrealisedPnl": "0", "btcUnrealizedPnl": "0", "effEquity": f"{equity:f}", "mmr": f"{mmr:f}", "imr": "0",
-            "mgnRatio": f"{mmr / equity:.8f}", "positionMgnRatio": "0",
-            "assets": [
-                {
-                    "coin": "USDT", "equity": f"{equity:f}", "usdValue": f"{equity:f}", "balance": f"{balance:f}",
-                    "available": f"{available:f}", "debt": "0", "locked": "0",
-                }
-            ],
         }  # fmt: skip

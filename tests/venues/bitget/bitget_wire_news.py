@@ -25,8 +25,10 @@ UNIFIED = [{"instType": "UTA", "topic": topic} for topic in ("position", "accoun
 
 
 class BitgetListened(BitgetMarket):
+    is_unified = False  # Else it is a classic account.
+
     def opened(self, request: web.Request, channels: set[str]) -> None:
-        if request.path == ("/v3/ws/private" if self.is_wrong_mode else "/v2/ws/private"):
+        if request.path == ("/v3/ws/private" if self.is_unified else "/v2/ws/private"):
             channels.add(PRIVATE)
 
     def subscribed(self, message: Any, channels: set[str]) -> Iterable[Any]:
@@ -40,7 +42,7 @@ class BitgetListened(BitgetMarket):
             return [{"event": "login", "code": 0}]
         if SIGNED_IN not in channels:
             return [{"event": "error", "code": 30004, "msg": "User needs to log in"}]
-        known = UNIFIED if self.is_wrong_mode else CLASSIC
+        known = UNIFIED if self.is_unified else CLASSIC
         if any(argument not in known for argument in message["args"]):
             return [{"event": "error", "code": 30001, "msg": "Channel doesn't exist"}]
         channels |= {str(argument) for argument in message["args"]}
@@ -60,8 +62,8 @@ class BitgetListened(BitgetMarket):
 
     def account_messages(self, at: datetime) -> Iterable[Any]:
         stamp = round(at.timestamp() * 1000)
-        for argument in UNIFIED if self.is_wrong_mode else CLASSIC[:2]:
-            word = "update" if self.is_wrong_mode else "snapshot"  # Of what comes after the first push.
+        for argument in UNIFIED if self.is_unified else CLASSIC[:2]:
+            word = "update" if self.is_unified else "snapshot"  # Of what comes after the first push.
             yield {"action": word, "arg": argument, "data": [{"uTime": str(stamp)}], "ts": stamp}
 
     def _of_tickers(self, message: Any, channels: set[str]) -> Iterable[Any]:

@@ -45,7 +45,7 @@ UNSAID = [Fate.LOST_BEFORE, Fate.UNKNOWN_CODE, "40010", "40725", "45001"]
 )
 async def test_a_question_that_is_not_answered_leaves_the_kind_of_account_open(server, venue, is_unified, how):
     """ccxt would take each of these for "classic", for the life of its object."""
-    server.is_wrong_mode = is_unified
+    server.is_unified = is_unified
     server.hold_sample()
     server.break_reads(SETTINGS, how)
     with pytest.raises(VenueUnavailable):
@@ -55,8 +55,15 @@ async def test_a_question_that_is_not_answered_leaves_the_kind_of_account_open(s
         await venue.add_margin(request())
     server.break_reads(SETTINGS, None)
     assert len((await venue.snapshot()).positions) == 1
-    assert (venue.watch_only is not None) == is_unified
+    assert venue.watch_only is None
     assert server.writes == []
+
+
+async def test_that_it_is_not_a_unified_account_is_said_by_a_code_of_the_unified_list_too(server, venue):
+    server.hold_sample()
+    server.break_reads(SETTINGS, "25245")
+    assert len((await venue.snapshot()).positions) == 1
+    assert venue.watch_only is None
 
 
 async def test_ccxt_never_asks_by_itself_which_kind_it_is(server, venue):
@@ -74,8 +81,8 @@ async def test_the_users_own_option_does_not_make_ccxt_take_it_for_unified(serve
     await one.close()
 
 
-async def test_a_unified_account_is_watched_by_its_own_words(server, venue):
-    server.is_wrong_mode = True
+async def test_a_unified_account_is_read_by_its_own_words(server, venue):
+    server.is_unified, server.level = True, "basic"
     server.hold_sample(margin=None)
     server.set_wallet("USDT", Decimal(1000), Decimal(900))
     snapshot = await venue.snapshot()
@@ -85,17 +92,16 @@ async def test_a_unified_account_is_watched_by_its_own_words(server, venue):
     equity = Decimal(1000) - 200
     assert abs(snapshot.exchange_margin_ratio - Decimal("26.68") / equity) < Decimal("1E-8")
     assert snapshot.wallet("USDT").available == 900
-    assert "unified account" in venue.watch_only
 
 
 async def test_a_unified_account_without_positions_is_empty_although_its_list_is_null(server, venue):
-    server.is_wrong_mode = True
+    server.is_unified = True
     snapshot = await venue.snapshot()
     assert (snapshot.positions, snapshot.gaps, snapshot.exchange_margin_ratio) == ((), (), None)
 
 
 async def test_a_broken_row_of_a_unified_account_is_a_gap_with_its_key(server, venue):
-    server.is_wrong_mode = True
+    server.is_unified = True
     server.hold_sample()
 
     def change(answer):
@@ -110,16 +116,19 @@ async def test_a_broken_row_of_a_unified_account_is_a_gap_with_its_key(server, v
 
 @pytest.mark.parametrize("later", [True, False], ids=["to unified", "to classic"])
 async def test_an_account_that_is_switched_is_asked_anew(server, venue, later):
-    server.is_wrong_mode = not later
+    server.is_unified = not later
     server.hold_sample()
     await venue.snapshot()
-    server.is_wrong_mode = later
+    server.is_unified = later
     assert len((await venue.snapshot()).positions) == 1
-    assert (venue.watch_only is not None) == later
+    assert venue.write_terms.history_kept == timedelta(days=0 if later else 89)
+    await venue.add_margin(request())
+    (call,) = server.writes
+    assert call.path.startswith("/api/v3/" if later else "/api/v2/")
 
 
 async def test_an_account_between_two_modes_is_neither(server, venue):
-    server.is_wrong_mode = True
+    server.is_unified = True
 
     def change(answer):
         answer["data"]["accountMode"] = "switching"

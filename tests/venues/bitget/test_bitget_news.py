@@ -5,7 +5,7 @@ from datetime import timedelta
 
 
 async def test_a_unified_account_is_listened_to_by_its_own_socket_and_topics(server, venue):
-    server.is_wrong_mode = True
+    server.is_unified = True
     await venue.open()
     async with aclosing(venue.watch_account()) as news:
         await anext(news)

@@ -145,16 +145,15 @@ def test_rows_of_unified_accounts_read(row, kind):
 
 
 def test_the_recorded_position_balance_of_a_unified_row_counts_the_fee_to_close():
-    """115.0856 / 20 and 0.06 %: the reason why no isolated margin is read out of it for a write."""
+    """115.0856 / 20 and 0.06 %: the reason why an isolated one is only believed where its own price confirms it."""
     value = Decimal("115.0856")
     assert value / 20 + value * Decimal("0.0006") == Decimal(UNIFIED["positionBalance"])
 
 
 def test_recorded_assets_of_a_unified_account_read():
-    wallets, ratio, gaps = bitget_uta.read_assets({"code": "00000", "msg": "success", "data": ASSETS})
-    assert gaps == ()
-    assert ratio == 0
-    assert {wallet.currency: wallet.available for wallet in wallets} == {"BTC": 1, "USDT": 10000}
+    assets = bitget_uta.read_assets({"code": "00000", "msg": "success", "data": ASSETS})
+    assert (assets.gaps, assets.ratio, assets.owed) == ((), 0, ())
+    assert {wallet.currency: wallet.available for wallet in assets.wallets} == {"BTC": 1, "USDT": 10000}
 
 
 def test_a_recorded_answer_without_positions_is_an_empty_list():

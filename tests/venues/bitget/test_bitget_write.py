@@ -83,8 +83,14 @@ async def test_no_other_write_can_leave_the_process(server, venue, name):
     await venue.open()
     with pytest.raises(NotSent):
         await getattr(venue._client, f"privateMixPost{name}")({"amount": "1", "symbol": "BTCUSDT"})
-    with pytest.raises(NotSent):
-        await venue._client.privateUtaPostV3AccountSetMargin({"amount": "1", "operation": "add"})
+    for body in (
+        {"amount": "1", "operation": "reduce"},
+        {"amount": "1"},
+        {"amount": "-1", "operation": "add"},
+        {"operation": "add"},
+    ):
+        with pytest.raises(NotSent):
+            await venue._client.privateUtaPostV3AccountSetMargin(body)
     assert [method for method, _, _ in server.requests if method == "POST"] == []
 
 
@@ -184,6 +190,17 @@ async def test_a_bill_that_proves_another_request_proves_no_second_one(server, v
     lost = await lose(server, venue, Fate.LOST_BEFORE)
     found = await settle(venue, lost, frozenset({first.entry_id}))
     assert found.outcome is Outcome.NOT_APPLIED
+
+
+@pytest.mark.parametrize("older_s", [20, 1], ids=["long before", "just before"])
+async def test_a_bill_that_was_there_before_the_position_was_read_is_anothers(server, venue, older_s):
+    """Of a person, or of an act of a journal that is lost."""
+    server.hold_sample()
+    lost = await lose(server, venue, Fate.LOST_BEFORE)
+    booked = lost[0].before.read_at - timedelta(seconds=older_s)
+    server.extra_bills = [server.bill(KEY.symbol, "append_margin", Decimal("62.31"), round(booked.timestamp() * 1000))]
+    found = await settle(venue, lost)
+    assert found.outcome is Outcome.NOT_APPLIED, found.evidence
 
 
 async def test_bills_that_lost_an_entry_are_not_trusted(server, venue):
