@@ -44,6 +44,7 @@ class Past:
         self._terms = terms
         self._now = now
         self._learned_s: float | None = None  # Loop time up to which the history was held against the journal.
+        self._watched_from: datetime | None = None  # When it was first, by the exchange's clock.
         self._due_s = 0.0
         self._wait = AUDIT_AGAIN
         self._after_acts: dict[PositionKey, float] = {}  # Loop times at which an act's position is looked at again.
@@ -69,6 +70,7 @@ class Past:
         else:
             await self._compare(snapshot)
         self._journal.note_held(self._terms.account, self._now())
+        self._watched_from = self._exchange_now()
         self._learned_s, self._due_s = began_s, began_s + AUDIT_EVERY.total_seconds()
 
     async def look_before(self, key: PositionKey) -> None:
@@ -193,17 +195,22 @@ class Past:
     def _sided(self, changes: Sequence[MarginChange], snapshot: AccountSnapshot) -> tuple[MarginChange, ...]:
         """Return the history with no side where it is only that of the position that is open now.
 
-        A one-way position's entry names no side: what was added before this position was there may have been the
-        other side's, which has a limit of its own.
+        A one-way position's entry names no side: what was added while this process did not watch the position may have
+        been the other side's, which has a limit of its own. What a journal says of before may be an old copy's.
         """
         hedged = {position.key.symbol for position in snapshot.positions if position.hedged}
-        since = {key: life.first_seen_at for key, life in self._journal.open_lives(self._terms.account).items()}
-        return tuple(
-            change
-            if change.key.symbol in hedged or (change.key in since and since[change.key] <= change.at)
-            else replace(change, side_known=False)
-            for change in changes
-        )
+        lives, watched_from = self._journal.open_lives(self._terms.account), self._watched_from
+
+        def is_sure(change: MarginChange) -> bool:
+            if change.key.symbol in hedged:
+                return True
+            if watched_from is None or change.at < watched_from or change.key not in lives:
+                return False
+            return lives[change.key].first_seen_at <= change.at and any(
+                position.key == change.key for position in snapshot.positions
+            )
+
+        return tuple(change if is_sure(change) else replace(change, side_known=False) for change in changes)
 
     def _open_since(
         self, changes: Sequence[MarginChange], snapshot: AccountSnapshot

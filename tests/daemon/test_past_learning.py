@@ -105,7 +105,20 @@ async def test_what_was_added_before_a_position_is_known_may_have_been_the_other
         journal.end_life("main", BTC, NOON, "its side flipped")
     legacies = journal.legacies("main", NOON)
     other = legacies[BTC.opposite].spent if BTC.opposite in legacies else 0
-    assert (legacies[BTC].spent, other) == (207, 0 if hedged else 200 if known else 207)
+    assert (legacies[BTC].spent, other) == (207, 0 if hedged else 207)
+
+
+async def test_what_is_added_while_a_position_is_watched_is_its_own(journal):
+    know_past(journal, now=NOON - timedelta(days=2))
+    live(journal, BTC, at=NOON - timedelta(minutes=30))
+    venue = History()
+    past = past_of(venue, journal)
+    past.reader.snapshot = replace(snapshot(), positions=(isolated(),))
+    await past.learn()
+    venue.changes = [change("7", NOON + timedelta(seconds=30))]
+    await asyncio.sleep(60)
+    await past.look_before(BTC)
+    assert (journal.open_lives("main")[BTC].spent, dict(journal.legacies("main", NOON))) == (7, {})
 
 
 async def test_a_position_that_the_last_read_missed_is_asked_about_all_the_same(journal):

@@ -99,6 +99,9 @@ class Shelf:
         rows = self._rows("SELECT message_id, channel FROM deliveries WHERE state = 'given_up'")
         return {(row["message_id"], row["channel"]) for row in rows}
 
+    def pasts(self) -> set[str]:
+        return {row["account"] for row in self._rows("SELECT account FROM pasts")}
+
     def counted_beside(self) -> dict[tuple[str, Key], Decimal]:
         """Return what counts as spent of which no intent tells, by account and position."""
         found: dict[tuple[str, Key], Decimal] = {}

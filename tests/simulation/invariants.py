@@ -46,6 +46,7 @@ class Referee:
         self._asked_for_quiet: dict[
             str, tuple[float, timedelta]
         ] = {}  # For how long, and how wrong the clock was then.
+        self._pasts: set[str] = set()  # Accounts whose past the journal has learned.
         self._works = Streak()  # Daemon and disk.
         self._sight = {name: Streak() for name in exchanges}  # And the account can be read.
         self._reach = {name: Streak() for name in exchanges}  # And margin can be added.
@@ -139,6 +140,8 @@ class Referee:
     def on_commit(self, tables: frozenset[str]) -> None:
         if "intents" in tables:
             self.money.on_intents([self._intent(row) for row in self._shelf.intents()])
+        if "pasts" in tables:
+            self._pasts = self._shelf.pasts()
         if "rebuilt" in tables:
             self.liveness.counted_beside = self._shelf.counted_beside()
         if "lives" in tables:
@@ -216,7 +219,9 @@ class Referee:
             seen=self._seen,
             is_free=self.money.disarmed_since_s is None
             and not self._is_rebuilt
-            and all(seen.positions is not None for seen in self._seen.values()),  # All share a daily limit.
+            # All share a daily limit: the past of each must be known, and each be read in this life.
+            and self._pasts.issuperset(self._exchanges)
+            and all(seen.whole_s > 0 for seen in self._seen.values()),
         )
 
     def _follow(self, name: str, exchange: Exchange) -> None:
