@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -76,7 +77,7 @@ class VenueBase:
     async def key_scopes(self) -> KeyScopes:
         """Ask what the key may do. An exchange that does not say it leaves the key unverifiable."""
         try:
-            return await self._ask_key_scopes()
+            return _despite_new_words(await self._ask_key_scopes())
         except VenueUnavailable as error:
             text = f"the exchange did not say what the key may do: {error}"
             return KeyScopes(verdict=KeyVerdict.UNVERIFIABLE, scopes=(), ip_restricted=None, text=text)
@@ -204,3 +205,12 @@ class VenueBase:
     async def traded_lately(self) -> frozenset[str] | None:
         """Return None: what was closed lately is not known, until a venue says how it can be."""
         return None
+
+
+def _despite_new_words(found: KeyScopes) -> KeyScopes:
+    """Return no key as safe whose rights have a word for taking money away, also one that the exchange has added since."""
+    word = next((one for one in found.scopes if "withdraw" in one.lower() or "transfer" in one.lower()), None)
+    if found.verdict is not KeyVerdict.SAFE or word is None:
+        return found
+    text = f"the key has the right {word!r}, which may take money away: make one without it"
+    return replace(found, verdict=KeyVerdict.TOO_POWERFUL, text=text)
