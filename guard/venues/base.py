@@ -208,7 +208,7 @@ class VenueBase:
 
 
 def _despite_new_words(found: KeyScopes) -> KeyScopes:
-    """Return no key as safe with a right whose word is for taking money away, also one that the exchange has added since."""
+    """Return no key as safe with a right whose word is for taking money away, be it of a later day."""
     word = next((one for one in found.scopes if "withdraw" in one.lower() or "transfer" in one.lower()), None)
     if found.verdict is not KeyVerdict.SAFE or word is None:
         return found
