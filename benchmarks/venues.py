@@ -62,7 +62,8 @@ def main() -> None:
     for exchange in exchanges:
         print(asyncio.run(_hour(exchange)), flush=True)
     print("\n| `guard run` with | resident, MiB |\n|---|---|")
-    for some in [*([one] for one in exchanges), *([exchanges] if len(exchanges) > 1 else [])]:
+    together = [one for one in exchanges if "-" not in one]  # An exchange's kinds of account are one exchange.
+    for some in [*([one] for one in exchanges), *([together] if len(together) > 1 else [])]:
         resident = asyncio.run(_resident(some, asked.cycles))
         name = "all of them" if len(some) > 1 else some[0]
         print(f"| {name} | {resident:.0f} |", flush=True)
@@ -194,7 +195,7 @@ async def _hour(exchange: str) -> str:
         assert len(watch.decision.positions) == held, f"{exchange}: {len(watch.decision.positions)} of {held}"
         for symbol in watch.reader.symbols():
             await watch.reader.tiers_of(symbol)  # It raises where there is no table: nothing would be modelled.
-        published = capabilities_of(exchange).published
+        published = capabilities_of(exchange.partition("-")[0]).published
         assert published is not None
         limit = published.limit
         quiet = await _span(watch, clock, server, limit, cycles=1, every_s=CALM_S, stops=False)
