@@ -315,3 +315,18 @@ def test_a_journal_that_may_be_an_old_copy_is_one_after_a_second_start_too(tmp_p
             assert armed(journal) is (start == 4)
             if start == 3:
                 journal.note_held("other", NOON + 26 * HOUR + start * timedelta(minutes=1) / 2)
+
+
+def test_a_journal_that_is_written_once_a_minute_never_stood_still(tmp_path):
+    """A quiet daemon writes the clock a little later than every minute: its restart keeps nobody waiting."""
+    with opened(tmp_path) as journal:
+        for account in ("main", "other"):
+            know_past(journal, account)
+            journal.note_held(account, NOON + 25 * HOUR)
+        for turn in range(1, 6):
+            journal.event(NOON + 25 * HOUR + turn * timedelta(seconds=65), None, "clock", "guard", "a quiet cycle")
+    with opened(tmp_path) as journal:
+        journal.event(NOON + 25 * HOUR + timedelta(seconds=335), None, "daemon.started", "guard", "again")
+        journal.share_limit(["main", "other"])
+        journal.set_reconciled("main")
+        assert journal.arming("main") == (True, None)
