@@ -21,7 +21,7 @@ def dollar_prices(assessment: AccountAssessment) -> DollarPrices:
     for figures in assessment.positions:
         contract = figures.position.contract
         quote = contract.symbol.partition("/")[2].partition(":")[0]
-        if quote in DOLLAR_STABLECOINS:
+        if quote in DOLLAR_STABLECOINS and contract.base not in DOLLAR_STABLECOINS:
             prices[contract.base] = max(prices.get(contract.base, Decimal(0)), figures.position.mark_price)
     return prices
 
