@@ -18,6 +18,7 @@ from guard.journal.store import Store
 COUNTS_AS_SPENT = "state IN ('planned', 'sent', 'unknown', 'applied')"
 IS_OPEN = "state IN ('planned', 'sent', 'unknown')"
 _UNSEALED_MAX = 1000  # Rows whose intents are kept at hand: more than a day of top-ups has.
+ALSO_COUNTED = " too"  # Ends the id of a row of `rebuilt` for the other side that an entry may be of.
 _SEALED = (
     "intent_id",
     "account",
@@ -210,8 +211,9 @@ class Intents(Store):
         """Return history entries that cannot prove another intent: they prove one, or are older than the journal."""
         rows = self._rows(
             "SELECT entry_id FROM intents WHERE account = :account AND entry_id IS NOT NULL "
-            "UNION SELECT entry_id FROM rebuilt WHERE account = :account",
-            {"account": account},
+            # Not the rows of a side that an entry counts for as well: the exchange has no such entry.
+            "UNION SELECT entry_id FROM rebuilt WHERE account = :account AND entry_id NOT LIKE :as_well",
+            {"account": account, "as_well": f"%{ALSO_COUNTED}"},
         )
         return frozenset(row["entry_id"] for row in rows)
 

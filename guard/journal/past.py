@@ -12,6 +12,7 @@ from decimal import Decimal
 from guard.journal.arming import Arming, write_past
 from guard.journal.columns import money_text, money_text_or_none, time_text
 from guard.journal.history import add_event
+from guard.journal.intents import ALSO_COUNTED
 from guard.journal.lives import INHERITS_WITHIN, Lives, open_budget
 from guard.snapshot import MarginChange, PositionKey
 
@@ -84,7 +85,7 @@ def take_over(
             "INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 account,
-                change.entry_id if is_first else f"{change.entry_id}|{key.side.word} too",
+                change.entry_id if is_first else f"{change.entry_id}|{key.side.word}{ALSO_COUNTED}",
                 key.symbol,
                 key.side.word,
                 budget_id,

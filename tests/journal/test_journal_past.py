@@ -125,7 +125,7 @@ def test_an_addition_whose_side_is_not_known_counts_in_both_positions_and_once_i
     assert [memory(journal).lives[key].spent for key in (BTC, SHORT)] == [10, 10]
     assert memory(journal).spent_today_all == 20
     assert {rule: dollars for rule, dollars in memory(journal).spent_today_by_rule.items() if dollars} == by_rule
-    assert one.entry_id in journal.proving_entries("main")
+    assert journal.proving_entries("main") == {one.entry_id}  # A history is missed that once had more (seed 21197).
 
 
 def test_what_went_into_closed_positions_that_nobody_can_know_is_waited_out_for_a_day(journal):

@@ -30,6 +30,7 @@ from simulated_channels import SimulatedDoor  # noqa: E402 - they are found by t
 from simulated_exchange import Exchange  # noqa: E402
 from simulated_faults import CHANNEL_WEATHER, Fates, Weather, draw_weather  # noqa: E402
 from simulated_market import COINS, TICKS, Market  # noqa: E402
+from simulated_news import news_of  # noqa: E402
 from simulated_process import Process  # noqa: E402
 from simulated_scenario import CHANNELS, draw, settings_of  # noqa: E402
 from simulated_surroundings import simulated_surroundings  # noqa: E402
@@ -73,7 +74,8 @@ class Soak:
 
     def __init__(self, folder: Path, world: World, *, seed: int, hours: float) -> None:
         scenario = draw(seed)
-        two = scenario.accounts[0], replace(scenario.accounts[0], name="other", hedged=not scenario.accounts[0].hedged)
+        one = replace(scenario.accounts[0], news="changes")
+        two = one, replace(one, name="other", hedged=not one.hedged)
         self._scenario = replace(scenario, accounts=two, calm_s=30, wall_off_s=0.0)
         self._folder, self.world = folder, world
         dice, until_s = random.Random(f"soak {seed}"), hours * HOUR_S  # noqa: S311 - a schedule, not a secret.
@@ -90,7 +92,7 @@ class Soak:
         doors = {name: SimulatedDoor(name, weather, world, dice) for name, weather in channels.items()}
         self.process = Process(
             settings_of(self._scenario, folder), world, wires=self._wires, doors=doors, disk=Weather(()), dice=dice,
-            on_commit=lambda _: None,
+            news=news_of(two, self._wires, world, dice), on_commit=lambda _: None,
         )  # fmt: skip
         world.after(1.0, self._each_second)
 
