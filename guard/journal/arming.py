@@ -42,7 +42,8 @@ class Arming(Store):
     def arm(self, account: str | None, at: datetime, by: str) -> None:
         """Allow spending again, also where the past is not known: the owner answers for it. None: every account.
 
-        Acts that missed their effect are forgiven, and so is a rival that was seen. What an account was disarmed from
+        Of one account that also holds where its history cannot be read: then it keeps no other waiting. Acts that
+        missed their effect are forgiven, and so is a rival that was seen. What an account was disarmed from
         by a `disarm` of everything is armed again only by an `arm` of everything.
         """
         with self._write(at) as connection:
@@ -58,6 +59,7 @@ class Arming(Store):
                     "INSERT INTO pasts (account, state, at, because) VALUES (?, 'known', ?, ?) ON CONFLICT DO NOTHING",
                     (account, time_text(at), f"armed by {by}"),
                 )
+                _note_held(connection, account, self.clock(at))
             connection.execute(
                 "UPDATE lives SET misses = 0, rival = NULL WHERE ended_at IS NULL AND ? IN ('*', account)", (who,)
             )
@@ -94,10 +96,7 @@ class Arming(Store):
     def note_held(self, account: str, at: datetime) -> None:
         """Write down that the exchange's whole history was held against the journal, also for the next start."""
         with self._write(at) as connection:
-            connection.execute(
-                "INSERT INTO held VALUES (?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
-                (account, time_text(self.clock(at))),
-            )
+            _note_held(connection, account, self.clock(at))
 
     def held_at(self, account: str) -> datetime | None:
         """Return when that was last done. None: never, as far as is known."""
@@ -158,7 +157,7 @@ class Arming(Store):
         if unheld and account in self._sharing:
             return (
                 f"the margin history of {unheld[0]} was not held against the journal since the start, "
-                "and one daily limit holds for all"
+                "and one daily limit holds for all (or `guard arm` it)"
             )
         return None
 
@@ -192,6 +191,12 @@ def write_past(  # noqa: PLR0917 - one row, in the order of its columns.
         "INSERT INTO pasts (account, state, at, because, until) VALUES (?, ?, ?, ?, ?) ON CONFLICT (account) DO UPDATE "
         "SET state = excluded.state, at = excluded.at, because = excluded.because, until = excluded.until",
         (account, state, time_text(at), because, time_text_or_none(until)),
+    )
+
+
+def _note_held(connection: sqlite3.Connection, account: str, at: datetime) -> None:
+    connection.execute(
+        "INSERT INTO held VALUES (?, ?) ON CONFLICT DO UPDATE SET at = excluded.at", (account, time_text(at))
     )
 
 

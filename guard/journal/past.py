@@ -79,7 +79,8 @@ def take_over(
         is_first = key == change.key
         budget_id = None
         if keeps:
-            budget_id = open_budget(connection, account, key) or f"rebuilt {account} {key}"
+            # A name of its own: one that an earlier life took over ended with it. They are one when a life goes on.
+            budget_id = open_budget(connection, account, key) or f"rebuilt {account} {key} {change.entry_id}"
         connection.execute(
             "INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (

@@ -44,6 +44,7 @@ class Store:
         self._clock = self._clock_written
         self._wall: datetime | None = None  # What time we were told last.
         self.left_at = self._clock_written  # The latest clock it had seen when it was opened. None: it is new.
+        self._is_resumed = False  # Written since it was opened: what it then waits for was no standing still.
 
     @classmethod
     def open(cls, path: Path, *, exclusive: bool) -> Self:
@@ -148,8 +149,12 @@ class Store:
                 self._connection.execute(
                     "INSERT INTO clock (id, seen_at) VALUES (1, :now) "
                     "ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at), "
-                    "resumed_at = CASE WHEN seen_at < :long_ago THEN :now ELSE resumed_at END",
-                    {"now": time_text(seen_at), "long_ago": time_text(seen_at - RESTART_TAKES)},
+                    "resumed_at = CASE WHEN :is_first AND seen_at < :long_ago THEN :now ELSE resumed_at END",
+                    {
+                        "now": time_text(seen_at),
+                        "long_ago": time_text(seen_at - RESTART_TAKES),
+                        "is_first": not self._is_resumed,
+                    },
                 )
             self._connection.execute("COMMIT")
         except sqlite3.IntegrityError as error:
@@ -164,6 +169,7 @@ class Store:
             self._roll_back()
             raise
         self._clock_written = seen_at or self._clock_written
+        self._is_resumed = self._is_resumed or seen_at is not None
 
     def _roll_back(self) -> None:
         # A full disk may have rolled back already; a dead one cannot: nothing was committed in either case.

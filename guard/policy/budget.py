@@ -86,7 +86,8 @@ class Desk:
     assessment: AccountAssessment
     memory: Memory
     terms: Terms
-    prices: DollarPrices
+    prices: DollarPrices  # Of several marks of a coin by the highest.
+    lowest: DollarPrices  # By the lowest.
     state: DataState
     now: datetime
     claims: tuple[Claim, ...] = ()  # Of others in this decision.
@@ -146,11 +147,13 @@ def smallest(found: Sequence[Room]) -> Room | None:
     return min(found, key=lambda room: room.left, default=None)
 
 
-def reserve_of(top_up: TopUpTerms, wallet: Wallet, prices: DollarPrices, life: Life | None = None) -> Decimal | None:
+def reserve_of(top_up: TopUpTerms, wallet: Wallet, desk: Desk, life: Life | None = None) -> Decimal | None:
     """Return what must stay available in a wallet, in its currency. None: a price or initial margin is not known."""
     equity = wallet.cross_wallet_balance + wallet.cross_unrealized_pnl
     margin = None if life is None else life.initial_margin
-    return in_settle(top_up.reserve, wallet.currency, initial_margin=margin, equity=equity, prices=prices)
+    return in_settle(
+        top_up.reserve, wallet.currency, initial_margin=margin, equity=equity, prices=desk.lowest, worth=desk.prices
+    )
 
 
 def _position_room(case: Case, desk: Desk) -> Room | Withheld | None:
@@ -210,7 +213,7 @@ def _reserve_room(case: Case, desk: Desk) -> Room | Withheld:
     if wallet is None:
         text = f"the {case.purse} wallet was not seen: what is available is not known"
         return Withheld(reason=WithheldReason.RESERVE, text=text)
-    reserve = reserve_of(case.top_up, wallet, desk.prices, case.life)
+    reserve = reserve_of(case.top_up, wallet, desk, case.life)
     if reserve is None:
         return _not_known(case.top_up.reserve, case, "reserve")
     available = wallet.available - _claimed_amount(case, desk)
@@ -266,7 +269,7 @@ def _claimed_amount(case: Case, desk: Desk) -> Decimal:
 
 def _settle_amount(written: Amount, case: Case, desk: Desk, name: str) -> Decimal | Withheld:
     margin = None if case.life is None else case.life.initial_margin
-    limit = in_settle(written, case.settle, initial_margin=margin, equity=None, prices=desk.prices)
+    limit = in_settle(written, case.settle, initial_margin=margin, equity=None, prices=desk.prices, worth=desk.lowest)
     return _not_known(written, case, name) if limit is None else limit
 
 

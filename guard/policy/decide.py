@@ -46,8 +46,8 @@ def decide(
     state = data_state(age, terms.data_age)
     judged = _Judged()
     if assessment is not None:
-        prices = dollar_prices(assessment)
-        desk = Desk(assessment=assessment, memory=memory, terms=terms, prices=prices, state=state, now=now)
+        high, low = dollar_prices(assessment), dollar_prices(assessment, of_several=min)
+        desk = Desk(assessment=assessment, memory=memory, terms=terms, prices=high, lowest=low, state=state, now=now)
         judged = _judge(desk, outlooks, step, stops or {})
     cycle = _Cycle(
         clerk=Clerk(memory=memory, terms=terms, now=now),

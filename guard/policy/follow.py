@@ -62,7 +62,7 @@ class Clerk:
             climbed,
             account=self.terms.account,
             repeat_interval=subject.repeat_interval,
-            is_back=_is_back(subject, before),
+            is_back=_is_back(subject, before, self.now),
             now=self.now,
         )
         alert: Alert | None = None
@@ -112,9 +112,12 @@ class Clerk:
         )
 
 
-def _is_back(subject: Subject, state: AlertState) -> bool:
-    """Say whether what was told before money was added is so once more: people were told since that it was helped."""
-    if subject.eased_at is None or state.told_at is None or state.told_at >= subject.eased_at:
+def _is_back(subject: Subject, state: AlertState, now: datetime) -> bool:
+    """Say whether what was told before money was added is so once more: people were told since that it was helped.
+
+    A time that a clock which was set back has yet to reach says nothing: all that is told is before it.
+    """
+    if subject.eased_at is None or state.told_at is None or not state.told_at < subject.eased_at <= now:
         return False
     return any(signal.reached and signal.level >= state.level for signal in subject.said or ())
 

@@ -185,7 +185,7 @@ def pool_verdict(figures: PoolFigures, sight: Sight, desk: Desk) -> PoolVerdict:
     reserve: Decimal | None = None
     if wallet is not None:
         rules = (rule for rule in desk.terms.rules if rule.top_up is not None)
-        asked = (reserve_of(rule.top_up, wallet, desk.prices) for rule in rules if rule.top_up is not None)
+        asked = (reserve_of(rule.top_up, wallet, desk) for rule in rules if rule.top_up is not None)
         reserve = max((amount for amount in asked if amount is not None), default=None)
     spendable = None
     if reserve is not None and figures.available is not None:

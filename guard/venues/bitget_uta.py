@@ -32,6 +32,7 @@ from guard.venues.bitget_account import NOT_MODELLED, PNL_TOLERANCE, TOLERANCE, 
 from guard.venues.bitget_wire import COIN, PRODUCT_OF_SETTLE, Market, data_of, maybe
 from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, listed_once, read_row, shown
 
+COARSEST = Decimal("0.01")  # Of a price: no contract is priced in larger steps.
 ISOLATED, BASIC, ADVANCED, DELTA = "isolated", "basic", "advanced", "delta"  # accountLevel.
 
 
@@ -194,7 +195,8 @@ def confirmed(
 def doubt(position: Position, table: TierTable | None, rules: RuleBook, *, within: Decimal | None = None) -> str | None:
     """Return why the margin of an isolated row is not known, for people. None: it is, or the position is a cross one.
 
-    It is the margin with which our model ends where Bitget says, to 1 % and what the last digit of the price is worth.
+    It is the margin with which our model ends where Bitget says, to 1 % and what the last digit of the price is worth,
+    which is no more than 1 % of the price.
     `within`: to no more than that, in the settle currency.
     """
     said, price = position.isolated_wallet, position.exchange_liquidation.price
@@ -209,7 +211,9 @@ def doubt(position: Position, table: TierTable | None, rules: RuleBook, *, withi
     meant = _margin_for(position, price, table, rules)
     exponent = price.as_tuple().exponent
     assert isinstance(exponent, int), "it is finite: it was read as a number"
-    digit = contract_value(position.contract, position.quantity, Decimal(1).scaleb(exponent))
+    # Zeros at the end may be left out: "0.9" of a coin of a dollar says more than its last digit.
+    last = min(Decimal(1).scaleb(exponent), COARSEST * price)
+    digit = contract_value(position.contract, position.quantity, last)
     slack = TOLERANCE * max(meant, Decimal(0)) + digit
     if abs(said - meant) <= (slack if within is None else min(slack, within)):
         return None

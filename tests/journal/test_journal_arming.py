@@ -295,7 +295,7 @@ def test_in_a_journal_that_may_be_an_old_copy_the_histories_of_all_who_share_a_l
         assert armed is not waits
         assert not waits or because == (
             "the margin history of other was not held against the journal since the start, "
-            "and one daily limit holds for all"
+            "and one daily limit holds for all (or `guard arm` it)"
         )
         journal.set_reconciled("other")
         assert journal.arming("main") == (True, None)
@@ -315,3 +315,36 @@ def test_a_journal_that_may_be_an_old_copy_is_one_after_a_second_start_too(tmp_p
             assert armed(journal) is (start == 4)
             if start == 3:
                 journal.note_held("other", NOON + 26 * HOUR + start * timedelta(minutes=1) / 2)
+
+
+def test_a_journal_that_is_written_once_a_minute_never_stood_still(tmp_path):
+    """A quiet daemon writes the clock a little later than every minute: its restart keeps nobody waiting."""
+    with opened(tmp_path) as journal:
+        for account in ("main", "other"):
+            know_past(journal, account)
+            journal.note_held(account, NOON + 25 * HOUR)
+        for turn in range(1, 6):
+            journal.event(NOON + 25 * HOUR + turn * timedelta(seconds=65), None, "clock", "guard", "a quiet cycle")
+    with opened(tmp_path) as journal:
+        journal.event(NOON + 25 * HOUR + timedelta(seconds=335), None, "daemon.started", "guard", "again")
+        journal.share_limit(["main", "other"])
+        journal.set_reconciled("main")
+        assert journal.arming("main") == (True, None)
+
+
+def test_an_account_that_cannot_be_read_any_more_keeps_no_other_for_ever_if_its_owner_answers_for_it(tmp_path):
+    """Its keys are dead: no start will ever hold its history against the journal."""
+    with opened(tmp_path) as journal:
+        for account in ("main", "other"):
+            know_past(journal, account)
+            journal.note_held(account, NOON + 25 * HOUR)
+    for hours in (26, 27):
+        with opened(tmp_path) as journal:
+            journal.event(NOON + hours * HOUR, None, "daemon.started", "guard", "again")
+            journal.share_limit(["main", "other"])
+            journal.set_reconciled("main")
+            assert why(journal).endswith("(or `guard arm` it)")
+            journal.arm(None, NOON + hours * HOUR, "ana")  # Of nobody in particular: it still waits to be looked at.
+            assert not armed(journal)
+            journal.arm("other", NOON + hours * HOUR, "ana")
+            assert armed(journal)

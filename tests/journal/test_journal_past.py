@@ -238,3 +238,28 @@ def test_entries_older_than_the_journal_prove_no_intent_of_it(journal):
     rebuild(journal, [old], opened_at={BTC: NOON - DAY})
     assert journal.proving_entries("main") == {old.entry_id}
     assert journal.proving_entries("other") == frozenset()
+
+
+def test_what_is_found_of_a_new_position_is_its_own_though_an_older_one_was_rebuilt(journal):
+    """Its rebuilt budget went to a life that ended long ago: what was added while nobody watched is still counted."""
+    rebuild(journal, [change("100", NOON - HOUR)], opened_at={BTC: NOON - HOUR})
+    live(journal, life_id="first")
+    journal.end_life("main", BTC, NOON + HOUR, "its size is 0")
+    later = NOON + 3 * DAY
+    added = change("40", later - HOUR)
+    journal.count_unexplained(
+        "main",
+        journal.unexplained(
+            "main", [added], keeps={BTC: None}, fence=timedelta(seconds=24), now=later, exchange_now=later
+        ),
+        keeps={BTC},
+        dollars_of=lambda change: change.amount,
+        rule_of=lambda key: "shield",
+        messages=(),
+        channels_for=lambda message: (),
+        now=later,
+        exchange_now=later,
+    )
+    assert memory(journal, later).legacies[BTC].spent == 40
+    live(journal, life_id="second", at=later)
+    assert memory(journal, later).lives[BTC].spent == 40

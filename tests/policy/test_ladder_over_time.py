@@ -124,6 +124,13 @@ def test_a_danger_that_is_back_after_money_was_added_is_told_again_at_once_and_o
     assert [watching.at(at_s, "0.07") for at_s in (60, 70)] == [told(REPEATED, "danger"), []]
 
 
+def test_a_danger_after_a_top_up_whose_time_a_clock_that_was_set_back_has_not_reached_is_not_told_in_every_cycle():
+    watching = Watching()
+    assert [watching.at(at_s, "0.07") for at_s in (0, 10)] == [[], told(FIRED, "danger")]
+    watching.lives[KEY] = replace(watching.lives[KEY], last_top_up_at=T0 + timedelta(hours=1))
+    assert [watching.at(at_s, "0.07") for at_s in (20, 25, 30)] == [[], [], []]
+
+
 def test_an_alert_keeps_its_id_from_fired_to_resolved_and_the_next_has_another():
     watching, ids = Watching(), []
     for at_s, distance in [

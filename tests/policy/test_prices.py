@@ -15,3 +15,9 @@ def test_of_two_marks_of_a_coin_a_limit_in_dollars_is_held_by_the_higher_one(mar
     sides = zip((Side.LONG, Side.SHORT), marks, strict=True)
     seen = snapshot(*(isolated(symbol=BTC, side=side, mark_price=Decimal(mark)) for side, mark in sides))
     assert dollar_prices(assessed(seen))["BTC"] == 50_400
+
+
+def test_a_dollar_stablecoin_is_a_dollar_whatever_it_is_marked_at():
+    """Else a spike of it would shrink the reserve that is written in dollars."""
+    seen = snapshot(isolated(symbol="USDC/USDT:USDT", mark_price=Decimal("1.2")))
+    assert dollar_prices(assessed(seen))["USDC"] == 1

@@ -288,3 +288,30 @@ def test_what_was_spent_today_in_dollars_is_taken_from_a_coin_at_its_mark(limits
     decision = judged(inverse, wallets=(own,), rules=[rule(top_up=terms)], lives=[life(key)], **world)
     top_up = row(decision, key).top_up
     assert (top_up.amount, top_up.dollars, top_up.cut_by) == (Decimal("0.1"), 1000, cut_by)
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        # 2 BTC are available: of 16,000 dollars 1.6 must stay at 10,000, and at 8,000 all.
+        ({"reserve": dollars(16_000)}, Decimal(0)),
+        ({"max_per_action": dollars(800)}, Decimal("0.08")),
+    ],
+)
+def test_of_two_marks_of_a_coin_each_keeps_the_reserve_and_the_limit(limits, most):
+    """A dated contract is marked beside the perpetual one."""
+    inverse = isolated(symbol="BTC/USD:BTC", quantity=10_000, isolated_wallet=Decimal("0.08"))
+    dated = isolated(symbol="BTC/USD:BTC-261225", quantity=1, mark_price=Decimal(8000))
+    own = Wallet(currency="BTC", cross_wallet_balance=Decimal(2), cross_unrealized_pnl=Decimal(0), available=Decimal(2))
+    terms = top_up_terms(**{"target": Decimal("0.3"), **limits})
+    key = PositionKey("BTC/USD:BTC", Side.LONG)
+    verdict = row(judged(inverse, dated, wallets=(own,), rules=[rule(top_up=terms)], lives=[life(key)]), key)
+    assert (Decimal(0) if verdict.top_up is None else verdict.top_up.amount) == most
+
+
+def test_of_two_marks_of_a_coin_each_keeps_a_limit_that_is_written_in_it():
+    limit = Amount(unit=AmountUnit.COIN, value=Decimal("0.03"), coin="BTC", written="0.03 BTC")
+    dated = isolated(symbol="BTC/USD:BTC-261225", quantity=1, mark_price=Decimal(8000))
+    for other, most in ((), 300), ((dated,), 240):
+        decision = judged(isolated("0.07"), *other, rules=[rule(top_up=top_up_terms(max_per_action=limit))])
+        assert row(decision).top_up.amount == most

@@ -1,6 +1,7 @@
 """A unified account: whether its margin is believed, in which of its modes margin is added, and what leaves then."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from wire_world import wire_world
 from guard.errors import VenueRefused, VenueUnavailable
 from guard.margin import assess
 from guard.snapshot import AssetMode, LiquidationKind, MarginRequest, PositionKey, Side
+from guard.venues import bitget_uta
 
 KEY = PositionKey("BTC/USDT:USDT", Side.LONG)
 ETH = PositionKey("ETH/USDT:USDT", Side.SHORT)
@@ -94,6 +96,21 @@ async def test_one_per_cent_is_borne_as_elsewhere(server, venue, balance):
     says(server, positionBalance=balance)
     (position,) = (await venue.snapshot()).positions
     assert position.isolated_wallet == Decimal(balance)
+
+
+@pytest.mark.parametrize("balance", ["600", "500", "700"])
+async def test_a_price_of_few_digits_confirms_no_more_than_one_of_many(server, venue, balance):
+    """A coin of about a dollar may be liquidated at "0.9": its last digit is worth a ninth of the position."""
+    server.hold_sample()
+    (position,) = (await venue.snapshot()).positions
+    price = position.exchange_liquidation.price.quantize(Decimal("1E+3"))
+    row = replace(
+        position,
+        isolated_wallet=Decimal(balance) + position.quantity * (position.exchange_liquidation.price - price),
+        exchange_liquidation=replace(position.exchange_liquidation, price=price),
+    )
+    table = (await venue.tiers(frozenset({KEY.symbol}))).by_symbol[KEY.symbol]
+    assert (bitget_uta.doubt(row, table, venue.rules) is None) == (balance == "600")
 
 
 @pytest.mark.parametrize("price", ["0", "-3", "", None, "NaN"])
