@@ -99,7 +99,7 @@ class Audits(Past):
             for one in found:
                 change, dollars = one.change, dollars_of(one.change)
                 is_kept = any(key in keeps for key in change.may_be_of())
-                take_over(connection, account, change, dollars, rule_of, keeps=is_kept)
+                take_over(connection, account, change, dollars, rule_of, keeps=is_kept, found_at=exchange_now)
                 if dollars is None and change.at > day_ago:
                     because = f"{change.amount:f} {change.currency} was added that has no dollar price"
                     write_past(connection, account, "watch_only", now, because, None)

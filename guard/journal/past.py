@@ -49,7 +49,9 @@ class Past(Lives, Arming):
         with self._write(now) as connection:
             for change in counted:
                 is_kept = any(key in opened for key in change.may_be_of())
-                take_over(connection, account, change, dollars_of(change), rule_of, keeps=is_kept)
+                take_over(
+                    connection, account, change, dollars_of(change), rule_of, keeps=is_kept, found_at=exchange_now
+                )
             state, because = _verdict(counted, complete=complete, unpriced=unpriced)
             until = None
             if state == "known" and not closed_seen:
@@ -67,20 +69,22 @@ def take_over(
     rule_of: Callable[[PositionKey], str | None],
     *,
     keeps: bool,
+    found_at: datetime,
 ) -> None:
     """Write an addition of which no intent tells, as spent. `keeps`: it belongs to the position that is open now.
 
     Where its side is not known it counts for either position, and once in the daily limits: under the rule that both
-    sides have, else under a name that no rule bears, which counts for each.
+    sides have, else under a name that no rule bears, which counts for each. The side that is not open had it at latest
+    when it was found: what opens there within 24 h of that goes on with it.
     """
     rules = {rule_of(key) for key in change.may_be_of()}
     rule = rules.pop() if len(rules) == 1 else SIDE_NOT_KNOWN
     for key in change.may_be_of():
         is_first = key == change.key
-        budget_id = None
-        if keeps:
+        budget_id = open_budget(connection, account, key) if keeps else None
+        if keeps and is_first and budget_id is None:
             # A name of its own: one that an earlier life took over ended with it. They are one when a life goes on.
-            budget_id = open_budget(connection, account, key) or f"rebuilt {account} {key} {change.entry_id}"
+            budget_id = f"rebuilt {account} {key} {change.entry_id}"
         connection.execute(
             "INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -93,7 +97,7 @@ def take_over(
                 money_text(change.amount),
                 change.currency,
                 money_text_or_none(dollars if is_first else Decimal(0)),
-                time_text(change.at),
+                time_text(change.at if is_first or not keeps else found_at),
             ),
         )
 

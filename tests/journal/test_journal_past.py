@@ -4,11 +4,13 @@ from decimal import Decimal
 import pytest
 from journal_support import BTC, ETH, HOUR, NOON, intent, live, opened, spend
 
+from guard.policy.memory import Legacy
 from guard.snapshot import MarginChange, PositionKey, Side
 
 DAY = timedelta(hours=24)
 SHORT = PositionKey(BTC.symbol, Side.SHORT)
 MOMENT = timedelta(microseconds=1)
+NOTHING = Legacy(spent=Decimal(0), last_top_up_at=None, has_open_intent=False)
 
 
 @pytest.fixture
@@ -126,6 +128,17 @@ def test_an_addition_whose_side_is_not_known_counts_in_both_positions_and_once_i
     assert memory(journal).spent_today_all == 20
     assert {rule: dollars for rule, dollars in memory(journal).spent_today_by_rule.items() if dollars} == by_rule
     assert journal.proving_entries("main") == {one.entry_id}  # A history is missed that once had more (seed 21197).
+
+
+@pytest.mark.parametrize(("after", "spent"), [(timedelta(hours=23), 10), (timedelta(hours=25), 0)])
+def test_what_may_have_been_the_other_sides_is_its_own_for_a_day_only(journal, after, spent):
+    """A short that opens months later must not begin with what a person once added to a long."""
+    rebuild(journal, [change("10", NOON - 3 * DAY, side_known=False)], opened_at={BTC: NOON - 3 * DAY})
+    live(journal)
+    assert journal.legacies("main", NOON + after).get(SHORT, NOTHING).spent == spent
+    journal.end_life("main", BTC, NOON + after, "its side flipped")
+    live(journal, SHORT, life_id="short", at=NOON + after)
+    assert memory(journal, NOON + after).lives[SHORT].spent == spent
 
 
 def test_what_went_into_closed_positions_that_nobody_can_know_is_waited_out_for_a_day(journal):
