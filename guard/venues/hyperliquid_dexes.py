@@ -65,9 +65,9 @@ class Dex:
 
     def gaps(self) -> Iterator[Gap]:
         """Yield what is not seen there: nothing, or the dex and each position that was there."""
-        if self.failed_at is None:
+        if self.failed_at is None and self.looked_at is not None:
             return
-        reason = f"not read: {self.failure}"
+        reason = f"not read: {self.failure}" if self.failed_at is not None else "not read yet"
         # Never seen by this process, it may hold what an earlier one saw: that is not gone then.
         yield Gap(subject=f"dex {self.name}", reason=reason, may_be_cross=self.looked_at is None, wallet=self.name)
         for one in self.held:

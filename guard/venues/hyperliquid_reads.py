@@ -3,6 +3,7 @@
 Quirks of the reads stand in guard.venues.hyperliquid.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -49,6 +50,7 @@ from guard.venues.rows import RowError, read_row
 from guard.venues.transport import ask
 
 CHOICES_KEPT = timedelta(minutes=10)  # How long the account's mode is believed unasked.
+HANGS_S = 2.0  # Of an answer that does not come: the other dexes' turn is the next look then.
 LAG_MAX = timedelta(seconds=2)  # Between their clock, as measured, and the time of an answer.
 
 NOT_USDC = "its collateral is not USDC, and in which unit margin is added there is not documented: it is watched only"
@@ -99,11 +101,20 @@ class HyperliquidReads(VenueBase):
         """
         if self._role is None or self._keeping is None:
             await self.open()
-        trouble = [*await self._refresh_choices()]
+        trouble, loop = [*await self._refresh_choices()], asyncio.get_running_loop()
         told, now = frozenset(self._told), self._now()
         due = [dex for dex in self._dexes if dex.is_due(now, told)]
         last = [dex for dex in due if dex.is_used and dex.failed_at is None]
-        parts = [part for dex in due if dex not in last if (part := await self._look(dex)) is not None]
+        parts = []
+        for dex in due:
+            if dex in last:
+                continue
+            began_s = loop.time()
+            part = await self._look(dex)
+            if part is not None:
+                parts.append(part)
+            if dex.failed_at is not None and loop.time() - began_s >= HANGS_S:
+                break  # Several that hang would keep the main one from being read at all.
         main, found = await self._read_main()
         parts = [main, *parts, *[part for dex in last if (part := await self._look(dex)) is not None]]
         trouble += [*found, *(gap for dex in self._dexes for gap in dex.gaps())]

@@ -19,6 +19,7 @@ from guard.snapshot import (
     PositionKey,
     Side,
 )
+from guard.venues import hyperliquid_reads
 from guard.venues.hyperliquid import Hyperliquid
 from guard.venues.hyperliquid_dexes import read_dexes
 
@@ -255,6 +256,20 @@ async def test_a_dex_that_was_never_seen_may_hide_a_position_and_says_so(dexes, 
     dexes.break_reads("state of xyz", Fate.HTML_200)
     (gap,) = (await venue.snapshot()).gaps
     assert (gap.subject, gap.may_be_cross, gap.wallet) == ("dex xyz", True, "xyz")
+
+
+async def test_a_dex_that_hangs_costs_the_others_one_look_and_what_was_not_looked_at_is_said(server, monkeypatch):
+    """Each that hangs costs eight seconds, and a look has twenty-five: the main one would never be read."""
+    monkeypatch.setattr(hyperliquid_reads, "HANGS_S", 0.0)
+    server.deploy()
+    server.break_reads("state of xyz", Fate.HTTP_500)
+    one = Hyperliquid(server.account(), now=lambda: datetime.now(UTC))
+    states, snapshot = await looks(server, one)
+    assert [gap.subject for gap in snapshot.gaps] == ["dex xyz", "dex flx"]
+    assert (snapshot.gaps[1].reason, snapshot.gaps[1].may_be_cross) == ("not read yet", True)
+    states, snapshot = await looks(server, one)
+    await one.close()
+    assert (states, [gap.subject for gap in snapshot.gaps]) == (["flx", ""], ["dex xyz"])
 
 
 async def test_dexes_that_cannot_be_listed_leave_the_main_one_watched_and_are_said(dexes, venue):
