@@ -101,7 +101,8 @@ class Past:
                     del self._after_acts[key]
                 if now_s >= self._due_s:
                     await self._audit(None)
-                    self._journal.note_held(self._terms.account, self._now())
+                    if self._journal.broken is None:  # Else it would raise each cycle, and keep ends from being told.
+                        self._journal.note_held(self._terms.account, self._now())
                     self._learned_s, self._due_s = now_s, now_s + AUDIT_EVERY.total_seconds()
             self._wait = AUDIT_AGAIN
         except (VenueUnavailable, KeysRefused, TimeoutError) as error:

@@ -252,3 +252,16 @@ def test_an_addition_has_the_price_of_its_coin_where_a_position_is_marked_in_it(
     assert _dollars(change("0.5", currency="BTC"), held) == 30_000
     assert _dollars(change("0.5", currency="USDC"), held) == Decimal("0.5")
     assert _dollars(change("0.5", currency="SOL"), held) is None
+
+
+async def test_a_journal_that_is_broken_keeps_no_look_from_being_done(journal):
+    """What comes after it in a cycle tells how positions ended, and needs no disk."""
+    venue = History()
+    past = past_of(venue, journal)
+    await past.learn()
+    await asyncio.sleep(AUDIT_EVERY.total_seconds())
+    journal.broken = "the disk is full"
+    await past.look_now_and_then()
+    asked = len(venue.asked)
+    await past.look_now_and_then()
+    assert len(venue.asked) == asked == 2
