@@ -3,7 +3,7 @@
 import os
 from asyncio import gather, timeout
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -56,9 +56,13 @@ def inspect_config(settings: Settings) -> Iterator[Finding]:
 
 async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
     """Ask every exchange for everything the daemon will ask for. Nothing is written there."""
-    for findings in await gather(*(_inspect_venue(account) for account in settings.accounts.values())):
+    refused: set[str] = set()
+    accounts = settings.accounts.values()
+    for account, findings in zip(accounts, await gather(*map(_inspect_venue, accounts)), strict=True):
         for finding in findings:
             yield finding
+        if any(finding.is_refused for finding in findings):
+            refused.add(account.name)
     async with Looker(settings, assume_unspent=True) as looker:
         looks = (await looker.look()).values()
         venues = [looker.venue(look.settings.name) for look in looks]
@@ -66,6 +70,8 @@ async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
         times = await gather(*(_inspect_reaction(look, venue) for look, venue in zip(looks, venues, strict=True)))
         rest = await gather(*(inspect_the_rest(look, venue) for look, venue in zip(looks, venues, strict=True)))
         for look, of_marks, of_times, of_rest in zip(looks, marks, times, rest, strict=True):
+            if look.settings.name in refused and isinstance(look.failure, KeysRefused):
+                continue  # It was said.
             for finding in chain(_judge(look), of_times, of_marks, of_rest):
                 yield finding
 
@@ -87,13 +93,21 @@ async def inspect_channels(settings: Settings) -> AsyncIterator[Finding]:
 async def _inspect_venue(account: AccountSettings) -> list[Finding]:
     clock = SteadyClock()
     venue = open_venue(account.venue, now=clock)
+    findings: list[Finding] = []
     try:
-        return [finding async for finding in _ask_everything(account, venue, since=clock() - timedelta(days=1))]
+        async with aclosing(_ask_everything(account, venue, since=clock() - timedelta(days=1))) as asked:
+            async for finding in asked:
+                findings.append(finding)
+                if finding.is_refused:
+                    break
     finally:
         await venue.close()
+    return findings
 
 
-async def _ask_everything(account: AccountSettings, venue: Venue, *, since: datetime) -> AsyncIterator[Finding]:
+async def _ask_everything(
+    account: AccountSettings, venue: Venue, *, since: datetime
+) -> AsyncGenerator[Finding, None]:
     name = account.name
     yield Finding(subject=name, verdict=Verdict.FINE, text=f"hosts in use: {', '.join(venue.hosts())}")
     if account.terms.mode > Mode.SHADOW and not venue.write_terms.test_host:

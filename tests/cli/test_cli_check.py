@@ -76,6 +76,9 @@ async def test_keys_that_are_refused_exit_77_and_are_never_printed(tmp_path):
         answer = await here.guard("check")
         assert answer.status == 77
         assert "canary" not in answer.out + answer.err
+        (refused,) = lines_of(answer, "KEYS")
+        assert "in the config against the exchange's page" in refused
+        assert "FAIL" not in answer.out
 
 
 async def test_an_exchange_that_cannot_be_reached_exits_69_and_says_at_what(tmp_path):
