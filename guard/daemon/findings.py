@@ -10,7 +10,7 @@ from guard.errors import KeysRefused, VenueUnavailable
 Answer = TypeVar("Answer")
 
 KEYS_REMEDY = (
-    "nothing more was asked with them: hold the key, its secret and its passphrase in the config against the exchange's "
+    "nothing more was asked with them: hold key, secret and passphrase in the config against the exchange's "
     "page, and see there that it has not ended, may read, and may be used from this machine's address"
 )
 

@@ -105,9 +105,7 @@ async def _inspect_venue(account: AccountSettings) -> list[Finding]:
     return findings
 
 
-async def _ask_everything(
-    account: AccountSettings, venue: Venue, *, since: datetime
-) -> AsyncGenerator[Finding, None]:
+async def _ask_everything(account: AccountSettings, venue: Venue, *, since: datetime) -> AsyncGenerator[Finding, None]:
     name = account.name
     yield Finding(subject=name, verdict=Verdict.FINE, text=f"hosts in use: {', '.join(venue.hosts())}")
     if account.terms.mode > Mode.SHADOW and not venue.write_terms.test_host:
