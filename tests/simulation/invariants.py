@@ -80,7 +80,7 @@ class Referee:
         self.telling.lives_s.append((self._world.time_s, float("inf")))
 
     def on_clock_set(self, step_s: float) -> None:
-        self.telling.last_step = self._world.time_s, max(0.0, step_s)
+        self.telling.steps_s.append((self._world.time_s, max(0.0, step_s)))
 
     def on_ended(self) -> None:
         self._shelf.forget()

@@ -233,6 +233,7 @@ class Simulation:
         for door in self.doors.values():
             door.weather.stop(now)
         self.scenario.disk.stop(now)
+        self.referee.on_clock_set(-self.world.wall_off.total_seconds())
         self.world.wall_off = timedelta(0)
         if self.process is not None:
             self.process.points_to_live = None

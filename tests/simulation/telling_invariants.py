@@ -46,7 +46,7 @@ class TellingInvariants:
         self._worst_told: dict[tuple[str, Key], dict[str, int]] = {}  # Open ladder alerts of a position.
         self._copied: dict[tuple[str, Key], dict[str, int]] = {}  # `_worst_told`, when the journal was copied.
         self._ends: Counter[str] = Counter()
-        self.last_step = (-1e9, 0.0)  # Of the machine's clock: when, and how far forward.
+        self.steps_s: list[tuple[float, float]] = []  # Of the machine's clock: when, and how far forward.
         self.lives_s: list[tuple[float, float]] = []  # Of the daemon: from and to; the present one has no end.
         self._dangers: dict[tuple[str, Key], Streak] = {}
         self.counts = {"messages": 0, "arrived": 0, "pings": 0}
@@ -122,10 +122,14 @@ class TellingInvariants:
         return timedelta(0) <= opened + timedelta(seconds=1) - ended < timedelta(hours=1)
 
     def _clear_for_s(self) -> int:
-        """Return for how long a position must have been clear: less by a step of the clock that no daemon was there to see."""
-        stepped_s, step_s = self.last_step
-        was_seen = any(from_s < stepped_s and stepped_s + 1 < to_s for from_s, to_s in self.lives_s)
-        return 240 if was_seen or self._world.time_s - stepped_s > 300 else max(1, 240 - int(step_s))
+        """Return how long a position must have been clear: less by steps of the clock that no daemon was there to see."""
+
+        def was_seen(at_s: float) -> bool:
+            return any(from_s < at_s and at_s + 1 < to_s for from_s, to_s in self.lives_s)
+
+        lately_s = self._world.time_s - 300
+        unseen_s = sum(step_s for at_s, step_s in self.steps_s if at_s >= lately_s and not was_seen(at_s))
+        return max(1, 240 - int(unseen_s))
 
     def on_arrived(self, arrived: Arrived, distances: Distances, seen: dict[str, Seen]) -> None:
         if arrived.channel == "heartbeat":
