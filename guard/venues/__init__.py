@@ -44,6 +44,7 @@ INSTEAD: "Mapping[str, str]" = {  # Ids that stand for an exchange which has ano
     "binance": "binanceusdm",
     "gateio": "gate",
 }
+REGIONS: "Mapping[str, str]" = {"myokx": "okx", "okxus": "okx"}  # Ids of an exchange's other hosts, spoken to alike.
 
 
 def is_watchable(exchange: str) -> bool:
@@ -72,6 +73,7 @@ def open_venue(account: "VenueAccount", *, now: "Callable[[], datetime]") -> "Ve
             f"accounts.{account.account}.exchange: found {account.exchange!r}, expected one of {expected}, "
             "or another exchange of ccxt to watch only"
         )
-    module, name = VENUES.get(account.exchange, ("guard.venues.generic", "GenericVenue"))
+    exchange = REGIONS.get(account.exchange, account.exchange)
+    module, name = VENUES.get(exchange, ("guard.venues.generic", "GenericVenue"))
     venue: Venue = getattr(import_module(module), name)(account, now=now)
     return venue

@@ -75,7 +75,9 @@ from guard.venues.protocol import AccountNews, Candle, KeyScopes, TierTables, Ve
 from guard.venues.rows import RowError
 from guard.venues.transport import Wire
 
-HOSTNAME = "www.okx.com"  # `hostname` in the account's ccxt options names another: eea.okx.com, us.okx.com.
+# By ccxt id. A key is known in its own region only, also to the stream (code 60032): a hostname alone moves half of it.
+HOSTNAMES = {"okx": "www.okx.com", "myokx": "eea.okx.com", "okxus": "us.okx.com"}
+REGION_OF = {"eea.okx.com": "myokx", "my.okx.com": "myokx", "us.okx.com": "okxus", "app.okx.com": "okxus"}
 SIMULATED = "x-simulated-trading"
 QUIET_S = 3.0  # Every limit counts by two seconds (docs, "Rate Limits"); no answer says when it may be asked again.
 TOO_MANY = frozenset({"50011", "50040", "50061"})
@@ -347,14 +349,23 @@ class Okx(VenueBase):
 
 
 def _wire(account: VenueAccount) -> Wire:
-    """Return how OKX is spoken to. Raises ConfigError for a missing passphrase, and a test mode that ccxt ignores."""
+    """Return how OKX is spoken to.
+
+    Raises ConfigError for a missing passphrase, a test mode that ccxt ignores, and the hostname of another region.
+    """
     if not account.password:
         raise ConfigError(f"accounts.{account.account}.password: missing, a key of OKX has a passphrase")
     options = account.ccxt.get("options")
     if isinstance(options, Mapping) and (options.get("enableDemoTrading") or options.get("sandboxMode")):
         key = f"accounts.{account.account}.ccxt.options"
         raise ConfigError(f"{key}: OKX's demo trading is switched on by `sandbox = true` beside `options`, not in it")
-    hostname = str(account.ccxt.get("hostname") or HOSTNAME)
+    hostname = str(account.ccxt.get("hostname") or HOSTNAMES[account.exchange])
+    region = REGION_OF.get(hostname, account.exchange)
+    if region != account.exchange:
+        raise ConfigError(
+            f"accounts.{account.account}.ccxt.hostname: found {hostname!r}, whose stream has another host, too: "
+            f'write exchange = "{region}" instead'
+        )
     return Wire(
         options={"fetchMarkets": {"types": ["swap", "future"]}},
         urls=lambda api: _addresses(api, hostname),

@@ -8,6 +8,7 @@ from okx_wire import OkxServer
 
 from guard.errors import ConfigError, VenueUnavailable
 from guard.snapshot import AssetMode, LiquidationKind, MarginMode, PositionKey, Side
+from guard.venues import open_venue
 from guard.venues.okx import Okx
 from guard.venues.protocol import VenueAccount
 
@@ -283,3 +284,34 @@ def test_a_key_without_its_passphrase_is_a_config_error(password):
     account = VenueAccount(account="main", exchange="okx", api_key="k", secret="s", password=password, ccxt={})
     with pytest.raises(ConfigError, match=r"accounts\.main\.password: missing, a key of OKX has a passphrase"):
         Okx(account, now=lambda: datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "ccxt", "hosts"),
+    [  # The classes `myokx` and `okxus` of ccxt 4.5.90.
+        ("okx", {}, {"www.okx.com", "ws.okx.com"}),
+        ("myokx", {}, {"eea.okx.com", "wseea.okx.com"}),
+        ("okxus", {}, {"us.okx.com", "wsus.okx.com"}),
+        ("myokx", {"sandbox": True}, {"eea.okx.com", "wseeapap.okx.com"}),
+        ("okxus", {"sandbox": True}, {"us.okx.com", "wsuspap.okx.com"}),
+    ],
+)
+async def test_a_region_is_guarded_at_its_own_hosts_by_rest_and_by_stream(exchange, ccxt, hosts):
+    venue = open_venue(account_at(exchange, ccxt), now=lambda: datetime.now(UTC))
+    assert type(venue) is Okx
+    assert {host.partition(":")[0] for host in venue.hosts()} == hosts
+    assert venue.write_terms.test_host is bool(ccxt)
+    await venue.close()
+
+
+@pytest.mark.parametrize(
+    ("hostname", "meant"),
+    [("eea.okx.com", "myokx"), ("my.okx.com", "myokx"), ("us.okx.com", "okxus"), ("app.okx.com", "okxus")],
+)
+def test_a_hostname_of_another_region_is_a_config_error_for_the_stream_would_not_know_the_key(hostname, meant):
+    with pytest.raises(ConfigError, match=rf'ccxt\.hostname: found \'{hostname}\'.*write exchange = "{meant}" instead'):
+        open_venue(account_at("okx", {"hostname": hostname}), now=lambda: datetime.now(UTC))
+
+
+def account_at(exchange, ccxt):
+    return VenueAccount(account="main", exchange=exchange, api_key="k", secret="s", password="p", ccxt=ccxt)
