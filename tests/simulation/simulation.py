@@ -230,9 +230,8 @@ class Simulation:
         for wire in self.wires.values():
             wire.fates.weather.stop(now)
             wire.fates.write_faults = 0.0
-        for door in self.doors.values():
-            door.weather.stop(now)
-        self.scenario.disk.stop(now)
+        for weather in (self.scenario.disk, *(door.weather for door in self.doors.values())):
+            weather.stop(now)
         self.referee.on_clock_set(-self.world.wall_off.total_seconds())
         self.world.wall_off = timedelta(0)
         if self.process is not None:
