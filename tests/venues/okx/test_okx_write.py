@@ -267,9 +267,9 @@ def test_a_test_mode_that_ccxt_would_not_send_is_a_config_error(server, options)
 
 
 async def test_another_hostname_is_the_one_in_use(server):
-    venue = Okx(account_on(server, hostname="eea.okx.com"), now=now)
+    venue = Okx(account_on(server, hostname="www.okx.example"), now=now)
     try:
-        assert "eea.okx.com" in venue.hosts()
+        assert "www.okx.example" in venue.hosts()
         assert not venue.write_terms.test_host
     finally:
         await venue.close()
