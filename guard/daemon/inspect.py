@@ -3,7 +3,7 @@
 import os
 from asyncio import gather, timeout
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from itertools import chain
 from guard.config.settings import AccountSettings, Settings
 from guard.daemon.channels import open_channels
 from guard.daemon.clock import SteadyClock
-from guard.daemon.findings import Finding, Verdict, ask
+from guard.daemon.findings import Finding, Verdict, ask, refusals_in_one
 from guard.daemon.inspect_rest import inspect_the_rest
 from guard.daemon.keys import SIGNED_FOR, why_unsigned
 from guard.daemon.look import Look, Looker
@@ -59,7 +59,7 @@ async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
     refused: set[str] = set()
     accounts = settings.accounts.values()
     for account, findings in zip(accounts, await gather(*map(_inspect_venue, accounts)), strict=True):
-        for finding in findings:
+        for finding in refusals_in_one(account.name, findings):
             yield finding
         if any(finding.is_refused for finding in findings):
             refused.add(account.name)
@@ -72,7 +72,7 @@ async def inspect_accounts(settings: Settings) -> AsyncIterator[Finding]:
         for look, of_marks, of_times, of_rest in zip(looks, marks, times, rest, strict=True):
             if look.settings.name in refused and isinstance(look.failure, KeysRefused):
                 continue  # It was said.
-            for finding in chain(_judge(look), of_times, of_marks, of_rest):
+            for finding in refusals_in_one(look.settings.name, chain(_judge(look), of_times, of_marks, of_rest)):
                 yield finding
 
 
@@ -93,19 +93,13 @@ async def inspect_channels(settings: Settings) -> AsyncIterator[Finding]:
 async def _inspect_venue(account: AccountSettings) -> list[Finding]:
     clock = SteadyClock()
     venue = open_venue(account.venue, now=clock)
-    findings: list[Finding] = []
     try:
-        async with aclosing(_ask_everything(account, venue, since=clock() - timedelta(days=1))) as asked:
-            async for finding in asked:
-                findings.append(finding)
-                if finding.is_refused:
-                    break
+        return [finding async for finding in _ask_everything(account, venue, since=clock() - timedelta(days=1))]
     finally:
         await venue.close()
-    return findings
 
 
-async def _ask_everything(account: AccountSettings, venue: Venue, *, since: datetime) -> AsyncGenerator[Finding, None]:
+async def _ask_everything(account: AccountSettings, venue: Venue, *, since: datetime) -> AsyncIterator[Finding]:
     name = account.name
     yield Finding(subject=name, verdict=Verdict.FINE, text=f"hosts in use: {', '.join(venue.hosts())}")
     if account.terms.mode > Mode.SHADOW and not venue.write_terms.test_host:
@@ -229,8 +223,9 @@ def _judge(look: Look) -> Iterator[Finding]:
     """Yield the model against the exchange, the rule and the money behind it, for each open position."""
     name = look.settings.name
     if look.failure is not None:
-        verdict = Verdict.KEYS if isinstance(look.failure, KeysRefused) else Verdict.UNREACHABLE
-        yield Finding(subject=f"{name} positions", verdict=verdict, text=str(look.failure))
+        is_refused = isinstance(look.failure, KeysRefused)
+        verdict = Verdict.KEYS if is_refused else Verdict.UNREACHABLE
+        yield Finding(subject=f"{name} positions", verdict=verdict, text=str(look.failure), is_refused=is_refused)
         return
     yield Finding(subject=f"{name} positions", verdict=Verdict.FINE, text=_what_is_open(look))
     for gap in look.decision.gaps:

@@ -77,7 +77,7 @@ from guard.venues.transport import Wire
 
 # By ccxt id. A key is known in its own region only, also to the stream (code 60032): a hostname alone moves half of it.
 HOSTNAMES = {"okx": "www.okx.com", "myokx": "eea.okx.com", "okxus": "us.okx.com"}
-REGION_OF = {"eea.okx.com": "myokx", "my.okx.com": "myokx", "us.okx.com": "okxus", "app.okx.com": "okxus"}
+REGION_OF = {**{host: one for one, host in HOSTNAMES.items()}, "my.okx.com": "myokx", "app.okx.com": "okxus"}
 SIMULATED = "x-simulated-trading"
 QUIET_S = 3.0  # Every limit counts by two seconds (docs, "Rate Limits"); no answer says when it may be asked again.
 TOO_MANY = frozenset({"50011", "50040", "50061"})

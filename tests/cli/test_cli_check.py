@@ -77,6 +77,7 @@ async def test_keys_that_are_refused_exit_77_and_are_never_printed(tmp_path):
         assert answer.status == 77
         assert "canary" not in answer.out + answer.err
         (refused,) = lines_of(answer, "KEYS")
+        assert "refused as well: markets and modes, tier tables, margin history; " in refused
         assert "in the config against the exchange's page" in refused
         assert "FAIL" not in answer.out
 

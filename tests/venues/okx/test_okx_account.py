@@ -1,5 +1,6 @@
 """What an OKX account reads as: modes, wallets, contradictions, and what is said to be no contract."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from okx_wire import OkxServer
 
 from guard.errors import ConfigError, VenueUnavailable
-from guard.snapshot import AssetMode, LiquidationKind, MarginMode, PositionKey, Side
+from guard.snapshot import AssetMode, LiquidationKind, MarginMode, MarginRequest, PositionKey, Side
 from guard.venues import open_venue
 from guard.venues.okx import Okx
 from guard.venues.protocol import VenueAccount
@@ -305,12 +306,32 @@ async def test_a_region_is_guarded_at_its_own_hosts_by_rest_and_by_stream(exchan
 
 
 @pytest.mark.parametrize(
-    ("hostname", "meant"),
-    [("eea.okx.com", "myokx"), ("my.okx.com", "myokx"), ("us.okx.com", "okxus"), ("app.okx.com", "okxus")],
+    ("exchange", "hostname", "meant"),
+    [
+        ("okx", "eea.okx.com", "myokx"),
+        ("okx", "my.okx.com", "myokx"),
+        ("okx", "us.okx.com", "okxus"),
+        ("okx", "app.okx.com", "okxus"),
+        ("myokx", "www.okx.com", "okx"),
+        ("okxus", "eea.okx.com", "myokx"),
+    ],
 )
-def test_a_hostname_of_another_region_is_a_config_error_for_the_stream_would_not_know_the_key(hostname, meant):
+def test_a_hostname_of_another_region_is_a_config_error_for_the_stream_would_not_know_the_key(
+    exchange, hostname, meant
+):
     with pytest.raises(ConfigError, match=rf'ccxt\.hostname: found \'{hostname}\'.*write exchange = "{meant}" instead'):
-        open_venue(account_at("okx", {"hostname": hostname}), now=lambda: datetime.now(UTC))
+        open_venue(account_at(exchange, {"hostname": hostname}), now=lambda: datetime.now(UTC))
+
+
+@pytest.mark.parametrize("exchange", ["myokx", "okxus"])
+async def test_a_region_is_read_and_written_to_as_okx_is(server, exchange):
+    server.hold_sample()
+    venue = open_venue(replace(server.account(), exchange=exchange), now=lambda: datetime.now(UTC))
+    (position,) = (await venue.snapshot()).positions
+    request = MarginRequest(key=position.key, hedged=False, amount=D("10.79"), currency="USDT")
+    assert await venue.add_margin(request) == "code 0, add 10.79 to BTC-USDT-SWAP net"
+    assert len(server.writes) == 1
+    await venue.close()
 
 
 def account_at(exchange, ccxt):
