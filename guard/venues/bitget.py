@@ -29,7 +29,7 @@ row states is what its liquidation price asks for (see bitget_uta). Quirks, with
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -40,6 +40,7 @@ from guard.margin import RuleBook
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import (
     Gap,
+    HaircutTier,
     MarginChange,
     MarginRequest,
     Mark,
@@ -65,6 +66,7 @@ from guard.venues.account_stream import AccountChannel
 from guard.venues.bitget_reads import HISTORY_KEPT, BitgetReads, of_product
 from guard.venues.bitget_settle import Lost, settle
 from guard.venues.bitget_wire import FENCE, LOOPBACK_FENCE, PRODUCTS, USDC, USDT, Market, list_of
+from guard.venues.haircut_rows import read_haircuts
 from guard.venues.protocol import AccountNews, Candle, KeyScopes, TierTables, VenueAccount, WriteTerms
 
 KNOWN_LIMITS = (
@@ -72,8 +74,8 @@ KNOWN_LIMITS = (
     "a unified account's records are a yes and never a no: a new journal only watches there until `guard arm`",
     "of a unified account's orders only stop losses are stops: a trigger order does not say whether it closes",
     "a key that may add margin in a unified account may also move money between the user's own accounts",
-    "what each asset counts for in unified or multi-assets mode is not read: the ratio tells when that changes",
-    "its steps are published in dollars: kept in coins, as here, a table would seem to change with every price",
+    "what assets count for is read of unified accounts only: in multi-assets mode the ratio tells when it changes",
+    "which coins its owner took out of the collateral is not read: what they would count for is told too",
     "a position in a coin-margined contract is told as one that is not modelled, with Bitget's liquidation price",
     "the published cross formula is cut off: of cross positions Bitget's own price is watched",
     "a position opened before 2025-11-10 may still be held to whole-position tiers",
@@ -90,6 +92,8 @@ HEADER = "paptrading"
 
 class Bitget(BitgetReads):
     """One Bitget account. See guard.venues.protocol.Venue."""
+
+    haircuts_count_dollars = True
 
     def __init__(self, account: VenueAccount, *, now: Callable[[], datetime], fence: timedelta | None = None) -> None:
         super().__init__(account, now=now)
@@ -111,6 +115,13 @@ class Bitget(BitgetReads):
     async def tiers(self, symbols: frozenset[str]) -> TierTables:
         await self._know_kind()
         return await self._tiers_of_each(symbols, self._tiers_of, "position tiers")
+
+    async def haircuts(self, assets: frozenset[str]) -> Mapping[str, tuple[HaircutTier, ...]]:
+        await self._know_kind()
+        if not (self._unified and bitget_uta.shares_collateral(self._level)):
+            return {}
+        rows = list_of(await self._read("publicUtaGetV3MarketDiscountRate", {}), "discount rates")
+        return read_haircuts(rows, assets, bitget_uta.HAIRCUTS)
 
     async def mark(self, symbol: str) -> Mark:
         return await bitget_market.read_mark(self._client, await self._market(symbol))

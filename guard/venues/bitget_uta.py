@@ -1,7 +1,8 @@
 """What Bitget says of a unified account (UTA, v3): its level, its positions, its assets, its own ratio.
 
-Sources: docs UTA "Get Account Setting", "Get Position Info", "Get Account Assets" and "Introduction" (copies of 2025-12
-and 2026-07), help page 12560603884121 (2026-05), recorded rows of 2025-06 and 2025-09 (cross ones).
+Sources: docs UTA "Get Account Setting", "Get Position Info", "Get Account Assets", "Get Discount Rate" and
+"Introduction" (copies of 2025-12 and 2026-07), help page 12560603884121 (2026-05), recorded rows of 2025-06 and 2025-09
+(cross ones).
 - Positions name their side and mode with other words than in classic accounts, and have a rate `mmr` where those have
   `marginRatio` (ccxt issue 26838). Whether Bitget adds margin by itself is not told.
 - `positionBalance` of an isolated row is "the isolated margin amount for this position" (docs, 2026-07); of a recorded
@@ -30,9 +31,11 @@ from guard.margin import (
 from guard.snapshot import Gap, Liquidation, LiquidationKind, MarginMode, Position, PositionKey, Side, Wallet
 from guard.venues.bitget_account import NOT_MODELLED, PNL_TOLERANCE, TOLERANCE, gap_of
 from guard.venues.bitget_wire import COIN, PRODUCT_OF_SETTLE, Market, data_of, maybe
+from guard.venues.haircut_rows import Names
 from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, listed_once, read_row, shown
 
 COARSEST = Decimal("0.01")  # Of a price: no contract is priced in larger steps.
+HAIRCUTS = Names(asset="coin", steps="list", floor="tierStartValue", share="discountRate")  # Floors in dollars.
 ISOLATED, BASIC, ADVANCED, DELTA = "isolated", "basic", "advanced", "delta"  # accountLevel.
 
 
@@ -46,6 +49,11 @@ class Settings(Row):
     def level(self) -> str:
         """What the account is as a unified one, in Bitget's words; "?" where it does not say."""
         return shown(self.account_level, 16) if self.account_mode == "unified" else self.account_mode
+
+
+def shares_collateral(level: str | None) -> bool:
+    """Say whether all assets back cross positions, each by its collateral ratio; yes where the level is not known."""
+    return level not in {ISOLATED, BASIC}
 
 
 def watch_only(level: str | None, owed: Iterable[str]) -> str | None:

@@ -27,23 +27,36 @@ from guard.journal import Journal
 from guard.journal.records import HAIRCUTS
 from guard.venues import open_venue
 
-PRICE_FIELDS = {"bybit": "liqPrice", "okx": "liqPx", "binanceusdm": "liquidationPrice", "gate": "liq_price"}
+PRICE_FIELDS = {
+    "bybit": "liqPrice",
+    "okx": "liqPx",
+    "binanceusdm": "liquidationPrice",
+    "gate": "liq_price",
+    "bitget": "liquidationPrice",
+}
 PATHS = {
     "bybit": "/collateral",
     "okx": "/discount-rate-interest-free-quota",
     "binanceusdm": "/assetIndex",
     "gate": "/currency_discount_tiers",
+    "bitget": "/discount-rate",
 }
-FEES = {"bybit": Decimal(0), "okx": Decimal("0.0005"), "binanceusdm": Decimal(0), "gate": Decimal("0.00075")}
+FEES = {
+    "bybit": Decimal(0),
+    "okx": Decimal("0.0005"),
+    "binanceusdm": Decimal(0),
+    "gate": Decimal("0.00075"),
+    "bitget": Decimal("0.0006"),
+}
 UNITS = Decimal(2)
 
 
 @pytest.fixture(params=list(PRICE_FIELDS))
 async def server(request):
     """An exchange with one account in which BTC and ETH back everything together."""
-    async with server_of(request.param)().serving() as one:
-        one.is_wrong_mode = request.param != "okx"
-        one.acct_lv = "3"
+    async with server_of("bitget-uta" if request.param == "bitget" else request.param)().serving() as one:
+        one.is_wrong_mode = request.param not in {"okx", "bitget"}
+        one.acct_lv, one.level = "3", "advanced"
         one.wallets["ETH"] = (UNITS, UNITS)
         one.counted = {"ETH": [("0", "0.95"), ("10000", "0.5")], "USDT": [("0", "1")]}
         one.hold_sample(margin=None)
@@ -208,7 +221,7 @@ async def test_the_check_says_whether_it_can_be_read(server, tmp_path, answers):
 
 
 async def test_where_each_currency_stands_for_itself_nothing_is_asked(server, tmp_path):
-    server.is_wrong_mode, server.acct_lv = False, "2"
+    server.is_wrong_mode, server.acct_lv, server.level = False, "2", "isolated"
     server.holdings.clear()
     server.hold_sample()
     async with watching(server, tmp_path) as (watch, _):
@@ -241,14 +254,14 @@ async def test_a_change_is_told_though_its_price_is_refused_and_again_after_a_de
         assert len(messages) == 2
 
 
-def at_gate(server):
-    if server.exchange != "gate":
-        pytest.skip("only Gate lists the limits of its steps in dollars")
+def in_dollars(server):
+    if server.exchange not in {"gate", "bitget"}:
+        pytest.skip("only Gate and Bitget list the limits of their steps in dollars")
 
 
 async def test_where_steps_are_listed_in_dollars_a_balance_is_counted_by_its_worth(server, tmp_path, monkeypatch):
     """Of 2 ETH at 3,000 dollars the first 4,000 dollars count 95 %, and then only the first 1,500."""
-    at_gate(server)
+    in_dollars(server)
     messages = told(monkeypatch)
     server.counted["ETH"] = [("0", "0.95"), ("4000", "0.5")]
     async with watching(server, tmp_path) as (watch, _):
@@ -264,7 +277,7 @@ async def test_where_steps_are_listed_in_dollars_a_balance_is_counted_by_its_wor
     assert "ETH counts as margin: 80 % of yours before, 61.25 % now." in message.text
     assert "Your 2 ETH count 1,125 USD less." in message.text
     one, price = server.sample, server.sample.mark * Decimal("0.9")
-    rate = server.tier_rows(one.symbol)[0][2] + FEES["gate"]
+    rate = server.tier_rows(one.symbol)[0][2] + FEES[server.exchange]
     (moved,) = message.facts["moved"]
     before = price - 1125 / (one.contracts * one.contract_size * (1 - rate))
     assert abs(Decimal(moved["before"]) - before) < Decimal("1e-20")
@@ -273,7 +286,7 @@ async def test_where_steps_are_listed_in_dollars_a_balance_is_counted_by_its_wor
 async def test_without_a_price_nobody_says_how_much_of_a_balance_counts_and_the_change_is_told(
     server, tmp_path, monkeypatch
 ):
-    at_gate(server)
+    in_dollars(server)
     messages = told(monkeypatch)
     async with watching(server, tmp_path) as (watch, _):
         await watch.cycle()
@@ -289,7 +302,8 @@ async def test_without_a_price_nobody_says_how_much_of_a_balance_counts_and_the_
 
 
 async def test_a_coin_that_its_owner_took_out_of_the_collateral_is_not_asked_about(server, tmp_path, monkeypatch):
-    at_gate(server)
+    if server.exchange != "gate":
+        pytest.skip("only Gate says by coin whether it is collateral")
     messages = told(monkeypatch)
     server.not_collateral.add("ETH")
     async with watching(server, tmp_path) as (watch, journal):
@@ -302,7 +316,6 @@ async def test_a_coin_that_its_owner_took_out_of_the_collateral_is_not_asked_abo
 
 
 async def test_where_each_coin_stands_for_itself_in_a_unified_account_nothing_is_asked(server, tmp_path):
-    at_gate(server)
     server.is_wrong_mode, server.margin_mode = False, 3
     async with watching(server, tmp_path) as (watch, _):
         await watch.cycle()

@@ -90,7 +90,7 @@ class BitgetServer(BitgetUnified):
             "v2/mix/market/history-mark-candles": "candles", "v3/account/set-margin": "write",
             "v3/account/financial-records": "history", "v3/trade/fills": "fills",
             "v3/position/history-position": "fills", "v3/trade/unfilled-strategy-orders": "stops",
-            "v3/market/position-tier": "tiers",
+            "v3/market/position-tier": "tiers", "v3/market/discount-rate": "haircuts",
         }  # fmt: skip
         kind = kinds.get(call.path.removeprefix("/api/"), call.path)
         elsewhere = call.params.get("productType", call.params.get("category", "USDT-FUTURES")) != "USDT-FUTURES"
@@ -126,6 +126,8 @@ class BitgetServer(BitgetUnified):
             return self._ok(public[path](call.params))
         if path == "v3/market/position-tier":
             return self._ok(self.unified_tiers(call.params))
+        if path == "v3/market/discount-rate":
+            return self._ok(self.discount_rates())
         unified = path.startswith("v3/")
         if unified != self.is_unified:  # Said even before the signature is looked at.
             raise self.refusal("40084" if unified else "40085")

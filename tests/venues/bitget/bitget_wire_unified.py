@@ -2,7 +2,7 @@
 
 Sources: docs UTA (copies of 2025-12 and 2026-07): "Get Account Setting", "Get Position Info", "Get Account Assets",
 "Set Margin", "Get Financial Records", "Get Unfilled Strategy Orders", "Get Fill History", "Get Position History", "Get
-Account Info", "Get Position Tier". It knows nothing of guard's parsers.
+Account Info", "Get Position Tier", "Get Discount Rate" (tiers begin at so many "U"). It knows nothing of guard's parsers.
 """
 
 import hashlib
@@ -51,6 +51,13 @@ class BitgetUnified(BitgetListened):
         return [
             {"tier": str(number), "minTierValue": low, "maxTierValue": high, "leverage": "125", "mmr": rate}
             for number, (low, high, rate) in enumerate(one.tiers, 1)
+        ]
+
+    def discount_rates(self) -> list[dict[str, Any]]:
+        """Steps by their start in dollars, of every coin at once."""
+        return [
+            {"coin": coin, "list": [{"tierStartValue": start, "discountRate": share} for start, share in steps]}
+            for coin, steps in self.counted.items()
         ]
 
     def _settings(self, _: dict[str, Any]) -> dict[str, Any]:
