@@ -2,8 +2,10 @@
 
 Quirks beside those of the family, with source and date seen:
 - v3 `positionRisk` carries neither leverage nor margin mode (ccxt PR 23225, 2024): both come from `symbolConfig`, which
-  also says whether the exchange tops up by itself. v3 `account` does not say the asset mode: `accountConfig` does, and
-  the position mode with it, for a weight of 5 (`multiAssetsMargin` and `positionSide/dual` cost 30 each) (2026-07).
+  also says whether the exchange tops up by itself. The leverage in force is the row's notional by its
+  `positionInitialMargin`, to eight digits (recorded, 2024-07), and no older than the row.
+- v3 `account` does not say the asset mode: `accountConfig` does, and the position mode with it, for a weight of 5
+  (`multiAssetsMargin` and `positionSide/dual` cost 30 each) (2026-07).
 - Rows stand in `positionRisk` for open orders too; a position is what has a size (recorded answers, 2024-07).
 - In multi-assets mode one ratio holds for the whole account, totalMaintMargin / totalMarginBalance, and isolated
   margin is off (-4168) (docs, 2026-07).
@@ -28,6 +30,7 @@ from guard.venues.protocol import VenueAccount
 from guard.venues.rows import NotNegative, Number, Positive, Row, RowError, Word, read_row, rows_of
 
 CHOICES_KEPT = timedelta(minutes=10)  # How long margin modes, leverages and asset mode are believed unasked.
+WHOLE = Decimal("0.001")  # Of a leverage made of two figures: what their last digits may be worth.
 
 USDM = Family(
     api="fapi",
@@ -49,7 +52,8 @@ class BinanceUsdm(BinanceVenue):
         super().__init__(account, USDM, now=now, fence=fence)
         self._configs: Mapping[str, SymbolConfig] = {}  # By Binance's symbol.
         self._choices_read_at: datetime | None = None
-        self._open_legs: frozenset[Leg] | None = None  # As of the last snapshot. None: there was none yet.
+        # Open legs, and whether long, for which the choices were read. None: there was no snapshot yet.
+        self._chosen_for: frozenset[tuple[Leg, bool]] | None = None
 
     async def open(self) -> None:
         await super().open()
@@ -107,8 +111,8 @@ class BinanceUsdm(BinanceVenue):
     async def _refresh(self, rows: list[object]) -> tuple[Gap, ...]:
         """Read markets and the user's choices again where these rows ask for it. A failure is a gap, not the end."""
         legs = open_legs(rows)
-        opened = self._open_legs is not None and not legs.keys() <= self._open_legs
-        self._open_legs = frozenset(legs)
+        sides = frozenset((leg, size > 0) for leg, size in legs.items())
+        opened = self._chosen_for is not None and not sides <= self._chosen_for
         unconfigured = any(symbol not in self._configs for symbol, _ in legs)
         aged = self._choices_read_at is None or abs(self._now() - self._choices_read_at) > CHOICES_KEPT
         try:
@@ -117,6 +121,7 @@ class BinanceUsdm(BinanceVenue):
                 await self._read_choices()
         except VenueUnavailable as error:
             return (Gap(subject="margin modes and leverages", reason=f"not read again: {error}"),)
+        self._chosen_for = sides
         return ()
 
     async def _read_choices(self) -> None:
@@ -179,6 +184,12 @@ class _PositionRisk(PositionRow):
     margin_asset: Word
 
 
+class _Initial(Row):
+    """The part of a position row that need not be there: what the position's leverage asks for at the mark price."""
+
+    position_initial_margin: Positive
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _UsdmTerms:
     """Contracts and the user's choices, by Binance's symbol. See guard.venues.binance_account.Terms."""
@@ -201,7 +212,7 @@ class _UsdmTerms:
             isolated_wallet=row.isolated_wallet,
             notional=row.notional,
             margin_asset=row.margin_asset,
-            leverage=config.leverage,
+            leverage=_leverage(raw, row.notional) or config.leverage,
             auto_add_margin=config.is_auto_add_margin,
             maintenance_margin=row.maint_margin,
         )
@@ -209,6 +220,16 @@ class _UsdmTerms:
     def is_isolated(self, raw: Mapping[str, object]) -> bool:
         config = self.configs.get(str(raw.get("symbol")))
         return config is not None and config.margin_type == "ISOLATED"
+
+
+def _leverage(raw: object, notional: Decimal) -> Decimal | None:
+    """Return the leverage that a position row itself makes. None: it makes none, and they are whole numbers."""
+    try:
+        made = abs(notional) / read_row(_Initial, raw).position_initial_margin
+    except RowError:
+        return None
+    whole = made.to_integral_value()
+    return whole if whole >= 1 and abs(made - whole) <= WHOLE * whole else None
 
 
 def _contradicts(rows: list[object], configs: Mapping[str, SymbolConfig]) -> bool:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from aiohttp import web
 from venue_support import account_of, market, position_row
 
 from guard.errors import VenueUnavailable
@@ -243,6 +244,50 @@ async def test_the_choices_of_a_newly_opened_position_are_read(exchange, venue):
     exchange.forget_requests()
     await venue.snapshot()
     assert sum(exchange.count().values()) == 2
+
+
+def chosen(exchange, leverage):
+    """The user chooses a leverage for BTC, and its row is margined accordingly: 5,800 by it."""
+    modes = exchange.margin_types
+    exchange.replies["symbolConfig"] = lambda _request: [
+        {"symbol": one, "marginType": modes[one], "isAutoAddMargin": "false", "leverage": leverage} for one in modes
+    ]
+    initial = f"{Decimal(5800) / leverage:.8f}"
+    return {"initialMargin": initial, "positionInitialMargin": initial}
+
+
+async def test_a_side_that_flipped_between_two_reads_has_the_leverage_and_flags_of_now(exchange, venue):
+    exchange.positions = [position_row(**chosen(exchange, 5))]
+    assert (await venue.snapshot()).positions[0].leverage == 5
+    exchange.forget_requests()
+    short = {"positionAmt": "-0.100", "notional": "-5800", "unRealizedProfit": "200", "liquidationPrice": "70000"}
+    exchange.positions = [position_row(**short, **chosen(exchange, 20))]
+    (position,) = (await venue.snapshot()).positions
+    assert (position.side, position.leverage) == (Side.SHORT, 20)
+    assert len(exchange.asked("symbolConfig")) == 1
+
+
+async def test_choices_that_were_not_read_when_a_position_opened_are_read_next_time(exchange, venue):
+    exchange.positions = [HEALTHY]
+    chosen(exchange, 5)
+    await venue.snapshot()
+    exchange.positions = [position_row(**chosen(exchange, 20)), HEALTHY]
+    answers = exchange.replies["symbolConfig"]
+    exchange.replies["symbolConfig"] = lambda _request: web.Response(status=503, text="busy")
+    first = await venue.snapshot()
+    assert [gap.subject for gap in first.gaps] == ["margin modes and leverages"]
+    assert first.positions[0].leverage == 20
+    exchange.forget_requests()
+    exchange.replies["symbolConfig"] = answers
+    second = await venue.snapshot()
+    assert (len(exchange.asked("symbolConfig")), second.gaps) == (1, ())
+
+
+@pytest.mark.parametrize("initial", ["", None, "0", "579.0", "abc"])
+async def test_where_a_row_makes_no_whole_leverage_the_chosen_one_is_believed(exchange, venue, initial):
+    exchange.positions = [position_row(positionInitialMargin=initial)]
+    (position,) = (await venue.snapshot()).positions
+    assert position.leverage == 10
 
 
 async def test_a_position_whose_margin_mode_cannot_be_read_is_a_gap_and_not_taken_for_cross(exchange, venue):
