@@ -155,7 +155,8 @@ def read_scopes(result: Mapping[str, Any]) -> KeyScopes:
     scopes = tuple(f"{group}.{name}" for group, names in row.permissions.items() for name in names)
     bound = bool(row.ips) and "*" not in row.ips
     expires_at = row.expired_at if row.expired_at > NEVER else None
-    if row.permissions.get("Wallet") or any(row.permissions.get(group) for group in PAYING):
+    may_pay = bool(row.permissions.get("Wallet")) or any(row.permissions.get(group) for group in PAYING)
+    if may_pay and not row.read_only:  # One that is read-only may look at wallets, whatever it lists.
         verdict, text = KeyVerdict.TOO_POWERFUL, "the key may withdraw, transfer or pay: make one that may not"
     elif row.read_only or not _may_add_margin(row):
         verdict, text = KeyVerdict.READ_ONLY, "the key may look but not add margin: that needs contract positions"

@@ -226,6 +226,19 @@ async def test_which_permissions_are_too_much(server, venue, group, names, verdi
     assert all(f"{group}.{name}" in scopes.scopes for name in names)
 
 
+@pytest.mark.parametrize("group", ["Wallet", "FiatP2P"])
+async def test_what_a_read_only_key_lists_it_may_look_at(server, venue, group):
+    """Docs, "Get API Key Information" (2026): readOnly 1 is "read only", whatever the permissions name."""
+
+    def change(answer):
+        answer["result"]["permissions"][group] = ["AccountTransfer"]
+        return answer
+
+    server.set_key(read_only=True)
+    server.mangle("query-api", change)
+    assert (await venue.key_scopes()).verdict is KeyVerdict.READ_ONLY
+
+
 @pytest.mark.parametrize("fields", [{"permissions": {}}, {"permissions": {"ContractTrade": ["Order"]}}])
 async def test_a_key_without_contract_positions_can_only_look(server, venue, fields):
     server.mangle("query-api", lambda answer: answer["result"].update(fields) or answer)
