@@ -10,7 +10,7 @@ from guard.config.rule_checks import check_ladders, check_rules, rule_warnings
 from guard.config.screen import screen
 from guard.config.sources import Written, credential_name, variable_name
 from guard.policy.terms import DataAgeLimits
-from guard.venues import INSTEAD, SUPPORTED, is_watchable, key_problems
+from guard.venues import INSTEAD, SUPPORTED, WITH_PASSPHRASE, is_watchable, key_problems
 
 STALE_MIN = timedelta(seconds=15)
 BLIND_DEFAULT = timedelta(seconds=120)
@@ -62,7 +62,8 @@ def _check_accounts(config: ConfigTable, written: Written, problems: Problems) -
             meant = meant or did_you_mean(account.exchange, SUPPORTED)
             expected = f"one of {', '.join(SUPPORTED)}, or another exchange of ccxt to watch only"
             problems.add((*path, "exchange"), f"found {shown((), account.exchange)}, expected {expected}{meant}")
-        for key in ("api_key", "secret"):
+        needed = ("api_key", "secret", *(("password",) if account.exchange in WITH_PASSPHRASE else ()))
+        for key in needed:
             _require_secret(getattr(account, key), (*path, key), problems)
         _check_key_forms(account, path, problems)
         poll = account.poll_interval

@@ -11,7 +11,8 @@ Answer = TypeVar("Answer")
 
 KEYS_REMEDY = (
     "hold key, secret and passphrase in the config against the exchange's page, and see there that it has not ended, "
-    "may read this, and may be used from this machine's address"
+    "may read this, may be used from this machine's address, and is of this region (OKX: myokx, okxus) and of no test "
+    "network"
 )
 
 

@@ -38,6 +38,7 @@ NO_HISTORY = (
     "the exchange keeps none: a lost answer is settled by what the position holds, and after a lost journal "
     "`guard arm` with its name is needed"
 )
+AUTO_MARGIN = "the exchange's own auto-margin is on: guard adds nothing to it; switch it off there if it should"
 
 
 def inspect_config(settings: Settings) -> Iterator[Finding]:
@@ -232,6 +233,8 @@ def _judge(look: Look) -> Iterator[Finding]:
         yield Finding(subject=f"{name} {gap.subject}", verdict=Verdict.WARNING, text=f"not seen: {gap.reason}")
     for position in look.decision.positions:
         yield _judge_model(name, position)
+        if position.figures.position.auto_add_margin:
+            yield Finding(subject=f"{name} {position.key}", verdict=Verdict.WARNING, text=AUTO_MARGIN)
         yield from _judge_budget(name, position)
     matched = {position.rule.name for position in look.decision.positions if position.rule is not None}
     for rule in look.settings.terms.rules:

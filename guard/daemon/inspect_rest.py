@@ -10,6 +10,7 @@ from guard.snapshot import AssetMode, PositionEnding, StopOrder
 from guard.venues.protocol import Venue
 
 BAR_MINUTES, BARS = 15, 3
+NOT_TOLD = "a change of them would not be told"
 
 
 async def inspect_the_rest(look: Look, venue: Venue) -> Sequence[Finding]:
@@ -58,11 +59,17 @@ async def inspect_the_rest(look: Look, venue: Venue) -> Sequence[Finding]:
                 name,
                 "collateral values",
                 lambda: venue.haircuts(assets),
-                lambda read: (Verdict.FINE, f"{len(read)} of {len(assets)} assets"),
-                otherwise="a change of them would not be told",
+                lambda read: _of_collateral(len(read), len(assets)),
+                otherwise=NOT_TOLD,
             )
         )
     return found
+
+
+def _of_collateral(read: int, held: int) -> tuple[Verdict, str]:
+    if held and not read:
+        return Verdict.WARNING, f"none of {held} assets is listed; {NOT_TOLD}"
+    return Verdict.FINE, f"{read} of {held} assets"
 
 
 async def _ask_softly(

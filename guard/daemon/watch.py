@@ -18,6 +18,7 @@ from guard.daemon.held import held_to_test_hosts
 from guard.daemon.judging import Fault, judge_despite_bugs
 from guard.daemon.keys import KeyGuard
 from guard.daemon.looks import LookKeeper
+from guard.daemon.margin_notes import MarginNotes
 from guard.daemon.past import Past
 from guard.daemon.reader import AccountReader
 from guard.daemon.stop_orders import StopOrders
@@ -77,6 +78,7 @@ class AccountWatch:
         self._witness = Witness(reader, self._journal)
         self._brackets = BracketKeeper(reader, teller)
         self._haircuts = HaircutKeeper(reader, teller)
+        self._margin_notes = MarginNotes(reader, teller)
         self._endings = Endings(reader.venue, teller, now)
         self.stop_orders = StopOrders(reader)
         self._born_at = now()
@@ -120,6 +122,7 @@ class AccountWatch:
         """Take over that the clock we date by has stepped: for how long an alert is clear, nobody knows."""
         self._born_at += step
         self.reader.follow_clock(step)
+        self._margin_notes.follow_clock()
         self._known = replace(self._known, alerts=without_sightings(self._known.alerts))
 
     async def cycle(self) -> timedelta:
@@ -159,6 +162,7 @@ class AccountWatch:
                 await self._past.look_now_and_then()
                 self._actor.tell_outcomes()
                 await self._endings.tell(ended, self.decision)
+                self._margin_notes.look(self.decision, self._now())
                 self._brackets.look(self._now())
                 await self._haircuts.look(self._now())
         self._lines = lines_of(self.decision, self.settings.terms.ladder)

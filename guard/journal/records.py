@@ -16,6 +16,9 @@ BRACKETS = "brackets"  # The event that keeps the leverage brackets of a symbol 
 
 HAIRCUTS = "haircuts"  # The event that keeps how much of an asset counts as margin, as it was read.
 
+AUTO_MARGIN = "auto_margin"  # The event that keeps whether the exchange itself tops a position up.
+MARGIN_CHANGED = "margin.changed"  # The event that says by how much margin changed that guard did not move.
+
 
 class IntentState(StrEnum):
     """PLANNED, SENT and UNKNOWN are open and count as spent, APPLIED does too; the others give budget back."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         return one
 
 
-__all__ = ["INSTEAD", "SUPPORTED", "is_watchable", "key_problems", "open_venue"]
+__all__ = ["INSTEAD", "SUPPORTED", "WITH_PASSPHRASE", "is_watchable", "key_problems", "open_venue"]
 
 VENUES: "Mapping[str, tuple[str, str]]" = {  # By ccxt id: the module and its class, read when one is opened.
     "binanceusdm": ("guard.venues.binance", "BinanceUsdm"),
@@ -45,6 +45,7 @@ INSTEAD: "Mapping[str, str]" = {  # Ids that stand for an exchange which has ano
     "gateio": "gate",
 }
 REGIONS: "Mapping[str, str]" = {"myokx": "okx", "okxus": "okx"}  # Ids of an exchange's other hosts, spoken to alike.
+WITH_PASSPHRASE = frozenset({"okx", "bitget"} | REGIONS.keys())  # A key there has one, and without it nothing is said.
 
 
 def is_watchable(exchange: str) -> bool:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from guard.errors import VenueUnavailable
+from guard.errors import KeysRefused, VenueUnavailable
 from guard.margin import MarginRule, RuleBook
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import AccountSnapshot, AssetMode, Contract, Gap, Position, Wallet
 from guard.venues.base import VenueBase
 from guard.venues.gateio_account import Market, Markets, open_rows, read_market, read_positions
 from guard.venues.gateio_wallet import Account, is_in_use, read_account, read_unified, read_wallet
-from guard.venues.gateio_wire import NO_ACCOUNT, SETTLES, wire_of
+from guard.venues.gateio_wire import NO_ACCOUNT, NO_RIGHT, SETTLES, wire_of
 from guard.venues.protocol import VenueAccount
 from guard.venues.transport import Answered
 
@@ -144,10 +144,15 @@ class GateReads(VenueBase):
         return looked_at is None or abs(self._now() - looked_at) > SWEEP
 
     async def _ask_account(self, settle: str) -> object | None:
-        """Read a futures account and its modes. None: there is none, for nothing was ever moved into it."""
+        """Read a futures account and its modes. None: there is none, for nothing was ever moved into it.
+
+        Raises KeysRefused and VenueUnavailable.
+        """
         try:
             answer: object = await self._read("privateFuturesGetSettleAccounts", {"settle": settle})
         except Answered as error:
+            if error.code == NO_RIGHT:  # Elsewhere it may be about one list only, which guard can do without.
+                raise KeysRefused(str(error)) from None
             if error.code != NO_ACCOUNT:
                 raise
             self._accounts.pop(settle, None)

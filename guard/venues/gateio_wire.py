@@ -23,6 +23,7 @@ FENCE = timedelta(seconds=0.5) + VALID + timedelta(seconds=1) + timedelta(second
 LOOPBACK_FENCE = timedelta(seconds=2)  # Half a second for its turn; a loopback exchange keeps nothing back.
 
 CLOCK_IS_OFF = "REQUEST_EXPIRED"
+NO_RIGHT = "FORBIDDEN"
 NO_ACCOUNT = "USER_NOT_FOUND"  # Nothing was ever moved into the futures account of this settle currency.
 
 # 200 requests in 10 s for each address of the public endpoints and for each user of the private ones (docs, frequency

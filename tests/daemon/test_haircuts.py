@@ -320,3 +320,16 @@ async def test_where_each_coin_stands_for_itself_in_a_unified_account_nothing_is
     async with watching(server, tmp_path) as (watch, _):
         await watch.cycle()
     assert server.asked(PATHS["gate"]) == []
+
+
+async def test_the_check_says_where_nothing_of_what_backs_positions_is_listed(server, tmp_path):
+    path = tmp_path / "config.toml"
+    path.touch(mode=0o600)
+    path.write_text(config_text(server, {"max_per_position": "1000", "max_per_day": "1000"}))
+    server.counted.clear()
+    found = {one.subject: one async for one in inspect_accounts(load(path, environ={}))}
+    told = found["main collateral values"]
+    assert (told.verdict, told.text) == (
+        Verdict.WARNING,
+        "none of 2 assets is listed; a change of them would not be told",
+    )

@@ -132,3 +132,12 @@ async def test_a_budget_that_no_money_backs_is_warned_of(server, tmp_path):
     found = await checked(server, tmp_path)
     texts = [f.text for f in found[f"{one.symbol} long"] if f.verdict is Verdict.WARNING]
     assert any(text.startswith("the budget allows") and "is there" in text for text in texts), texts
+
+
+@column("check", "auto margin")
+async def test_the_exchanges_own_auto_margin_is_named(server, tmp_path):
+    server.hold_sample(auto_add=True)
+    found = await checked(server, tmp_path)
+    (told,) = (one for one in found[f"{server.sample.symbol} long"] if "auto-margin" in one.text)
+    assert told.verdict is Verdict.WARNING
+    assert "guard adds nothing to it" in told.text

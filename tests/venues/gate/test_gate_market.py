@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 from gate_wire import GateServer
 from gate_wire_market import trail_row
-from wire_faults import Fate
+from wire_faults import Fate, WireRefusal
 
-from guard.errors import ConfigError, VenueUnavailable
+from guard.errors import ConfigError, KeysRefused, VenueUnavailable
 from guard.margin.rules import KNOWN_RULES
 from guard.snapshot import EndKind, MarginMode, PositionKey, Side
 from guard.venues import open_venue
@@ -293,3 +293,22 @@ async def test_an_earlier_ending_is_not_this_ones(server, venue):
 def test_gate_is_supported_by_its_ccxt_id():
     venue = open_venue(GateServer().account(urls={}), now=now)
     assert isinstance(venue, GateIo)
+
+
+async def test_a_key_without_the_right_to_look_is_told_as_that_and_one_that_may_not_look_at_itself_is_not(
+    server, venue
+):
+    """Docs, "Label list": FORBIDDEN, "Request API key does not have ... permission"."""
+    await venue.open()
+    answer = server.answer
+
+    def refused(call):
+        if "/futures/" in call.path:
+            raise WireRefusal(403, {"label": "FORBIDDEN", "message": "no futures permission"})
+        return answer(call)
+
+    server.answer = refused
+    with pytest.raises(KeysRefused, match="FORBIDDEN"):
+        await venue.snapshot()
+    server.account_permission = False
+    assert (await venue.key_scopes()).verdict is KeyVerdict.UNVERIFIABLE
