@@ -30,7 +30,7 @@ from guard.journal import Intent
 from guard.journal.alerts import without_sightings
 from guard.outlook import without_candles
 from guard.policy.decide import decide
-from guard.policy.decision import Decision
+from guard.policy.decision import DataState, Decision
 from guard.policy.memory import Memory
 from guard.policy.terms import Level, Mode, Terms
 from guard.snapshot import AccountSnapshot, Mark, PositionKey
@@ -332,8 +332,12 @@ class AccountWatch:
     def _finish(self, started: float, read_s: float, failure: Failure | None) -> None:
         assert self.decision is not None
         self._finished_s = asyncio.get_running_loop().time()
-        # When the machine stood still after the read, what was read is old though the cycle ended now.
-        self._is_fresh = failure is None and self._finished_s - read_s <= READ_WITHIN_S
+        # When the machine stood still meanwhile, what was read is old though the cycle ended now: by the loop's clock or
+        # by the wall's alone, and also where it was between reading and learning the past.
+        is_recent = self._finished_s - read_s <= READ_WITHIN_S and self.reader.has_read_since(
+            self._finished_s - 2 * READ_WITHIN_S
+        )
+        self._is_fresh = failure is None and is_recent and self.decision.state is not DataState.BLIND
         self._interval = self._next_interval(self.decision, failure)
         log.info(
             "cycle.finished",
