@@ -332,8 +332,8 @@ class AccountWatch:
     def _finish(self, started: float, read_s: float, failure: Failure | None) -> None:
         assert self.decision is not None
         self._finished_s = asyncio.get_running_loop().time()
-        # When the machine stood still meanwhile, what was read is old though the cycle ended now: by the loop's clock, or
-        # by the wall's alone, and also where that was between reading and learning the past.
+        # When the machine stood still meanwhile, what was read is old though the cycle ended now: by the loop's clock
+        # or by the wall's alone, and also where that was between reading and learning the past.
         is_recent = self._finished_s - read_s <= READ_WITHIN_S and self.reader.has_read_since(
             self._finished_s - 2 * READ_WITHIN_S
         )
