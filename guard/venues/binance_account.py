@@ -29,7 +29,20 @@ from guard.snapshot import (
     Side,
     Wallet,
 )
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, listed_once, read_row, shown
+from guard.venues.rows import (
+    LISTED_TWICE,
+    Moment,
+    NotNegative,
+    Number,
+    Positive,
+    Row,
+    RowError,
+    Word,
+    by_nearness,
+    listed_once,
+    read_row,
+    shown,
+)
 
 CLOCK_TOLERANCE = timedelta(minutes=1)  # A clock that is off by more has its requests refused, and is measured then.
 WALLET_TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
@@ -152,9 +165,10 @@ def read_positions(
             gaps.append(_gap(raw, str(error), terms))
             bad.add(_leg(raw))
             continue
-        if position.key in positions or _leg(raw) in flat:
-            gaps.append(Gap(subject=str(position.key), reason="listed twice", key=position.key))
-        positions[position.key] = position
+        key = position.key
+        if key in positions or _leg(raw) in flat:
+            gaps.append(Gap(subject=str(key), reason=LISTED_TWICE, key=key))
+        positions[key] = min(positions.get(key, position), position, key=by_nearness)
     return tuple(positions.values()), (*gaps, *_disagreements(rows, account_rows, bad, terms))
 
 

@@ -267,6 +267,7 @@ class BinanceVenue(VenueBase):
 
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
         market_id = await self._market_id(key.symbol)
+        since += self._skew or timedelta(0)
         api, window = self._family.api, binance_orders.window(market_id, since, self.exchange_now())
         forced = rows_of(await self._read(f"{api}PrivateGetForceOrders", window), "force orders")
         fills = rows_of(await self._read(f"{api}PrivateGetUserTrades", window), "fills")

@@ -16,7 +16,19 @@ from pydantic import Field
 
 from guard.snapshot import Gap, Liquidation, LiquidationKind, MarginMode, Position, PositionKey, Side, Wallet
 from guard.venues.bitget_wire import COIN, Market, maybe
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
+from guard.venues.rows import (
+    LISTED_TWICE,
+    Moment,
+    NotNegative,
+    Number,
+    Positive,
+    Row,
+    RowError,
+    Word,
+    by_nearness,
+    read_row,
+    shown,
+)
 
 TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
 PNL_TOLERANCE = Decimal("0.01")  # Of the notional.
@@ -96,8 +108,8 @@ def read_positions(
             continue
         key = one.position.key
         if key in held:
-            gaps.append(Gap(subject=str(key), reason="listed twice", key=key, may_be_cross=True))
-        held[key] = one
+            gaps.append(Gap(subject=str(key), reason=LISTED_TWICE, key=key, may_be_cross=True))
+        held[key] = min(held.get(key, one), one, key=lambda each: by_nearness(each.position))
     return tuple(held.values()), tuple(gaps)
 
 

@@ -32,7 +32,20 @@ from guard.snapshot import Gap, Liquidation, LiquidationKind, MarginMode, Positi
 from guard.venues.bitget_account import NOT_MODELLED, PNL_TOLERANCE, TOLERANCE, gap_of
 from guard.venues.bitget_wire import COIN, PRODUCT_OF_SETTLE, Market, data_of, maybe
 from guard.venues.haircut_rows import Names
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, listed_once, read_row, shown
+from guard.venues.rows import (
+    LISTED_TWICE,
+    Moment,
+    NotNegative,
+    Number,
+    Positive,
+    Row,
+    RowError,
+    Word,
+    by_nearness,
+    listed_once,
+    read_row,
+    shown,
+)
 
 COARSEST = Decimal("0.01")  # Of a price: no contract is priced in larger steps.
 HAIRCUTS = Names(asset="coin", steps="list", floor="tierStartValue", share="discountRate")  # Floors in dollars.
@@ -134,8 +147,8 @@ def read_positions(
             continue
         key = position.key
         if key in positions:
-            gaps.append(Gap(subject=str(key), reason="listed twice", key=key, may_be_cross=True))
-        positions[key] = position
+            gaps.append(Gap(subject=str(key), reason=LISTED_TWICE, key=key, may_be_cross=True))
+        positions[key] = min(positions.get(key, position), position, key=by_nearness)
     return tuple(positions.values()), tuple(gaps)
 
 

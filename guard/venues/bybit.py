@@ -201,6 +201,7 @@ class Bybit(BybitReads):
 
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
         market = await self._market(key.symbol)
+        since += self._skew or timedelta(0)
         start = max(since, self.exchange_now() - FILLS_SPAN_MAX + timedelta(minutes=1))
         question = {"category": market.category, "symbol": market.market_id, "startTime": _ms(start), "limit": 100}
         rows = await self._pages("privateGetV5ExecutionList", question, "execution/list", full_from=100)

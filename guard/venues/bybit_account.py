@@ -25,7 +25,20 @@ from guard.snapshot import (
     PositionKey,
     Side,
 )
-from guard.venues.rows import Moment, NotATruth, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
+from guard.venues.rows import (
+    LISTED_TWICE,
+    Moment,
+    NotATruth,
+    NotNegative,
+    Number,
+    Positive,
+    Row,
+    RowError,
+    Word,
+    by_nearness,
+    read_row,
+    shown,
+)
 
 TOLERANCE = Decimal("0.01")  # Of a figure that is stated twice: two requests lie between, and each is rounded.
 # Above the taker fee of every fee group (docs, 2026-07): a reserve taken for larger leaves less margin to us.
@@ -149,8 +162,8 @@ def read_positions(rows: Iterable[object], terms: Terms) -> tuple[tuple[Held, ..
             continue
         key = held.position.key
         if key in found:
-            gaps.append(Gap(subject=str(key), reason="listed twice", key=key, may_be_cross=not terms.is_isolated))
-        found[key] = held
+            gaps.append(Gap(subject=str(key), reason=LISTED_TWICE, key=key, may_be_cross=not terms.is_isolated))
+        found[key] = min(found.get(key, held), held, key=lambda one: by_nearness(one.position))
     return tuple(found.values()), tuple(gaps)
 
 

@@ -19,7 +19,7 @@ TRIGGERED_BY: Mapping[str, str] = {"LastPrice": "last", "MarkPrice": "mark", "In
 BUSTED = frozenset({"CreateByLiq", "CreateByTakeOver_PassThrough"})  # Sold in steps, or taken over whole.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # What stands where a key has no end.
 # Permissions by which money can leave the account, beside the wallet's own.
-PAYING = ("FiatP2P", "FiatBitPay", "FiatGlobalPay", "BitCard")
+PAYING = ("FiatP2P", "FiatBitPay", "FiatBybitPay", "FiatGlobalPay", "BitCard")  # Bybit Pay has an older name too.
 
 
 class _Kind(Row):

@@ -227,7 +227,7 @@ class GateIo(GateReads):
 
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
         market = await self._market(key.symbol)
-        since -= ENDED_EARLIER_MAX
+        since += (self._skew or timedelta(0)) - ENDED_EARLIER_MAX
         question = {**_about(market), "from": int(since.timestamp()), "limit": PAGE_ROWS}
         records = Records(
             closes=await self._read("privateFuturesGetSettlePositionClose", question),

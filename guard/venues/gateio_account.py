@@ -23,7 +23,18 @@ from guard.snapshot import (
     PositionKey,
     Side,
 )
-from guard.venues.rows import NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
+from guard.venues.rows import (
+    LISTED_TWICE,
+    NotNegative,
+    Number,
+    Positive,
+    Row,
+    RowError,
+    Word,
+    by_nearness,
+    read_row,
+    shown,
+)
 
 TOLERANCE = Decimal("0.01")  # Of a figure that is stated twice: each is rounded.
 CLOCK_TOLERANCE = timedelta(minutes=1)  # A clock that is off by more has its requests refused.
@@ -144,10 +155,10 @@ def read_positions(
         except RowError as error:
             gaps.append(_gap(raw, str(error), markets, settle))
             continue
-        if position.key in found:
-            text = "listed twice"
-            gaps.append(Gap(subject=str(position.key), reason=text, key=position.key, may_be_cross=True))
-        found[position.key] = position
+        key = position.key
+        if key in found:
+            gaps.append(Gap(subject=str(key), reason=LISTED_TWICE, key=key, may_be_cross=True))
+        found[key] = min(found.get(key, position), position, key=by_nearness)
     return tuple(found.values()), tuple(gaps)
 
 

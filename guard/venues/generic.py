@@ -9,13 +9,14 @@ maintenance margin and more), and a model checked against that checks itself. So
   is a gap; a price below zero is "at no price" (HTX states such), and zero is that or "not told", so unknown.
 - ccxt makes an empty account of an answer without the list that it looks for, `{}` and renamed fields included. So a
   list that came out empty is held against the answer: an empty list must be in it, and no row that may be a position.
+  Where ccxt asks several things at once (XT: positions, and where they break), each answer must stand up to that.
 - There are no brackets, no wallet and no writes here: nothing is modelled and nothing is ever sent. What is listed is
   what ccxt asks for when nothing is said, at most exchanges the contracts settled in dollars.
 - ccxt judges the error envelopes, for each exchange has its own; what it takes for an answer must be JSON and 2xx.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -38,7 +39,7 @@ from guard.snapshot import (
     Side,
 )
 from guard.venues.base import VenueBase
-from guard.venues.gate import PostRule
+from guard.venues.generic_answers import begin, noting, why_not_empty
 from guard.venues.generic_rows import (
     contract_of,
     is_flat,
@@ -47,18 +48,34 @@ from guard.venues.generic_rows import (
     numbers_in,
     quantity_of,
     text_of,
-    why_not_empty,
 )
 from guard.venues.protocol import Candle, KeyScopes, KeyVerdict, TierTables, VenueAccount, WriteTerms
-from guard.venues.rows import Number, Positive, Row, RowError, Word, read_row, rows_of, shown
+from guard.venues.rows import (
+    LISTED_TWICE,
+    Moment,
+    Number,
+    Positive,
+    Row,
+    RowError,
+    Word,
+    by_nearness,
+    read_row,
+    rows_of,
+    shown,
+)
 from guard.venues.transport import Wire
 
-# Exchanges that list positions by POST. It changes nothing there; nothing else may leave.
-POST_READS: Mapping[str, str] = MappingProxyType(
+# What ccxt (4.5.90) never fills in of any position there, so that none could be watched: told at the start, not when
+# there is one. What the exchange itself says of it would need a file of its own.
+UNREADABLE: Mapping[str, str] = MappingProxyType(
     {
-        "bitfinex": "/v2/auth/r/positions",
-        "cryptocom": "/exchange/v1/private/get-positions",
-        "whitebit": "/api/v4/collateral-account/positions/open",
+        "bequant": "size and side",
+        "bitfinex": "its size",
+        "bullish": "its entry price",
+        "cryptocom": "its entry price",
+        "hitbtc": "size and side",
+        "kraken": "its entry price",
+        "whitebit": "size and side",
     }
 )
 WATCH_ONLY = "guard only watches this exchange: how it takes margin, and what its answers prove, is not shown"
@@ -66,6 +83,7 @@ KEYS = frozenset({"apiKey", "secret", "password"})
 MARK_NAMES = ("markPrice", "mark_price", "markPx", "fairPrice")  # What exchanges call it.
 _LAST_PRICE = "the last price stands in for it: the exchange does not tell its mark through ccxt"
 SIDES = {"long": Side.LONG, "short": Side.SHORT}
+ONE_WAY = frozenset({"both", "net"})  # What some exchanges call the only position of a symbol (Poloniex).
 MODES = {"isolated": MarginMode.ISOLATED, "cross": MarginMode.CROSS}
 
 
@@ -78,11 +96,23 @@ class _Unified(Row):
     entry_price: Positive
 
 
+class _Candle(Row):
+    opened_at: Moment
+    high: Positive
+    low: Positive
+    close: Positive
+
+
 class GenericVenue(VenueBase):
     """One account at an exchange without a file of its own. See guard.venues.protocol.Venue."""
 
     def __init__(self, account: VenueAccount, *, now: Callable[[], datetime]) -> None:
-        super().__init__(account, _wire(account.exchange), now=now)
+        if (lacking := UNREADABLE.get(account.exchange)) is not None:
+            raise ConfigError(
+                f"accounts.{account.account}.exchange: {account.exchange} cannot be watched: of a position there ccxt "
+                f"does not tell {lacking}, so none would ever be seen; take the account out of the config"
+            )
+        super().__init__(account, _WIRE, now=now)
         if not self._client.has.get("fetchPositions"):
             raise ConfigError(
                 f"accounts.{account.account}.exchange: {account.exchange} does not list positions through ccxt"
@@ -94,8 +124,7 @@ class GenericVenue(VenueBase):
                 "which guard cannot hand on yet"
             )
         self._client.safe_position = _as_it_is
-        self._client.fetch = self._noting(self._client.fetch)
-        self._answer: object = None  # The last that came, as it came.
+        self._client.fetch2 = noting(self._client.fetch2)
         self.rules = RuleBook.uniform(MarginRule())  # Unused: without brackets nothing is modelled.
         self.write_terms = WriteTerms(fence=timedelta(0), history_kept=timedelta(0), test_host=False)
         self._contracts: dict[str, Contract] = {}
@@ -127,40 +156,37 @@ class GenericVenue(VenueBase):
         if not self._contracts:
             await self.open()
         read_at = self._now()
-        positions: list[Position] = []
+        found: dict[PositionKey, tuple[Position, list[tuple[str, str]]]] = {}
         gaps = [Gap(subject="wallets", reason="not read at this exchange: only its positions are watched")]
+        answers = begin()
         rows = rows_of(await self._read("fetch_positions"), "positions")
-        doubt = None if rows else why_not_empty(self._answer)
+        doubt = None if rows else next(filter(None, map(why_not_empty, answers.last())), None)
         if doubt is not None:
             gaps.append(Gap(subject="positions", reason=doubt, may_be_cross=True))
         for raw in rows:
             if is_flat(raw):
                 continue
             try:
-                position, notes = await self._position(raw)
+                one = await self._position(raw)
             except (RowError, VenueUnavailable) as error:  # The second: its price could not be asked for.
                 gaps.append(self._gap(raw, str(error)))
                 continue
-            positions.append(position)
-            gaps += [Gap(subject=f"{position.key} {what}", reason=why) for what, why in notes]
+            key = one[0].key
+            if key in found:  # Ordinary where an order opens a position of its own, or both modes stand side by side.
+                gaps.append(Gap(subject=str(key), reason=LISTED_TWICE, key=key, may_be_cross=True))
+            found[key] = min(found.get(key, one), one, key=lambda each: by_nearness(each[0]))
+        gaps += [Gap(subject=f"{key} {what}", reason=why) for key, (_, notes) in found.items() for what, why in notes]
         return AccountSnapshot(
             account=self.account,
             exchange=self.exchange,
             asset_mode=AssetMode.MULTI,  # What backs what is not known: no cross pool is modelled.
-            positions=tuple(positions),
+            positions=tuple(position for position, _ in found.values()),
             wallets=(),
             positions_read_at=read_at,
             wallets_read_at=read_at,
             exchange_margin_ratio=None,
             gaps=tuple(gaps),
         )
-
-    def _noting(self, fetch: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
-        async def fetch_and_note(*arguments: object) -> object:
-            self._answer = await fetch(*arguments)
-            return self._answer
-
-        return fetch_and_note
 
     async def _position(self, raw: Mapping[str, Any]) -> tuple[Position, list[tuple[str, str]]]:
         """Return a position and what is not the exchange's own in it. Raises RowError."""
@@ -169,7 +195,8 @@ class GenericVenue(VenueBase):
         if contract is None:
             raise RowError(self._odd.get(row.symbol) or f"symbol {row.symbol!r} is not among the contracts")
         if side is None:
-            raise RowError(f"side is {row.side!r}")
+            told = ": of one-way mode ccxt does not tell it here, of hedge mode it does" if row.side in ONE_WAY else ""
+            raise RowError(f"side is {row.side!r}{told}")
         if row.contracts == 0 or (row.contracts < 0 and side is Side.LONG):
             raise RowError(f"side is {row.side} and contracts is {row.contracts:f}")
         stated = set(numbers_in(raw.get("info")))
@@ -191,7 +218,8 @@ class GenericVenue(VenueBase):
         mode = MODES.get(str(raw.get("marginMode")))
         if mode is None:
             notes.append(("margin mode", "the exchange does not say it: taken as cross"))
-        margin = number_of(raw.get("positionMargin") or raw.get("initialMargin"))
+        margin = number_of(raw.get("positionMargin"))  # The initial margin is without what was added.
+        leverage = number_of(raw.get("leverage"))
         return (
             Position(
                 contract=contract,
@@ -201,8 +229,8 @@ class GenericVenue(VenueBase):
                 entry_price=row.entry_price,
                 mark_price=mark,
                 isolated_wallet=margin if mode is MarginMode.ISOLATED and margin in stated else None,
-                leverage=number_of(raw.get("leverage")),
-                hedged=bool(raw.get("hedged")),
+                leverage=leverage if leverage in stated else None,  # ccxt makes one up here and there (Apex).
+                hedged=raw.get("hedged") is not False,  # Mostly not said: then a leg is no proof that the other turned.
                 auto_add_margin=None,
                 exchange_liquidation=liquidation,
                 exchange_maintenance_margin=None,
@@ -214,7 +242,9 @@ class GenericVenue(VenueBase):
     def _gap(self, raw: object, reason: str) -> Gap:
         fields = raw if isinstance(raw, Mapping) else {}
         symbol, side = shown(fields.get("symbol"), 64), SIDES.get(str(fields.get("side")))
-        if symbol not in self._contracts or side is None:
+        size = number_of(fields.get("contracts"))
+        is_other_side = side is Side.LONG and size is not None and size < 0  # It may be the short as well.
+        if symbol not in self._contracts or side is None or is_other_side:
             return Gap(subject=f"position row {symbol[:32]}", reason=reason, may_be_cross=True)
         key = PositionKey(symbol, side)
         return Gap(subject=str(key), reason=reason, key=key, may_be_cross=True)
@@ -257,18 +287,21 @@ class GenericVenue(VenueBase):
             await asyncio.sleep(max(5.0, len(symbols) * 1.0))
 
     async def candles(self, symbol: str, *, minutes: int, count: int) -> tuple[Candle, ...]:
-        """Read candles of the mark price where there are such, else of trades."""
+        """Read candles of the mark price where there are such, else of trades.
+
+        Raises VenueUnavailable, also for one that cannot be read: a hole would look like a calm market.
+        """
         endpoint = "fetch_mark_ohlcv" if self._client.has.get("fetchMarkOHLCV") else "fetch_ohlcv"
         interval = f"{minutes}m" if minutes < 60 else f"{minutes // 60}h"
-        rows = rows_of(await self._read(endpoint, symbol, interval, None, count), f"candles of {symbol}")
+        what = f"candles of {symbol}"
+        rows = rows_of(await self._read(endpoint, symbol, interval, None, count), what)
+        try:
+            read = [read_row(_Candle, _named(row)) for row in rows]
+        except RowError as error:
+            raise VenueUnavailable(f"{what}: {error}") from None
         return tuple(
-            Candle(
-                opened_at=datetime.fromtimestamp(row[0] / 1000, self._now().tzinfo),
-                high=float(row[2]),
-                low=float(row[3]),
-                close=float(row[4]),
-            )
-            for row in rows
+            Candle(opened_at=row.opened_at, high=float(row.high), low=float(row.low), close=float(row.close))
+            for row in read
         )
 
     def margin_step(self, currency: str) -> Decimal:  # noqa: ARG002  # Nothing is ever added.
@@ -306,19 +339,6 @@ class GenericVenue(VenueBase):
         return datetime.fromtimestamp(float(milliseconds) / 1000, self._now().tzinfo)
 
 
-def _wire(exchange: str) -> Wire:
-    path = POST_READS.get(exchange)
-    return Wire(
-        options={},
-        urls=lambda api: tuple(_addresses(api)),
-        writes=(),
-        reads=() if path is None else (PostRule(method="POST", path=path, fields={}),),
-        error=lambda _: None,
-        keys_refused=frozenset(),
-        is_judged_by_ccxt=True,
-    )
-
-
 def _addresses(api: object) -> Iterator[str]:
     """Yield every address of an exchange, however deep it stands."""
     if isinstance(api, str) and api.startswith(("https://", "wss://", "http://", "ws://")):
@@ -328,5 +348,23 @@ def _addresses(api: object) -> Iterator[str]:
             yield from _addresses(inner)
 
 
+def _named(row: object) -> Mapping[str, object]:
+    """Return ccxt's candle by names; what is too short has not all of them. Raises RowError."""
+    if not isinstance(row, list):
+        raise RowError("a candle is no list")
+    names = ("openedAt", "open", "high", "low", "close")
+    return {name: text_of(value) for name, value in zip(names, row, strict=False)}
+
+
 def _as_it_is(position: dict[str, Any]) -> dict[str, Any]:
     return position
+
+
+_WIRE = Wire(
+    options={},
+    urls=lambda api: tuple(_addresses(api)),
+    writes=(),
+    error=lambda _: None,
+    keys_refused=frozenset(),
+    is_judged_by_ccxt=True,
+)

@@ -8,8 +8,6 @@ from guard.margin import contract_value
 from guard.snapshot import Contract, ContractKind, Liquidation, LiquidationKind
 from guard.venues.rows import Number, Row, RowError, read_row
 
-# What exchanges call a position's size: rows whose own are all zero are left out by ccxt here and there (Aster's).
-SIZE_NAMES = frozenset({"positionAmt", "size", "contracts", "qty", "quantity", "total", "amount", "volume", "holdVol"})
 NOTIONAL_TOLERANCE = Decimal("0.2")  # At the entry, at the mark or in dollars: less apart than any wrong unit.
 
 
@@ -58,12 +56,18 @@ def quantity_of(stated: Decimal, contract: Contract, mark: Decimal, notional: De
     size = contract.contract_size
     if notional is None or notional <= 0:
         return stated, ""
-    for quantity in (stated, stated / size):
-        values = (quantity * size, contract_value(contract, quantity, mark))
-        if any(abs(notional - value) <= NOTIONAL_TOLERANCE * value for value in values):
-            same = quantity == stated
-            return quantity, "" if same else f"by its notional no contracts: divided by the contract size {size:f}"
+    in_coins = stated / size
+    fits, other = (_fits(notional, quantity, contract, mark) for quantity in (stated, in_coins))
+    if fits and other and in_coins != stated:  # A contract of 10 coins at 0.1 is worth 1.
+        return stated, f"in contracts or in coins, of which a contract has {size:f}: its notional fits both"
+    if other and not fits:
+        return in_coins, f"by its notional no contracts: divided by the contract size {size:f}"
     return stated, ""
+
+
+def _fits(notional: Decimal, quantity: Decimal, contract: Contract, mark: Decimal) -> bool:
+    values = (quantity * contract.contract_size, contract_value(contract, quantity, mark))
+    return any(abs(notional - value) <= NOTIONAL_TOLERANCE * value for value in values)
 
 
 def is_flat(raw: object) -> bool:
@@ -95,27 +99,3 @@ def numbers_in(info: object) -> Iterator[Decimal]:
             yield from numbers_in(value)
         elif (number := number_of(value)) is not None:
             yield abs(number)
-
-
-def why_not_empty(answer: object) -> str | None:
-    """Return why an answer that ccxt reads no position out of is no proof that there is none. None: it is one."""
-    lists = list(_lists(answer))
-    if not lists:
-        return "no list in the answer: ccxt takes that for none"
-    came = sum(_may_hold(row) for rows in lists for row in rows)
-    return f"{came} came, and ccxt reads none out of them" if came else None
-
-
-def _lists(answer: object) -> Iterator[list[object]]:
-    """Yield the outermost lists of an answer."""
-    if isinstance(answer, list):
-        yield answer
-    elif isinstance(answer, Mapping):
-        for inner in answer.values():
-            yield from _lists(inner)
-
-
-def _may_hold(row: object) -> bool:
-    """Say whether a row may be a position: it states no size that we know the name of, or one that is not zero."""
-    sizes = [number_of(value) for name, value in row.items() if name in SIZE_NAMES] if isinstance(row, Mapping) else []
-    return not sizes or any(size != 0 for size in sizes)

@@ -24,7 +24,19 @@ from guard.snapshot import (
     Side,
     Wallet,
 )
-from guard.venues.rows import Moment, NotNegative, Number, Positive, Row, RowError, Word, read_row, shown
+from guard.venues.rows import (
+    LISTED_TWICE,
+    Moment,
+    NotNegative,
+    Number,
+    Positive,
+    Row,
+    RowError,
+    Word,
+    by_nearness,
+    read_row,
+    shown,
+)
 
 USDC = "USDC"
 USDC_TOKEN = 0  # Of spot balances, and of a dex's collateral.
@@ -168,9 +180,10 @@ def read_positions(state: AccountState, contracts: Mapping[str, Contract], money
             gaps.append(_gap(raw, str(error), contracts))
             cross_pnl = None if gaps[-1].may_be_cross else cross_pnl
             continue
-        if position.key in positions:
-            gaps.append(Gap(subject=str(position.key), reason="listed twice", key=position.key))
-        positions[position.key] = position
+        key = position.key
+        if key in positions:
+            gaps.append(Gap(subject=str(key), reason=LISTED_TWICE, key=key))
+        positions[key] = min(positions.get(key, position), position, key=by_nearness)
         if position.margin_mode is MarginMode.ISOLATED:
             isolated_margin += row.margin_used
         elif cross_pnl is not None:

@@ -27,7 +27,7 @@ from guard.snapshot import (
 from guard.venues.okx_contracts import CONTRACTS, Market
 from guard.venues.okx_rows import BalanceTotals, Config, Detail, KeyRights, PositionRow, SideWord, Size, data_of
 from guard.venues.protocol import KeyScopes, KeyVerdict
-from guard.venues.rows import Number, Positive, Row, RowError, listed_once, read_row, shown
+from guard.venues.rows import Number, Positive, Row, RowError, by_nearness, listed_once, read_row, shown
 
 MARGIN_TOLERANCE = Decimal("0.01")  # Two requests, and funding may fall between them: more than that is a conflict.
 NOTIONAL_TOLERANCE = Decimal("0.05")  # Of the notional: more than any index basis, less than a wrong contract size.
@@ -100,14 +100,9 @@ def read_positions(
             modes = " and ".join(sorted({str(other.margin_mode), str(position.margin_mode)}))
             reason = f"listed twice ({modes}): symbol and side do not tell which of the two is meant"
             gaps.append(Gap(subject=str(position.key), reason=reason, key=position.key, may_be_cross=True))
-            position = min(other, position, key=_distance)
+            position = min(other, position, key=by_nearness)
         positions[position.key] = position
     return tuple(positions.values()), tuple(gaps)
-
-
-def _distance(position: Position) -> Decimal:
-    price = position.exchange_liquidation.price
-    return Decimal("Infinity") if price is None else abs(price - position.mark_price)
 
 
 def _position(row: PositionRow, markets: Mapping[str, Market], config: Config) -> Position:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from guard.errors import VenueUnavailable
-from guard.snapshot import Gap, Wallet
+from guard.snapshot import Gap, LiquidationKind, Position, Wallet
 
 DIGITS_MAX = 40  # Also behind the point: a thousand zeros there are no price, and a text of as many letters.
 MAGNITUDE_MAX = 18  # 1E+18 of anything is a broken answer, not a balance.
@@ -104,6 +104,22 @@ def listed_once(wallets: Sequence[Wallet], unread: Sequence[Gap]) -> tuple[list[
     gaps = [Gap(subject=f"wallet {one}", reason="listed twice") for one in sorted(times) if times[one] > 1]
     once = [one for one in wallets if times[one.currency] == 1 and f"wallet {one.currency}" not in named]
     return once, gaps
+
+
+LISTED_TWICE = "listed twice: of rows with one symbol and side only the one nearer to its liquidation price is watched"
+
+
+def by_nearness(position: Position) -> tuple[int, Decimal, Decimal]:
+    """Return by what rows of one symbol and side are told apart: the smallest is the one to watch.
+
+    The nearest stated price comes first, whatever the order of rows: an unknown one hides no price, and "at no price"
+    hides neither. Among equals the larger position. An exchange may hold several of one symbol and side, and everything
+    behind the venue knows a position by these two.
+    """
+    end = position.exchange_liquidation
+    order = (LiquidationKind.PAST, LiquidationKind.AT, LiquidationKind.UNKNOWN, LiquidationKind.NONE)
+    away = Decimal(0) if end.price is None else abs(end.price - position.mark_price) / position.mark_price
+    return order.index(end.kind), away, -position.quantity
 
 
 def first_problem(error: ValidationError) -> str:

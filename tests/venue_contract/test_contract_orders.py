@@ -77,6 +77,21 @@ async def test_how_a_position_ended_is_told_from_the_exchanges_records(server, v
 
 
 @column("ending")
+@pytest.mark.parametrize("how", list(KINDS))
+async def test_how_it_ended_is_told_also_where_our_clock_is_minutes_ahead(server, venue, how):
+    if how in server.lacks:
+        pytest.skip(server.lacks[how])
+    server.clock_skew = -300_000
+    server.hold_sample()
+    await venue.clock_skew()
+    await venue.snapshot()
+    since = datetime.now(UTC) - timedelta(minutes=1)  # By our clock, as the daemon says it.
+    server.end_position(server.sample.symbol, Side.LONG, how)
+    ending = await venue.ending(PositionKey(server.sample.symbol, Side.LONG), since)
+    assert ending.kind is KINDS[how], ending.evidence
+
+
+@column("ending")
 async def test_a_position_of_which_nothing_is_recorded_ended_nobody_knows_how(server, venue):
     server.hold_sample()
     await venue.snapshot()

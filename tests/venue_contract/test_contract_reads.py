@@ -1,5 +1,6 @@
 """What every exchange's account reads as, when it answers well and when it does not."""
 
+from copy import deepcopy
 from decimal import Decimal
 
 import pytest
@@ -43,6 +44,43 @@ async def test_an_isolated_position_reads_exactly_as_the_exchange_holds_it(serve
     assert position.isolated_wallet == server.margin_of(one.symbol, side)
     assert (position.leverage, position.hedged) == (one.leverage, False)
     assert position.contract.settle == one.currency
+
+
+@column("snapshot")
+@pytest.mark.parametrize("near_first", [True, False], ids=["near first", "near last"])
+async def test_of_two_rows_of_one_symbol_and_side_the_nearer_end_is_watched_whatever_their_order(
+    server, venue, near_first
+):
+    """Where it is ordinary (split mode) and where it is a fault: everything behind knows a position by these two."""
+    one = server.sample
+    server.hold_sample(margin=one.margin * 2)
+    far = await rows_listed(server, venue)
+    server.hold_sample()
+
+    def both(answer):
+        rows = server.rows_in("positions", answer)
+        if rows:  # Some list each settle currency by itself.
+            rows[:] = [*rows, *deepcopy(far)] if near_first else [*deepcopy(far), *rows]
+        return answer
+
+    server.mangle("positions", both)
+    snapshot = await venue.snapshot()
+    (position,) = snapshot.positions
+    assert position.isolated_wallet == one.margin
+    assert any(gap.key == position.key and "listed twice" in gap.reason for gap in snapshot.gaps)
+
+
+async def rows_listed(server, venue):
+    """Return the rows by which an exchange lists what is open now."""
+    listed = []
+
+    def keep(answer):
+        listed.extend(deepcopy(server.rows_in("positions", answer)))
+        return answer
+
+    server.mangle("positions", keep)
+    await venue.snapshot()
+    return listed
 
 
 @column("snapshot")

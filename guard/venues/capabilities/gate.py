@@ -11,7 +11,7 @@ CAPABILITIES = Capabilities(
     guarded="isolated positions of a classic futures account, one-way and dual mode",
     watched={
         "unified accounts": "several assets back everything; the account's own ratio is watched",
-        "split position mode": "one symbol and side can hold several positions there",
+        "split position mode": "of several positions of one symbol and side the one nearest to its end is watched",
         "cross positions": "they lean on the whole wallet already",
     },
     settle_currencies=("USDT", "BTC"),

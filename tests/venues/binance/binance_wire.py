@@ -147,7 +147,12 @@ class BinanceServer(BinanceListened):
         return answers[name]()
 
     def ends_at(self, params: Mapping[str, Any]) -> list[End]:
-        return [end for end in self.ends if self.is_about(end.holding.symbol, params)]
+        start_ms = int(params.get("startTime", 0))
+        return [
+            end
+            for end in self.ends
+            if self.is_about(end.holding.symbol, params) and round(end.at.timestamp() * 1000) >= start_ms
+        ]
 
     def forced(self, params: Mapping[str, Any]) -> list[Any]:
         wanted = {"liquidated": "LIQUIDATION", "adl": "ADL"}

@@ -211,6 +211,7 @@ async def test_the_end_of_a_key_is_told(server, venue):
         ("Wallet", ["SubMemberTransferList"], KeyVerdict.TOO_POWERFUL),
         ("FiatP2P", ["FiatP2POrder"], KeyVerdict.TOO_POWERFUL),
         ("FiatBitPay", ["FaitPayOrder"], KeyVerdict.TOO_POWERFUL),
+        ("FiatBybitPay", ["FaitPayOrder"], KeyVerdict.TOO_POWERFUL),
         ("Spot", ["SpotTrade"], KeyVerdict.SAFE),
         ("Derivatives", [], KeyVerdict.SAFE),  # ContractTrade is enough.
     ],
