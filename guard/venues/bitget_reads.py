@@ -1,13 +1,14 @@
 """Reading a Bitget account: which kind it is, and one look at its positions and wallets, classic or unified."""
 
-from collections.abc import Callable, Collection, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from guard.errors import VenueUnavailable
+from guard.errors import KeysRefused, VenueUnavailable
 from guard.margin import RuleBook, TierTable
 from guard.snapshot import AccountSnapshot, AssetMode, Contract, Gap, MarginMode, Position, PositionKey, Wallet
 from guard.venues import bitget_account, bitget_market, bitget_uta
@@ -29,6 +30,13 @@ from guard.venues.transport import Answered
 
 SWEEP = timedelta(minutes=10)  # How often a product without positions is looked through.
 HISTORY_KEPT = timedelta(days=89)  # Bills and records of 90 days.
+HANGS_S = 2.0  # A read that takes longer takes from the others' time.
+AFTER_HANGING_S = 30.0
+
+
+class _Failure(NamedTuple):
+    reason: str
+    not_before_s: float  # Loop time: asked again from then on.
 
 
 class BitgetReads(VenueBase):
@@ -49,6 +57,8 @@ class BitgetReads(VenueBase):
         self._tables: dict[str, TierTable] = {}  # By unified symbol: as a unified account's margin is held against.
         self._looked_at: dict[str, datetime] = {}  # By product.
         self._in_use: set[str] = set()  # Products with positions, as last looked at.
+        self._positions: dict[str, tuple[Position, ...]] = {}  # By product, as last looked at.
+        self._failures: dict[str, _Failure] = {}  # Of products that did not answer when they were asked last.
         self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
         self._held: tuple[bitget_account.Held, ...] = ()  # As last read.
         self._marks: dict[str, Decimal] = {}
@@ -138,31 +148,26 @@ class BitgetReads(VenueBase):
         return await (self._unified_snapshot() if self._unified else self._classic_snapshot())
 
     async def _classic_snapshot(self) -> AccountSnapshot:
-        started_at = self._now()
         held: list[bitget_account.Held] = []
         accounts: list[bitget_account.AccountRow] = []
         wallets: list[Wallet] = []
         gaps: list[Gap] = []
-        for product in self._due_products():
-            try:
-                rows = list_of(
-                    await self._read("privateMixGetV2MixPositionAllPosition", of_product(product)), "positions"
-                )
-                told = list_of(await self._read("privateMixGetV2MixAccountAccounts", of_product(product)), "accounts")
-            except VenueUnavailable as error:
-                # What is known to be there does not become a product that was not looked through.
-                known = product == USDT or product in self._in_use
-                if known or (isinstance(error, Answered) and error.code == UNIFIED_ONLY):
-                    raise
-                gaps.append(Gap(subject=f"{product} positions", reason=f"not read: {error}", may_be_cross=True))
-                continue
-            gaps += await self._search_unknown(rows)
+
+        async def look(product: str) -> tuple[tuple[Position, ...], bool]:
+            rows = list_of(await self._read("privateMixGetV2MixPositionAllPosition", of_product(product)), "positions")
+            told = list_of(await self._read("privateMixGetV2MixAccountAccounts", of_product(product)), "accounts")
+            unknown = await self._search_unknown(rows)
             mine, odd = bitget_account.read_positions(rows, self._markets, product)
             own, unread = bitget_account.read_accounts(told)
             purses, missing = bitget_account.read_wallets(own, mine, unread)
-            gaps += (*odd, *unread, *missing, *bitget_account.contradictions(own, mine, odd, product))
-            held, accounts, wallets = [*held, *mine], [*accounts, *own], [*wallets, *purses]
-            self._note(product, started_at, is_used=bool(mine or odd))
+            against = bitget_account.contradictions(own, mine, odd, product)
+            gaps.extend((*unknown, *odd, *unread, *missing, *against))
+            held.extend(mine)
+            accounts.extend(own)
+            wallets.extend(purses)
+            return tuple(one.position for one in mine), bool(mine or odd)
+
+        unseen, started_at = await self._look_through(look)
         self._is_union, ratio = bitget_account.union_ratio(accounts)
         self._held = tuple(held)
         positions = tuple(one.position for one in held)
@@ -173,21 +178,27 @@ class BitgetReads(VenueBase):
             wallets=tuple(wallets),
             asset_mode=mode,
             exchange_margin_ratio=ratio,
-            gaps=tuple(gaps),
+            gaps=(*gaps, *unseen),
         )
 
     async def _unified_snapshot(self) -> AccountSnapshot:
-        started_at = self._now()
         positions: list[Position] = []
         gaps: list[Gap] = []
-        for product in self._due_products():
+
+        async def look(product: str) -> tuple[tuple[Position, ...], bool]:
             answer = await self._read("privateUtaGetV3PositionCurrentPosition", {"category": product})
             rows = list_of(answer, "positions", "list")
-            gaps += await self._search_unknown(rows)
+            unknown = await self._search_unknown(rows)
             mine, odd = bitget_uta.read_positions(rows, self._markets, product)
-            positions, gaps = [*positions, *mine], [*gaps, *odd]
-            self._note(product, started_at, is_used=bool(mine or odd))
+            gaps.extend((*unknown, *odd))
+            positions.extend(mine)
+            return mine, bool(mine or odd)
+
+        unseen, started_at = await self._look_through(look)
         assets = bitget_uta.read_assets(await self._read("privateUtaGetV3AccountAssets", {}), self._level)
+        missing = () if gaps or unseen else bitget_uta.missing_cross(positions, assets)
+        if missing:
+            self._looked_at.clear()  # It may be in a product that was empty minutes ago.
         held, unsure = bitget_uta.confirmed(positions, await self._tables_of(positions), self.rules)
         self._owed = assets.owed
         self._unsure = frozenset(
@@ -200,9 +211,51 @@ class BitgetReads(VenueBase):
             positions=held,
             wallets=assets.wallets,
             asset_mode=AssetMode.SINGLE if is_alone else AssetMode.MULTI,
-            exchange_margin_ratio=assets.ratio if positions and not is_alone else None,
-            gaps=(*gaps, *unsure, *assets.gaps),
+            exchange_margin_ratio=assets.ratio if (positions or missing) and not is_alone else None,
+            gaps=(*gaps, *unseen, *missing, *unsure, *assets.gaps),
         )
+
+    async def _look_through(
+        self, look: Callable[[str], Awaitable[tuple[tuple[Position, ...], bool]]]
+    ) -> tuple[list[Gap], datetime]:
+        """Look through each product that is due, USDT last: what hangs makes nothing old.
+
+        `look` returns a product's positions and whether anything is there. Returned are gaps for products that do not
+        answer, which leave the others alone, and when the oldest of what is in use was read. Raises what USDT raises.
+        """
+        gaps: list[Gap] = []
+        read_at: datetime | None = None
+        loop, has_hung = asyncio.get_running_loop(), False
+        for product in sorted(self._due_products(), key=lambda one: one == USDT):
+            started_at, began_s = self._now(), loop.time()
+            failure = self._failures.get(product)
+            if product != USDT and (has_hung or (failure is not None and began_s < failure.not_before_s)):
+                gaps += self._unseen(product, "not read yet" if failure is None else failure.reason)
+                continue
+            try:
+                positions, is_used = await look(product)
+            except (VenueUnavailable, KeysRefused) as error:
+                if product == USDT or (isinstance(error, Answered) and error.code in {*CLASSIC_ONLY, UNIFIED_ONLY}):
+                    raise
+                has_hung = loop.time() - began_s >= HANGS_S
+                wait_s = AFTER_HANGING_S if has_hung else 0.0
+                self._failures[product] = _Failure(f"not read: {error}", loop.time() + wait_s)
+                gaps += self._unseen(product, f"not read: {error}")
+                continue
+            self._failures.pop(product, None)
+            self._positions[product] = positions
+            self._note(product, started_at, is_used=is_used)
+            if is_used or product == USDT:
+                read_at = started_at if read_at is None else min(read_at, started_at)
+        assert read_at is not None, "USDT is always due"
+        return gaps, read_at
+
+    def _unseen(self, product: str, reason: str) -> Iterator[Gap]:
+        """Yield that a product is not seen, and each position last seen there: none of them is gone by that."""
+        yield Gap(subject=f"{product} positions", reason=reason, may_be_cross=True)
+        for one in self._positions.get(product, ()):
+            is_cross = one.margin_mode is MarginMode.CROSS
+            yield Gap(subject=str(one.key), reason=f"{product} {reason}", key=one.key, may_be_cross=is_cross)
 
     async def _tables_of(self, positions: Collection[Position]) -> Mapping[str, TierTable]:
         """Return the tiers of what is isolated. One that cannot be read is missing, and its position unsure."""

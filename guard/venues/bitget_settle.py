@@ -18,6 +18,7 @@ from guard.venues.protocol import WriteTerms
 from guard.venues.rows import shown
 
 CLOCK_TOLERANCE = timedelta(seconds=2)  # Between a request's start and the time the exchange books it under.
+NEAR = timedelta(seconds=1)
 BOOKED_EARLIER_MAX = timedelta(seconds=30)  # Our clock may have run ahead by as much as the exchange bears.
 
 
@@ -61,7 +62,13 @@ async def settle(lost: Lost, terms: WriteTerms) -> Settlement:
             found = await _by_margin(lost, terms, f"not among the bills; {doubt}; ")
             return found if found.outcome is Outcome.APPLIED else replace(found, outcome=Outcome.UNKNOWN)
     text = f"bills: no such entry in two readings after {lost.sent_at + terms.fence:%H:%M:%S} UTC; "
-    return await _by_margin(lost, terms, text)
+    found = await _by_margin(lost, terms, text)
+    # Clocks are known to some milliseconds, and a look is followed by its act as soon: only the margin tells then whose
+    # a bill is that seems to be from just before the look.
+    near = [
+        bill for bill in bills if timedelta(0) < _earliest(lost) - bill.c_time <= NEAR and _is_effect_of(lost, bill)
+    ]
+    return replace(found, entry_id=entry_of(near[-1])) if near and found.outcome is Outcome.APPLIED else found
 
 
 def _earliest(lost: Lost) -> datetime:

@@ -255,6 +255,7 @@ class Assets:
 
     wallets: tuple[Wallet, ...]
     ratio: Decimal  # The account's own: 1 at liquidation.
+    required: Decimal  # Maintenance margin of cross positions and loans, in dollars.
     owed: tuple[str, ...]  # Assets of which there is a debt.
     gaps: tuple[Gap, ...]
 
@@ -287,7 +288,18 @@ def read_assets(answer: object, level: str | None = None) -> Assets:
     wallets, twice = listed_once(wallets, gaps)
     made = totals.mmr / totals.eff_equity if totals.eff_equity > 0 else Decimal(0)
     ratio = max(totals.mgn_ratio, made)
-    return Assets(wallets=tuple(wallets), ratio=ratio, owed=tuple(owed), gaps=(*gaps, *twice))
+    return Assets(wallets=tuple(wallets), ratio=ratio, required=totals.mmr, owed=tuple(owed), gaps=(*gaps, *twice))
+
+
+def missing_cross(positions: Iterable[Position], assets: Assets) -> tuple[Gap, ...]:
+    """Return a Gap where no cross position is listed, and the account needs maintenance margin for one all the same.
+
+    Loans need it too: where something is owed it proves nothing.
+    """
+    if assets.required == 0 or assets.owed or any(one.margin_mode is MarginMode.CROSS for one in positions):
+        return ()
+    reason = f"none in cross margin is listed, but the account needs {assets.required:f} USD of maintenance margin"
+    return (Gap(subject="positions", reason=reason, may_be_cross=True),)
 
 
 def _wallet(row: _Asset) -> Wallet:

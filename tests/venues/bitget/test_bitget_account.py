@@ -8,6 +8,7 @@ from wire_faults import Fate
 
 from guard.errors import VenueRefused, VenueUnavailable
 from guard.snapshot import AssetMode, LiquidationKind, MarginMode, MarginRequest, PositionKey, Side
+from guard.venues import bitget_reads
 from guard.venues.bitget import Bitget
 
 KEY = PositionKey("BTC/USDT:USDT", Side.LONG)
@@ -181,12 +182,64 @@ async def test_a_product_that_cannot_be_read_is_a_gap_and_asked_again(server, ve
     assert (await venue.snapshot()).gaps == ()
 
 
-async def test_a_product_with_positions_that_cannot_be_read_is_no_account_without_them(server, venue):
+@pytest.mark.parametrize("unified", [False, True])
+@pytest.mark.parametrize("how", [Fate.HTTP_500, "40014"])
+async def test_a_product_with_positions_that_cannot_be_read_leaves_the_others_alone(server, venue, unified, how):
+    server.is_unified = unified
+    server.hold_sample()
     server.hold_sample(of=server.usdc)
     await venue.snapshot()
+    server.break_reads("positions elsewhere", how)
+    snapshot = await venue.snapshot()
+    assert [position.key for position in snapshot.positions] == [KEY]
+    (lost,) = (gap for gap in snapshot.gaps if gap.key is not None)
+    assert lost.key.symbol == "BTC/USDC:USDC"
+    assert "USDC-FUTURES not read: " in lost.reason
+    assert [gap.may_be_cross for gap in snapshot.gaps if gap.subject == "USDC-FUTURES positions"] == [True]
+    server.break_reads("positions elsewhere", None)
+    assert len((await venue.snapshot()).positions) == 2
+
+
+async def test_a_unified_account_of_which_a_product_never_answered_is_read_all_the_same(server, venue):
+    server.is_unified = True
+    server.hold_sample()
     server.break_reads("positions elsewhere", Fate.HTTP_500)
-    with pytest.raises(VenueUnavailable):
-        await venue.snapshot()
+    snapshot = await venue.snapshot()
+    assert [position.key for position in snapshot.positions] == [KEY]
+    assert {gap.subject for gap in snapshot.gaps} == {"USDC-FUTURES positions", "COIN-FUTURES positions"}
+
+
+async def test_a_product_that_hangs_costs_its_time_once_in_a_while_and_makes_nothing_old(
+    server, venue, clock, monkeypatch
+):
+    server.hold_sample()
+    await venue.snapshot()
+    clock.ahead = timedelta(minutes=11)  # All are due again.
+    monkeypatch.setattr(bitget_reads, "HANGS_S", 0.0)
+    server.break_reads("positions elsewhere", Fate.HTTP_500)
+    server.requests.clear()
+    for _ in range(2):
+        snapshot = await venue.snapshot()
+        assert {gap.subject for gap in snapshot.gaps} == {"USDC-FUTURES positions", "COIN-FUTURES positions"}
+    asked = [one["productType"] for one in server.asked("all-position")]
+    assert asked == ["USDC-FUTURES", "USDT-FUTURES", "COIN-FUTURES", "USDT-FUTURES"]
+    server.requests.clear()
+    server.break_reads("positions elsewhere", None)
+    await venue.snapshot()
+    assert [one["productType"] for one in server.asked("all-position")] == ["USDT-FUTURES"]
+    venue._failures.clear()  # Half a minute later.
+    assert (await venue.snapshot()).gaps == ()
+
+
+async def test_of_a_product_in_use_the_time_of_its_own_read_counts(server, venue, clock):
+    server.hold_sample()
+    before = clock()
+    await venue.snapshot()
+    server.wallets["USDC"] = (Decimal(5000), Decimal(4000))
+    server.hold_sample(of=server.usdc)
+    clock.ahead = timedelta(minutes=11)
+    read_at = (await venue.snapshot()).positions_read_at
+    assert before + timedelta(minutes=11) <= read_at <= clock()
 
 
 async def test_a_coin_margined_position_is_told_as_not_modelled_and_the_others_stay(server, venue):

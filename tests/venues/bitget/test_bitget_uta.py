@@ -336,3 +336,34 @@ async def test_a_kind_that_changed_between_the_look_and_the_write_is_a_clear_no(
     assert [one.path[:8] for one in server.writes] == (
         ["/api/v3/", "/api/v2/"] if unified else ["/api/v2/", "/api/v3/"]
     )
+
+
+# What the account's own figures say of positions.
+
+
+@pytest.mark.parametrize("rows", [None, []])
+async def test_no_list_is_believed_while_the_account_needs_margin_for_a_cross_position(server, venue, rows):
+    server.level = "basic"
+    server.hold_sample(margin=None)
+    ratio = (await venue.snapshot()).exchange_margin_ratio
+
+    def change(answer):
+        answer["data"]["list"] = rows
+        return answer
+
+    server.mangle("positions", change)
+    snapshot = await venue.snapshot()
+    assert snapshot.positions == ()
+    (gap,) = snapshot.gaps
+    assert (gap.subject, gap.may_be_cross) == ("positions", True)
+    assert "26.68" in gap.reason
+    assert snapshot.exchange_margin_ratio == ratio > 0
+    server.requests.clear()
+    await venue.snapshot()  # It may be in a product that was not due.
+    assert len(server.asked("current-position")) == 3
+
+
+async def test_what_is_needed_for_a_loan_proves_no_position(server, venue):
+    server.level, server.debts = "advanced", {"BTC": "0.1"}
+    server.mangle("wallets", lambda answer: answer | {"data": answer["data"] | {"mmr": "30"}})
+    assert (await venue.snapshot()).gaps == ()

@@ -187,6 +187,7 @@ async def test_a_bill_of_two_open_legs_is_no_proof_by_itself(server, venue):
 async def test_a_bill_that_proves_another_request_proves_no_second_one(server, venue):
     server.hold_sample()
     first = await settle(venue, await lose(server, venue, Fate.LOST_AFTER))
+    assert first.entry_id is not None
     lost = await lose(server, venue, Fate.LOST_BEFORE)
     found = await settle(venue, lost, frozenset({first.entry_id}))
     assert found.outcome is Outcome.NOT_APPLIED
@@ -201,6 +202,23 @@ async def test_a_bill_that_was_there_before_the_position_was_read_is_anothers(se
     server.extra_bills = [server.bill(KEY.symbol, "append_margin", Decimal("62.31"), round(booked.timestamp() * 1000))]
     found = await settle(venue, lost)
     assert found.outcome is Outcome.NOT_APPLIED, found.evidence
+
+
+@pytest.mark.parametrize("fate", [Fate.LOST_AFTER, Fate.LOST_BEFORE])
+async def test_a_bill_that_seems_older_by_what_clocks_are_wrong_by_is_ours_where_the_margin_says_so(
+    server, venue, fate
+):
+    """The exchange's clock is measured to some milliseconds, and its bill may seem to be from before the look."""
+    server.hold_sample()
+    lost = await lose(server, venue, fate)
+    booked = round(lost[0].before.read_at.timestamp() * 1000) - 40
+    server.adjustments.clear()
+    server.extra_bills = [server.bill(KEY.symbol, "append_margin", Decimal("62.31"), booked)]
+    found = await settle(venue, lost)
+    if fate is Fate.LOST_AFTER:
+        assert (found.outcome, found.entry_id.split("|")[1]) == (Outcome.APPLIED, str(booked))
+    else:  # A person's, of the same amount.
+        assert (found.outcome, found.entry_id) == (Outcome.NOT_APPLIED, None)
 
 
 async def test_bills_that_lost_an_entry_are_not_trusted(server, venue):
