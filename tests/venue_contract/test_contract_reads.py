@@ -1,10 +1,13 @@
 """What every exchange's account reads as, when it answers well and when it does not."""
 
+import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from wire_faults import OF_READS, Fate
 
+from guard.daemon.reader import TIER_RETRY_WITHOUT, AccountReader
 from guard.errors import VenueUnavailable
 from guard.margin import assess
 from guard.margin.rule import shown_price
@@ -15,6 +18,9 @@ column = pytest.mark.column
 FIELDS = ("size", "entry", "mark", "margin")
 NOT_NUMBERS = [None, "", "NaN", "Infinity", "1e30", [], {}, True, "abc"]
 MISSING = object()
+STAYS = frozenset(
+    {"code", "retCode", "ret_code", "time", "collateralToken"}
+)  # Says no tier, but whether it is an answer.
 
 
 def set_field(row, name, value):
@@ -136,6 +142,31 @@ async def test_tiers_that_cannot_be_read_are_no_empty_table(server, venue, how):
     server.break_reads("tiers", how)
     with pytest.raises(VenueUnavailable):
         await tiers_of(venue, server.sample.symbol)
+
+
+def without_numbers(answer):
+    """Return an answer with its numbers gone, and what is written like one."""
+    if isinstance(answer, dict):
+        return {key: value if key in STAYS else without_numbers(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [without_numbers(one) for one in answer]
+    is_number = isinstance(answer, int | float) or (isinstance(answer, str) and answer.replace(".", "", 1).isdigit())
+    return "n/a" if is_number else answer
+
+
+@column("tiers")
+async def test_tables_without_a_number_are_asked_for_again_soon(server, venue):
+    server.hold_sample()
+    reader = AccountReader(venue, lambda: datetime.now(UTC))
+    await venue.open()
+    server.mangle("tiers", without_numbers)
+    await reader.read()
+    assert reader.tables is None
+    server.mangle("tiers", None)
+    assert reader._tiers_due_s - asyncio.get_running_loop().time() <= TIER_RETRY_WITHOUT.total_seconds()
+    reader.tiers_are_due()
+    await reader.read()
+    assert server.sample.symbol in reader.tables.by_symbol
 
 
 @column("bad answers")
