@@ -1,6 +1,7 @@
 """What every exchange's account reads as, when it answers well and when it does not."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -18,6 +19,15 @@ column = pytest.mark.column
 FIELDS = ("size", "entry", "mark", "margin")
 NOT_NUMBERS = [None, "", "NaN", "Infinity", "1e30", [], {}, True, "abc"]
 MISSING = object()
+MARKETS = {  # The kind of answer that lists the markets.
+    "binanceusdm": "markets",
+    "binancecoinm": "markets",
+    "bybit": "instruments-info",
+    "okx": "/api/v5/public/instruments",
+    "hyperliquid": "mark",
+    "gate": "contracts",
+    "bitget": "/api/v2/mix/market/contracts",
+}
 STAYS = frozenset(
     {"code", "retCode", "ret_code", "time", "collateralToken"}
 )  # Says no tier, but whether it is an answer.
@@ -142,6 +152,28 @@ async def test_tiers_that_cannot_be_read_are_no_empty_table(server, venue, how):
     server.break_reads("tiers", how)
     with pytest.raises(VenueUnavailable):
         await tiers_of(venue, server.sample.symbol)
+
+
+@column("snapshot")
+async def test_a_symbol_listed_since_the_start_is_found_also_when_the_first_search_fails(server, venue):
+    markets, (base, *_) = MARKETS[server.exchange], server.other.symbol.split("/")
+    server.mangle(markets, lambda answer: json.loads(json.dumps(answer).replace(base, "QQQ")))
+    await venue.open()
+    server.mangle(markets, None)
+    server.hold_sample()
+    server.hold_sample(Side.LONG, server.other)
+    server.break_reads(markets, Fate.HTTP_500)
+    missing = await venue.snapshot()
+    assert [one.contract.symbol for one in missing.positions] == [server.sample.symbol]
+    assert any("not read again" in gap.reason for gap in missing.gaps)
+    server.break_reads(markets, None)
+    asked = len(server.requests)
+    await venue.snapshot()
+    later = server.requests[asked:]
+    venue._search._due_s = 0.0  # A minute later.
+    found = await venue.snapshot()
+    assert {one.contract.symbol for one in found.positions} == {server.sample.symbol, server.other.symbol}
+    assert len(later) < len(server.requests) - asked - len(later), "the markets were read with every look"
 
 
 def without_numbers(answer):
