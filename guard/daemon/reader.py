@@ -214,11 +214,10 @@ class AccountReader:
         """Read the tier tables again with the next cycle."""
         self._tiers_due_s = 0.0
 
-    def _warn_of_missing(self, read: TierTables) -> None:
-        gaps = {f"{gap.subject}: {gap.reason}" for gap in read.gaps}
-        if gaps != self._tier_gaps:  # Asked every ten seconds, they are said once.
-            self._tier_gaps = gaps
-            log.warning("tiers.missed", account=self.venue.account, gaps=sorted(gaps))
+    def _is_news(self, gaps: set[str]) -> bool:
+        """Note what is missed. Asked every ten seconds, it is said once."""
+        before, self._tier_gaps = self._tier_gaps, gaps
+        return gaps != before
 
     async def _refresh_tiers_if_due(self) -> None:
         """Keep the old tables when new ones cannot be read: an old table is nearer to the truth than none."""
@@ -234,14 +233,17 @@ class AccountReader:
             self._tiers_for = symbols | read.by_symbol.keys()
             self._tiers_due_s = math.inf
             missing = symbols - read.by_symbol.keys()
+            gaps = {f"{gap.subject}: {gap.reason}" for gap in read.gaps if missing}
+            if self._is_news(gaps) and gaps and read.by_symbol:
+                log.warning("tiers.missed", account=self.venue.account, gaps=sorted(gaps))
             if missing and read.by_symbol:  # Where none is read by design, none comes by asking.
                 wait = TIER_RETRY if missing <= self._tiers.by_symbol.keys() else TIER_RETRY_WITHOUT
                 self._tiers_due_s = now_s + wait.total_seconds()
-                self._warn_of_missing(read)
         except (VenueUnavailable, KeysRefused) as error:
-            wait = TIER_RETRY if self._tiers is not None else TIER_RETRY_WITHOUT
+            is_covered = self._tiers is not None and symbols <= old.keys()
+            wait = TIER_RETRY if is_covered else TIER_RETRY_WITHOUT
             self._tiers_for |= symbols  # Asked for again when the wait is over.
             self._tiers_due_s = now_s + wait.total_seconds()
-            log.warning(
-                "tiers.not_read", account=self.venue.account, reason=str(error), kept_old=self._tiers is not None
-            )
+            kept_old = self._tiers is not None
+            if self._is_news({str(error)}):
+                log.warning("tiers.not_read", account=self.venue.account, reason=str(error), kept_old=kept_old)

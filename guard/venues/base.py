@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from guard.snapshot import Contract, Gap, HaircutTier, MarginRequest, PositionEn
 from guard.venues.account_stream import AccountChannel, ExchangeClock, account_news
 from guard.venues.protocol import AccountNews, KeyScopes, KeyVerdict, TierTables, VenueAccount
 from guard.venues.rows import RowError
+from guard.venues.search import Search
 from guard.venues.transport import Answered, Wire, ask, open_client
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -30,6 +32,7 @@ class VenueBase:
         self._wire = wire
         self._client = open_client(account, wire)
         self._account = account
+        self._search = Search()
         self._skew: timedelta | None = None  # The exchange's clock minus ours, as last measured.
         self._is_clock_off = False  # A request was refused for it since.
         self._clock_was_set = False  # Ours, since the present measurement began.
@@ -94,9 +97,17 @@ class VenueBase:
                 by_symbol[symbol] = await read(symbol)
             except (RowError, VenueUnavailable) as error:
                 gaps.append(Gap(subject=f"{symbol} tiers", reason=str(error)))
-        if symbols and not by_symbol:
-            raise VenueUnavailable(f"{what}: {gaps[0].reason}")
-        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+        return if_any(TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps)), symbols, what)
+
+    async def _search_for(self, unknown: AbstractSet[object], load: Callable[[], Awaitable[None]]) -> bool:
+        """Load the markets again when some are unknown and it is time for it. Say whether. Raises VenueUnavailable."""
+        now_s = asyncio.get_running_loop().time()
+        if not self._search.begins(unknown, now_s):
+            return False
+        self._client.markets_since_s = self._search.missed_s(unknown)
+        await load()
+        self._search.succeeded(now_s)
+        return True
 
     @property
     def watch_only(self) -> str | None:
@@ -205,6 +216,14 @@ class VenueBase:
     async def traded_lately(self) -> frozenset[str] | None:
         """Return None: what was closed lately is not known, until a venue says how it can be."""
         return None
+
+
+def if_any(tables: TierTables, symbols: frozenset[str], what: str) -> TierTables:
+    """Return the tables, unless not one is of what was asked for. Raises VenueUnavailable then: it is asked again."""
+    if symbols and not symbols & tables.by_symbol.keys():
+        reasons = [gap.reason for gap in tables.gaps if gap.subject.removesuffix(" tiers") in symbols]
+        raise VenueUnavailable(f"{what}: {reasons[0]}")
+    return tables
 
 
 def _despite_new_words(found: KeyScopes) -> KeyScopes:

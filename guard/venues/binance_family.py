@@ -39,7 +39,7 @@ from guard.snapshot import (
     StopOrder,
 )
 from guard.venues import binance_margin, binance_news, binance_orders
-from guard.venues.base import VenueBase
+from guard.venues.base import VenueBase, if_any
 from guard.venues.binance_account import (
     Leg,
     Terms,
@@ -139,7 +139,6 @@ class BinanceVenue(VenueBase):
         self._asset_mode = AssetMode.SINGLE
         self._contracts: Mapping[str, Contract] = {}  # By Binance's symbol.
         self._market_ids: Mapping[str, str] = {}  # Unified symbol: Binance's.
-        self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
 
     @property
     def contracts(self) -> Mapping[str, Contract]:
@@ -195,12 +194,9 @@ class BinanceVenue(VenueBase):
         return ()
 
     async def _load_unknown(self, legs: Mapping[Leg, Decimal]) -> bool:
-        """Read the markets again when a symbol among these is not known, once for each. Say whether that was so."""
-        unknown = {symbol for symbol, _ in legs} - self._contracts.keys() - self._searched
-        if unknown:
-            self._searched |= unknown
-            await self._load_markets(reload=True)
-        return bool(unknown)
+        """Read the markets again when a symbol among these is not known and it is time for it. Say whether."""
+        unknown = {symbol for symbol, _ in legs} - self._contracts.keys()
+        return await self._search_for(unknown, lambda: self._load_markets(reload=True))
 
     async def _load_markets(self, *, reload: bool) -> None:
         if self._contracts and not reload:
@@ -237,7 +233,7 @@ class BinanceVenue(VenueBase):
                 reasons[contract.symbol] = str(error)
         unread = sorted(reasons.keys() - by_symbol.keys())
         gaps = tuple(Gap(subject=f"{symbol} tiers", reason=reasons[symbol]) for symbol in unread)
-        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=gaps)
+        return if_any(TierTables(by_symbol=by_symbol, read_at=read_at, gaps=gaps), symbols, "leverageBracket")
 
     async def mark(self, symbol: str) -> Mark:
         market_id = await self._market_id(symbol)

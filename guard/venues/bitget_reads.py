@@ -59,7 +59,6 @@ class BitgetReads(VenueBase):
         self._in_use: set[str] = set()  # Products with positions, as last looked at.
         self._positions: dict[str, tuple[Position, ...]] = {}  # By product, as last looked at.
         self._failures: dict[str, _Failure] = {}  # Of products that did not answer when they were asked last.
-        self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
         self._held: tuple[bitget_account.Held, ...] = ()  # As last read.
         self._marks: dict[str, Decimal] = {}
 
@@ -300,14 +299,11 @@ class BitgetReads(VenueBase):
             self._in_use.discard(product)
 
     async def _search_unknown(self, rows: Collection[object]) -> tuple[Gap, ...]:
-        """Read the markets again for symbols that are not among them, once each. A failure is a gap, not the end."""
+        """Read the markets again for symbols that are not among them. A failure is a gap, not the end."""
         names = {str(raw.get("symbol")) for raw in rows if isinstance(raw, dict)}
-        unknown = {name for name in names if not name.endswith("USD")} - self._markets.keys() - self._searched
-        if not unknown:
-            return ()
-        self._searched |= unknown
+        unknown = {name for name in names if not name.endswith("USD")} - self._markets.keys()
         try:
-            await self._load_markets()
+            await self._search_for(unknown, self._load_markets)
         except VenueUnavailable as error:
             return (Gap(subject="markets", reason=f"not read again: {error}"),)
         return ()

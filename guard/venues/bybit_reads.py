@@ -47,7 +47,6 @@ class BybitReads(VenueBase):
         self._looked_at: dict[Scope, datetime] = {}
         self._open: frozenset[object] | None = None  # As of the last snapshot. None: there was none yet.
         self._in_use: frozenset[Scope] = frozenset()  # Where positions were as of the last snapshot.
-        self._searched: set[str] = set()  # Unknown symbols for which the markets were read again.
 
     @property
     def watch_only(self) -> str | None:
@@ -159,13 +158,10 @@ class BybitReads(VenueBase):
         legs = frozenset((str(r.get("symbol")), str(r.get("positionIdx"))) for r in rows if isinstance(r, dict))
         opened = self._open is not None and not legs <= self._open
         self._open = legs
-        unknown = names - self._markets.keys() - self._searched
         aged = self._choices_read_at is None or abs(self._now() - self._choices_read_at) > CHOICES_KEPT
         gaps: list[Gap] = []
         try:
-            if unknown:
-                self._searched |= unknown
-                await self._load_markets(reload=True)
+            await self._search_for(names - self._markets.keys(), lambda: self._load_markets(reload=True))
             if opened or aged or another_mode(self._terms):
                 await self._read_choices()
         except VenueUnavailable as error:

@@ -37,7 +37,6 @@ class GateReads(VenueBase):
         self._looked_at: dict[str, datetime] = {}
         self._in_use: frozenset[str] = frozenset({USUAL})
         self._measured: tuple[float, float] | None = None  # Wall clock (ms) and loop time of the last `clock_skew`.
-        self._searched: set[tuple[str, str]] = set()  # Unknown contracts for which the markets were read again.
 
     @property
     def watch_only(self) -> str | None:
@@ -181,12 +180,8 @@ class GateReads(VenueBase):
     async def _search_unknown(self, rows: Mapping[str, Sequence[object]]) -> tuple[Gap, ...]:
         """Read the markets again for a contract that is not among them. A failure is a gap, not the end."""
         named = {(s, str(raw.get("contract"))) for s, listed in rows.items() for raw in listed if isinstance(raw, dict)}
-        unknown = named - self._markets.keys() - self._searched
-        if not unknown:
-            return ()
-        self._searched |= unknown
         try:
-            await self._load_markets(reload=True)
+            await self._search_for(named - self._markets.keys(), lambda: self._load_markets(reload=True))
         except VenueUnavailable as error:
             return (Gap(subject="markets", reason=f"not read again: {error}"),)
         return ()

@@ -15,6 +15,7 @@ from guard.snapshot import Contract, Gap, MarginMode, Position
 from guard.venues.hyperliquid_account import USDC, AccountState, Reading
 from guard.venues.hyperliquid_markets import Markets
 from guard.venues.rows import Row, RowError, Word, read_row, rows_of
+from guard.venues.search import Search
 
 SWEEP = timedelta(minutes=10)  # How often the list of dexes, and one where nothing is, is looked at.
 AFTER_FAILURE = timedelta(seconds=30)
@@ -43,7 +44,7 @@ class Dex:
     token: int | None = None  # Its collateral. None: its markets were not read yet.
     currency: str = USDC  # What that is called.
     markets: Markets = field(default_factory=Markets)
-    searched: frozenset[str] = frozenset()  # Unknown coins that its markets were read again for.
+    search: Search = field(default_factory=Search)  # For coins that are not among its markets.
     looked_at: datetime | None = None
     failed_at: datetime | None = None  # None: the last look succeeded.
     failure: str = ""

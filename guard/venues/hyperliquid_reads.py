@@ -29,7 +29,7 @@ from guard.snapshot import (
 from guard.venues import hyperliquid_identity as identity
 from guard.venues import hyperliquid_market as market
 from guard.venues import hyperliquid_news
-from guard.venues.base import VenueBase
+from guard.venues.base import VenueBase, if_any
 from guard.venues.hyperliquid_account import (
     USDC,
     USDC_TOKEN,
@@ -64,7 +64,6 @@ class HyperliquidReads(VenueBase):
         self._address, self._agent_key = identity.check_keys(account)
         super().__init__(account, WIRE, now=now)
         self._markets = Markets()  # Of the main dex.
-        self._searched: frozenset[str] = frozenset()  # Unknown coins that the markets were read again for.
         self._role: identity.Role | None = None
         self._keeping: Keeping | None = None
         self._keeping_read_at: datetime | None = None
@@ -144,14 +143,11 @@ class HyperliquidReads(VenueBase):
         asked_at = self._now()
         state = account_state(await self._info("clearinghouseState", user=self._address))
         read_at = await self._true_at(state, asked_at)
-        unknown = coins_of(state) - self._markets.by_coin.keys() - self._searched
         gaps: list[Gap] = []
-        if unknown:
-            self._searched |= unknown
-            try:
-                await self._load_markets()
-            except VenueUnavailable as error:
-                gaps.append(Gap(subject="markets", reason=f"not read again: {error}"))
+        try:
+            await self._search_for(coins_of(state) - self._markets.by_coin.keys(), self._load_markets)
+        except VenueUnavailable as error:
+            gaps.append(Gap(subject="markets", reason=f"not read again: {error}"))
         return Part(dex="", state=state, reading=read_positions(state, self._markets.by_coin), read_at=read_at), gaps
 
     async def _look(self, dex: Dex) -> Part | None:
@@ -172,10 +168,11 @@ class HyperliquidReads(VenueBase):
         state = account_state(await self._info("clearinghouseState", user=self._address, dex=dex.name))
         read_at = await self._true_at(state, asked_at)
         coins = coins_of(state)
-        unknown = coins - dex.markets.by_coin.keys() - dex.searched
-        if unknown or (dex.token is None and state.margin_summary.account_value != 0):
+        now_s = asyncio.get_running_loop().time()
+        is_missed = dex.search.begins(coins - dex.markets.by_coin.keys(), now_s)
+        if is_missed or (dex.token is None and state.margin_summary.account_value != 0):
             await self._load_dex(dex)
-            dex.searched |= unknown
+            dex.search.succeeded(now_s)
         name = "" if self._asset_mode is AssetMode.MULTI else dex.name
         money = Money(token=dex.token or USDC_TOKEN, purse=Purse(dex.currency, name))
         contracts = {coin: self._paid(contract) for coin, contract in dex.markets.by_coin.items() if coin in coins}
@@ -291,7 +288,7 @@ class HyperliquidReads(VenueBase):
                     by_symbol[symbol] = TierTable.of(read_tiers(meta, self._coin_of(symbol) or symbol))
                 except RowError as error:
                     gaps.append(Gap(subject=f"{symbol} tiers", reason=str(error)))
-        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+        return if_any(TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps)), symbols, "tiers")
 
     async def mark(self, symbol: str) -> Mark:
         coin, asked_at = await self._coin(symbol), self.exchange_now()

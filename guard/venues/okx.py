@@ -67,7 +67,7 @@ from guard.venues import (
     okx_settle,
     okx_tiers,
 )
-from guard.venues.base import VenueBase
+from guard.venues.base import VenueBase, if_any
 from guard.venues.haircut_rows import read_haircuts
 from guard.venues.okx_contracts import Market
 from guard.venues.okx_rows import Config, data_of, error_of
@@ -108,7 +108,6 @@ class Okx(VenueBase):
         self._by_symbol: Mapping[str, Market] = {}
         self._config: Config | None = None
         self._config_read_at: datetime | None = None
-        self._searched: set[str] = set()  # Unknown instruments for which the markets were read again.
         self._modes: Mapping[str, frozenset[MarginMode]] = {}  # Of the symbols with positions, as last read.
 
     def _is_simulated(self) -> bool:
@@ -179,16 +178,13 @@ class Okx(VenueBase):
         """Read markets and the account's modes again where these rows ask for it. A failure is a gap, not the end."""
         sizes = okx_account.open_sizes(rows)
         contracts = {size.inst_id for size in sizes if size.inst_type in okx_contracts.CONTRACTS}
-        unknown = contracts - self._markets.keys() - self._searched
         is_net = self._known_config().pos_mode == "net_mode"
         contradicted = any(
             (size.pos_side == "net") != is_net for size in sizes if size.inst_type in okx_contracts.CONTRACTS
         )
         aged = self._config_read_at is None or abs(self._now() - self._config_read_at) > CONFIG_KEPT
         try:
-            if unknown:
-                self._searched |= unknown
-                await self._load_markets()
+            await self._search_for(contracts - self._markets.keys(), self._load_markets)
             if contradicted or aged:
                 await self._read_config()
         except VenueUnavailable as error:
@@ -235,7 +231,7 @@ class Okx(VenueBase):
                     except RowError as error:
                         gaps.append(Gap(subject=f"{symbol} tiers", reason=str(error)))
         self.rules = okx_tiers.rules_with(self.rules, fees)
-        return TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps))
+        return if_any(TierTables(by_symbol=by_symbol, read_at=read_at, gaps=tuple(gaps)), symbols, "position-tiers")
 
     def _mode_of(self, market: Market) -> MarginMode:
         """Return the mode whose tiers hold. A symbol held in both has the cross ones, which count more contracts."""

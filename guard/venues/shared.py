@@ -81,10 +81,16 @@ class Shared:
         """Return the one budget of an exchange's hosts."""
         return self._budgets.setdefault(hosts, WeightBudget(limit))
 
-    def markets(self, exchange: object, now_s: float, known_since_s: float | None) -> tuple[float, Any] | None:
-        """Return what another account loaded lately, with its loop time. None: nothing that the asker has not."""
+    def markets(
+        self, exchange: object, now_s: float, known_since_s: float | None, wanted_since_s: float
+    ) -> tuple[float, Any] | None:
+        """Return what another account loaded lately, with its loop time. None: nothing that the asker has not.
+
+        `wanted_since_s`: what was loaded before it is not what the asker looks for.
+        """
         found = self._markets.get(exchange)
-        if found is None or found[0] == known_since_s or now_s - found[0] > MARKETS_SHARED_FOR_S:
+        oldest_s = max(wanted_since_s, now_s - MARKETS_SHARED_FOR_S)
+        if found is None or found[0] == known_since_s or found[0] < oldest_s:
             return None
         return found
 

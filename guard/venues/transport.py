@@ -177,6 +177,7 @@ class StrictClient(StreamMessages):
     deadline_s: float
     shared: Shared
     markets_loaded_s: float | None  # Loop time. None: not yet.
+    markets_since_s = 0.0  # Loop time before which others' are too old: a symbol was missed then.
     _failures = 0  # Connections that failed in a row.
     _retired: aiohttp.ClientSession | None = None  # The session before this one.
 
@@ -184,11 +185,10 @@ class StrictClient(StreamMessages):
         """Load the markets, or take what another account of this exchange loaded in the last minutes."""
         ccxt: Any = self
         exchange, now_s = (self.id, self.gate.hosts), asyncio.get_running_loop().time()
-        found = self.shared.markets(exchange, now_s, self.markets_loaded_s) if reload else None
+        found = self.shared.markets(exchange, now_s, self.markets_loaded_s, self.markets_since_s) if reload else None
         if found is not None:
             self.markets_loaded_s, tables = found
-            for name, table in tables.items():
-                setattr(self, name, table)
+            vars(self).update(tables)
             return ccxt.markets
         markets = await super().load_markets(reload, params or {})  # type: ignore[misc]  # ccxt's class comes after.
         self.markets_loaded_s = now_s

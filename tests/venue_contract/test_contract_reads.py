@@ -1,11 +1,15 @@
 """What every exchange's account reads as, when it answers well and when it does not."""
 
+import asyncio
+import json
 from copy import deepcopy
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from wire_faults import OF_READS, Fate
 
+from guard.daemon.reader import TIER_RETRY_WITHOUT, AccountReader
 from guard.errors import VenueUnavailable
 from guard.margin import assess
 from guard.margin.rule import shown_price
@@ -16,6 +20,18 @@ column = pytest.mark.column
 FIELDS = ("size", "entry", "mark", "margin")
 NOT_NUMBERS = [None, "", "NaN", "Infinity", "1e30", [], {}, True, "abc"]
 MISSING = object()
+MARKETS = {  # The kind of answer that lists the markets.
+    "binanceusdm": "markets",
+    "binancecoinm": "markets",
+    "bybit": "instruments-info",
+    "okx": "/api/v5/public/instruments",
+    "hyperliquid": "mark",
+    "gate": "contracts",
+    "bitget": "/api/v2/mix/market/contracts",
+}
+STAYS = frozenset(
+    {"code", "retCode", "ret_code", "time", "collateralToken"}
+)  # Says no tier, but whether it is an answer.
 
 
 def set_field(row, name, value):
@@ -174,6 +190,53 @@ async def test_tiers_that_cannot_be_read_are_no_empty_table(server, venue, how):
     server.break_reads("tiers", how)
     with pytest.raises(VenueUnavailable):
         await tiers_of(venue, server.sample.symbol)
+
+
+@column("snapshot")
+async def test_a_symbol_listed_since_the_start_is_found_also_when_the_first_search_fails(server, venue):
+    markets, (base, *_) = MARKETS[server.exchange], server.other.symbol.split("/")
+    server.mangle(markets, lambda answer: json.loads(json.dumps(answer).replace(base, "QQQ")))
+    await venue.open()
+    server.mangle(markets, None)
+    server.hold_sample()
+    server.hold_sample(Side.LONG, server.other)
+    server.break_reads(markets, Fate.HTTP_500)
+    missing = await venue.snapshot()
+    assert [one.contract.symbol for one in missing.positions] == [server.sample.symbol]
+    assert any("not read again" in gap.reason for gap in missing.gaps)
+    server.break_reads(markets, None)
+    asked = len(server.requests)
+    await venue.snapshot()
+    later = server.requests[asked:]
+    venue._search._due_s = 0.0  # A minute later.
+    found = await venue.snapshot()
+    assert {one.contract.symbol for one in found.positions} == {server.sample.symbol, server.other.symbol}
+    assert len(later) < len(server.requests) - asked - len(later), "the markets were read with every look"
+
+
+def without_numbers(answer):
+    """Return an answer with its numbers gone, and what is written like one."""
+    if isinstance(answer, dict):
+        return {key: value if key in STAYS else without_numbers(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [without_numbers(one) for one in answer]
+    is_number = isinstance(answer, int | float) or (isinstance(answer, str) and answer.replace(".", "", 1).isdigit())
+    return "n/a" if is_number else answer
+
+
+@column("tiers")
+async def test_tables_without_a_number_are_asked_for_again_soon(server, venue):
+    server.hold_sample()
+    reader = AccountReader(venue, lambda: datetime.now(UTC))
+    await venue.open()
+    server.mangle("tiers", without_numbers)
+    await reader.read()
+    assert reader.tables is None
+    server.mangle("tiers", None)
+    assert reader._tiers_due_s - asyncio.get_running_loop().time() <= TIER_RETRY_WITHOUT.total_seconds()
+    reader.tiers_are_due()
+    await reader.read()
+    assert server.sample.symbol in reader.tables.by_symbol
 
 
 @column("bad answers")

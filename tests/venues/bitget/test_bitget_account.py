@@ -284,7 +284,7 @@ async def test_names_that_cannot_be_written_down_are_shown_as_question_marks(ser
     assert all((gap.subject + gap.reason).isprintable() for gap in snapshot.gaps)
 
 
-async def test_an_unknown_symbol_is_searched_for_once(server, venue):
+async def test_an_unknown_symbol_is_not_searched_for_with_every_look(server, venue):
     server.hold_sample()
     changed(server, "positions", symbol="XYZUSDT")
     for _ in range(3):

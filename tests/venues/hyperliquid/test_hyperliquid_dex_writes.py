@@ -168,3 +168,13 @@ async def test_tiers_and_marks_of_a_dex_can_be_the_first_that_is_asked(dexes, ve
     assert (await anext(marks)).price == 390
     await marks.aclose()
     await again.close()
+
+
+async def test_tiers_of_a_dex_that_fails_are_unavailable_where_nothing_else_was_asked_for(dexes, venue):
+    """The reader asks again soon then; as gaps they were the whole answer for a day."""
+    await venue.snapshot()
+    dexes.break_reads("tiers", Fate.HTTP_500)
+    with pytest.raises(VenueUnavailable, match="HTTP 500"):
+        await venue.tiers(frozenset({TSLA}))
+    dexes.break_reads("tiers", None)
+    assert TSLA in (await venue.tiers(frozenset({TSLA}))).by_symbol
