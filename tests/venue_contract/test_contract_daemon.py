@@ -6,8 +6,9 @@ from unittest.mock import ANY
 import pytest
 from daemon_kit import call, cycles, daemon, until, watching
 from wire_faults import Fate
-from wire_world import wire_world
+from wire_world import hold_two, wire_world
 
+from guard.policy.terms import Level
 from guard.snapshot import Side
 
 column = pytest.mark.column
@@ -40,3 +41,18 @@ async def test_the_daemon_rescues_a_position_once_although_the_answer_is_lost(se
         assert row.figures.distance >= TARGET
         assert row.figures.distance - TARGET < Decimal("0.0001")
         assert here.told("unknown_outcome")
+
+
+@column("whole daemon")
+@pytest.mark.parametrize("near_first", [True, False], ids=["near first", "near last"])
+async def test_the_daemon_tells_the_nearer_of_two_rows_and_spends_on_neither(server, venue, tmp_path, near_first):
+    one = server.sample
+    await hold_two(server, venue, near_first=near_first)
+    async with wire_world(tmp_path, server, limits=AMPLE) as here, daemon(here) as guarded:
+        await watching(guarded)
+        await until("it is told", lambda: here.told("alert"), of=guarded)
+        (row,) = guarded.service.watches["main"].decision.positions
+        assert row.figures.position.isolated_wallet == one.margin
+        assert "listed twice" in row.reason
+        assert row.level >= Level.WARN, "by its distance, not only by the doubt"
+        assert server.writes == []

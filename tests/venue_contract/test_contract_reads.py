@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from copy import deepcopy
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from wire_faults import OF_READS, Fate
+from wire_world import hold_two
 
 from guard.daemon.reader import TIER_RETRY_WITHOUT, AccountReader
 from guard.errors import VenueUnavailable
@@ -69,34 +69,11 @@ async def test_of_two_rows_of_one_symbol_and_side_the_nearer_end_is_watched_what
 ):
     """Where it is ordinary (split mode) and where it is a fault: everything behind knows a position by these two."""
     one = server.sample
-    server.hold_sample(margin=one.margin * 2)
-    far = await rows_listed(server, venue)
-    server.hold_sample()
-
-    def both(answer):
-        rows = server.rows_in("positions", answer)
-        if rows:  # Some list each settle currency by itself.
-            rows[:] = [*rows, *deepcopy(far)] if near_first else [*deepcopy(far), *rows]
-        return answer
-
-    server.mangle("positions", both)
+    await hold_two(server, venue, near_first=near_first)
     snapshot = await venue.snapshot()
     (position,) = snapshot.positions
     assert position.isolated_wallet == one.margin
     assert any(gap.key == position.key and "listed twice" in gap.reason for gap in snapshot.gaps)
-
-
-async def rows_listed(server, venue):
-    """Return the rows by which an exchange lists what is open now."""
-    listed = []
-
-    def keep(answer):
-        listed.extend(deepcopy(server.rows_in("positions", answer)))
-        return answer
-
-    server.mangle("positions", keep)
-    await venue.snapshot()
-    return listed
 
 
 @column("snapshot")

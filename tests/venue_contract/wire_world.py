@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from wire_server import WireServer
 
 from guard.demo.receiver import SECRET, receive_webhooks
 from guard.journal import Intent, Journal
+from guard.venues.protocol import Venue
 
 RULES = """
 [[rules]]
@@ -88,3 +90,24 @@ def _lines(table: Mapping[str, object], prefix: str = "") -> str:
         key = f"{prefix}.{json.dumps(name)}" if prefix else name
         lines.append(_lines(value, key) if isinstance(value, Mapping) else f"{key} = {json.dumps(value)}")
     return "\n".join(lines)
+
+
+async def hold_two(server: WireServer, venue: Venue, *, near_first: bool) -> None:
+    """Hold the sample, and list beside it a row of the same symbol and side with twice its margin."""
+    far: list[Any] = []
+
+    def keep(answer: Any) -> Any:
+        far.extend(deepcopy(server.rows_in("positions", answer)))
+        return answer
+
+    def both(answer: Any) -> Any:
+        rows = server.rows_in("positions", answer)
+        if rows:  # Some list each settle currency by itself.
+            rows[:] = [*rows, *deepcopy(far)] if near_first else [*deepcopy(far), *rows]
+        return answer
+
+    server.hold_sample(margin=server.sample.margin * 2)
+    server.mangle("positions", keep)
+    await venue.snapshot()
+    server.hold_sample()
+    server.mangle("positions", both)

@@ -1,6 +1,7 @@
 """Every exchange of ccxt without a file of its own: what guard does there."""
 
 from guard.venues.capabilities import Capabilities
+from guard.venues.generic import UNREADABLE
 
 CAPABILITIES = Capabilities(
     name="every other exchange",
@@ -28,6 +29,10 @@ CAPABILITIES = Capabilities(
         "one request more for each position whose row states no mark price",
         "where ccxt's list needs a symbol or a settle currency, positions beside its default are not seen",
         "an exchange that wants a wallet address or a private key cannot be watched this way",
+        f"refused at the start, for ccxt tells no size, side or entry price there: {', '.join(sorted(UNREADABLE))}",
+        "a position in one-way mode whose side ccxt calls both or net (Poloniex) is named as not seen",
+        "of several positions of one symbol and side the one nearest to its end is watched, with a word on the others",
+        "of an isolated position's margin nothing is said where only the initial margin is stated",
     ),
     verified="a recorded answer of BingX and the documented ones of MEXC, on loopback; no live exchange",
 )

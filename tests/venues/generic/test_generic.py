@@ -1,9 +1,12 @@
 """Exchanges without a file of their own: what is theirs counts, what ccxt worked out does not, nothing is ever sent."""
 
 import asyncio
+import inspect
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import ccxt.pro
 import pytest
 from aiohttp import web
 from generic_wire import BINGX, LTC, MEXC, bingx, venue_at
@@ -12,7 +15,7 @@ from guard.errors import ConfigError, KeysRefused, VenueRefused, VenueUnavailabl
 from guard.snapshot import LiquidationKind, MarginMode, MarginRequest, PositionKey, Side
 from guard.venues import open_venue
 from guard.venues.gate import NotSent
-from guard.venues.generic import UNREADABLE
+from guard.venues.generic import KEYS, UNREADABLE
 from guard.venues.protocol import KeyVerdict, VenueAccount
 
 
@@ -186,6 +189,21 @@ def test_an_exchange_that_cannot_be_watched_is_a_config_error(exchange, expected
         open_venue(account, now=lambda: datetime.now(UTC))
 
 
+def test_exactly_those_are_refused_of_which_ccxt_fills_in_too_little():
+    never = re.compile(r"'(?:contracts|side|entryPrice)': None")
+    found = set()
+    for name in ccxt.pro.exchanges:
+        client = getattr(ccxt.pro, name)()
+        wants = {key for key, needed in client.requiredCredentials.items() if needed}
+        if (
+            client.has.get("fetchPositions")
+            and wants <= KEYS
+            and never.search(inspect.getsource(client.parse_position))
+        ):
+            found.add(name)
+    assert found == set(UNREADABLE)
+
+
 async def test_marks_are_polled_for_lack_of_a_shown_stream():
     ticker = {"code": 0, "msg": "", "data": {"symbol": "LTC-USDT", "markPrice": "95.70", "indexPrice": "95.7"}}
     async with venue_at("bingx", BINGX | {"/swap/v2/quote/premiumIndex": ticker}) as (venue, _):
@@ -232,7 +250,10 @@ async def test_a_size_in_dollars_is_not_taken_for_contracts_and_a_minus_is_only_
 
 async def test_a_minus_that_contradicts_its_side_is_a_gap():
     async with venue_at("deribit", deribit(size=-1000)) as (venue, _):
-        assert (await venue.snapshot()).positions == ()
+        snapshot = await venue.snapshot()
+        assert snapshot.positions == ()
+        (gap,) = (gap for gap in snapshot.gaps if gap.subject != "wallets")
+        assert (gap.key, gap.may_be_cross) == (None, True), "it may be the long or the short"
 
 
 async def test_a_liquidation_price_of_zero_may_be_none_or_not_told_and_is_unknown():
