@@ -8,8 +8,9 @@ row states is what its liquidation price asks for (see bitget_uta). Quirks, with
   tells, so it is asked in every look. ccxt asks too, takes a time-out for "classic" and remembers it (4.5.90,
   `handle_uta_and_params`), so its option is preset. A classic endpoint says 40085 in a unified account, even before it
   looks at the signature (ccxt issue 26838).
-- `all-position` and `accounts` tell of one product at a time; USDT always, the others where something is and every ten
-  minutes. `data.list` of a unified account is null when there is none.
+- `all-position` and `accounts` tell of one product at a time; USDT always, the others where positions or money are,
+  after news of the account, and every ten minutes; all where positions may lean on one pool. `data.list` of a unified
+  account is null when there is none.
 - `marginSize` is the margin without unrealized PnL, `marginRatio` is requirement by equity with 0.06 % to close in the
   requirement (the documented isolated row meets the published formula to 17 digits).
 - `liquidationPrice` zero or less is "no price at this time"; v1 told zero of every isolated position.
@@ -30,6 +31,7 @@ row states is what its liquidation price asks for (see bitget_uta). Quirks, with
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -77,6 +79,7 @@ KNOWN_LIMITS = (
     "what assets count for is read of unified accounts only: in multi-assets mode the ratio tells when it changes",
     "which coins its owner took out of the collateral is not read: what they would count for is told too",
     "a position in a coin-margined contract is told as one that is not modelled, with Bitget's liquidation price",
+    "a first position in a product without money, not told by the stream, is noticed within ten minutes",
     "the published cross formula is cut off: of cross positions Bitget's own price is watched",
     "a position opened before 2025-11-10 may still be held to whole-position tiers",
     "of a trailing stop it is said that it is there: the exchange tells where it begins to trail, not where it stands",
@@ -133,8 +136,11 @@ class Bitget(BitgetReads):
         )
         return bitget_market.stream_marks(self._client, groups, now=self.exchange_now)
 
-    def watch_account(self) -> AsyncGenerator[AccountNews, None]:
-        return self._listen(self._account_channel)
+    async def watch_account(self) -> AsyncGenerator[AccountNews, None]:
+        async with aclosing(self._listen(self._account_channel)) as news:
+            async for one in news:
+                self._looked_at.clear()  # It may be about a product in which there was nothing.
+                yield one
 
     async def _account_channel(self, client: Any) -> AccountChannel:
         while self._unified is None:  # noqa: ASYNC110  # The account's own reads find out which it is.

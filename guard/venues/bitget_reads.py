@@ -15,8 +15,10 @@ from guard.venues import bitget_account, bitget_market, bitget_uta
 from guard.venues.base import VenueBase
 from guard.venues.bitget_wire import (
     CLASSIC_ONLY,
+    COIN,
     PRODUCTS,
     UNIFIED_ONLY,
+    USDC,
     USDT,
     Market,
     data_of,
@@ -30,6 +32,7 @@ from guard.venues.transport import Answered
 
 SWEEP = timedelta(minutes=10)  # How often a product without positions is looked through.
 HISTORY_KEPT = timedelta(days=89)  # Bills and records of 90 days.
+NOT_HERE = frozenset({"25013", "25240"})  # Not open, not supported: basic accounts have no coin-margined contracts.
 HANGS_S = 2.0  # A read that takes longer takes from the others' time.
 AFTER_HANGING_S = 30.0
 
@@ -56,7 +59,7 @@ class BitgetReads(VenueBase):
         self._unsure: frozenset[PositionKey] = frozenset()  # Positions whose margin the last snapshot did not confirm.
         self._tables: dict[str, TierTable] = {}  # By unified symbol: as a unified account's margin is held against.
         self._looked_at: dict[str, datetime] = {}  # By product.
-        self._in_use: set[str] = set()  # Products with positions, as last looked at.
+        self._in_use: set[str] = set()  # Products with positions or money, as last looked at.
         self._positions: dict[str, tuple[Position, ...]] = {}  # By product, as last looked at.
         self._failures: dict[str, _Failure] = {}  # Of products that did not answer when they were asked last.
         self._held: tuple[bitget_account.Held, ...] = ()  # As last read.
@@ -164,7 +167,8 @@ class BitgetReads(VenueBase):
             held.extend(mine)
             accounts.extend(own)
             wallets.extend(purses)
-            return tuple(one.position for one in mine), bool(mine or odd)
+            has_money = any(row.available or row.account_equity for row in own)
+            return tuple(one.position for one in mine), bool(mine or odd or unread or has_money)
 
         unseen, started_at = await self._look_through(look)
         self._is_union, ratio = bitget_account.union_ratio(accounts)
@@ -195,6 +199,8 @@ class BitgetReads(VenueBase):
 
         unseen, started_at = await self._look_through(look)
         assets = bitget_uta.read_assets(await self._read("privateUtaGetV3AccountAssets", {}), self._level)
+        if any(one.currency == "USDC" and one.cross_wallet_balance for one in assets.wallets):
+            self._in_use.add(USDC)
         missing = () if gaps or unseen else bitget_uta.missing_cross(positions, assets)
         if missing:
             self._looked_at.clear()  # It may be in a product that was empty minutes ago.
@@ -234,8 +240,12 @@ class BitgetReads(VenueBase):
             try:
                 positions, is_used = await look(product)
             except (VenueUnavailable, KeysRefused) as error:
-                if product == USDT or (isinstance(error, Answered) and error.code in {*CLASSIC_ONLY, UNIFIED_ONLY}):
+                code = error.code if isinstance(error, Answered) else None
+                if product == USDT or code in {*CLASSIC_ONLY, UNIFIED_ONLY}:
                     raise
+                if product == COIN and code in NOT_HERE:
+                    self._note(product, started_at, is_used=False)
+                    continue
                 has_hung = loop.time() - began_s >= HANGS_S
                 wait_s = AFTER_HANGING_S if has_hung else 0.0
                 self._failures[product] = _Failure(f"not read: {error}", loop.time() + wait_s)
@@ -280,12 +290,17 @@ class BitgetReads(VenueBase):
         return snapshot
 
     def _due_products(self) -> tuple[str, ...]:
-        """Return where to look: USDT always, what is in use, and all the rest now and then."""
+        """Return where to look: USDT always, where positions or money are, and all the rest now and then.
+
+        Everywhere where all positions may lean on one pool: one that is not seen would be robbed for another.
+        """
         now = self._now()
+        is_shared = bool(self._unified) and self._level != bitget_uta.ISOLATED
         return tuple(
             product
             for product in PRODUCTS
             if product == USDT
+            or is_shared
             or product in self._in_use
             or product not in self._looked_at
             or abs(now - self._looked_at[product]) > SWEEP

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -67,6 +67,7 @@ class HyperliquidReads(VenueBase):
         self._role: identity.Role | None = None
         self._keeping: Keeping | None = None
         self._keeping_read_at: datetime | None = None
+        self._is_empty = False  # Positions are open, and their wallet holds nothing.
         self._dexes = Dexes()
         self._told: set[str] = set()  # Dexes with positions, as the account's stream told.
         self._currencies: dict[int, str] = {USDC_TOKEN: USDC}  # Of collateral tokens, as far as asked.
@@ -105,9 +106,8 @@ class HyperliquidReads(VenueBase):
         due = [dex for dex in self._dexes if dex.is_due(now, told)]
         last = [dex for dex in due if dex.is_used and dex.failed_at is None]
         parts = []
-        for dex in due:
-            if dex in last:
-                continue
+        # What failed comes after what did not: one that hangs would keep those behind it unseen, look by look.
+        for dex in sorted((dex for dex in due if dex not in last), key=_turn):
             began_s = loop.time()
             part = await self._look(dex)
             if part is not None:
@@ -115,6 +115,8 @@ class HyperliquidReads(VenueBase):
             if dex.failed_at is not None and loop.time() - began_s >= HANGS_S:
                 break  # Several that hang would keep the main one from being read at all.
         main, found = await self._read_main()
+        if await self._is_kept_otherwise(main):
+            main, found = await self._read_main()
         parts = [main, *parts, *[part for dex in last if (part := await self._look(dex)) is not None]]
         trouble += [*found, *(gap for dex in self._dexes for gap in dex.gaps())]
         wallets, ratio, money_read_at, gaps = await self._read_money(parts)
@@ -245,6 +247,16 @@ class HyperliquidReads(VenueBase):
             )
             return (gap,)
         return ()
+
+    async def _is_kept_otherwise(self, main: Part) -> bool:
+        """Ask for the mode anew where the wallet has become empty: made unified, the account has all of it in spot."""
+        was_empty, cross_pnl = self._is_empty, main.reading.cross_pnl or Decimal(0)
+        balance = main.state.cross_margin_summary.account_value - cross_pnl
+        self._is_empty = bool(main.state.asset_positions) and balance <= 0
+        before = self._keeping
+        if self._is_empty and not was_empty and self._asset_mode is AssetMode.SINGLE:
+            await self._read_keeping()
+        return self._keeping is not before
 
     async def _list_dexes(self) -> None:
         asked_at = self._now()
@@ -377,3 +389,8 @@ def _is_old(read_at: datetime | None, now: datetime, kept: timedelta) -> bool:
 def milliseconds(moment: datetime) -> int:
     """Return a moment as the exchange counts it."""
     return round(moment.timestamp() * 1000)
+
+
+def _turn(dex: Dex) -> tuple[bool, bool, datetime]:
+    """Return when a dex is looked at: the longest not asked of those that failed comes first of them."""
+    return dex.failed_at is not None, not dex.is_used, dex.failed_at or datetime.min.replace(tzinfo=UTC)

@@ -1,5 +1,7 @@
 """Which kind of account it is, products in use and the sweep of the others, and figures that contradict each other."""
 
+import asyncio
+from contextlib import aclosing
 from datetime import timedelta
 from decimal import Decimal
 
@@ -180,6 +182,57 @@ async def test_a_product_that_cannot_be_read_is_a_gap_and_asked_again(server, ve
     assert all(gap.may_be_cross for gap in snapshot.gaps)
     server.break_reads("positions elsewhere", None)
     assert (await venue.snapshot()).gaps == ()
+
+
+@pytest.mark.parametrize("unified", [False, True])
+async def test_where_money_lies_the_first_position_is_seen_at_once(server, venue, unified):
+    server.is_unified = unified
+    server.wallets["USDC"] = (Decimal(5000), Decimal(4000))
+    await venue.snapshot()
+    server.hold_sample(of=server.usdc)
+    assert [one.key.symbol for one in (await venue.snapshot()).positions] == ["BTC/USDC:USDC"]
+
+
+@pytest.mark.parametrize("unified", [False, True])
+async def test_after_news_of_the_account_every_product_is_looked_through(server, venue, unified):
+    server.is_unified = unified
+    await venue.snapshot()
+    async with aclosing(venue.watch_account()) as news:
+        heard = asyncio.ensure_future(anext(news))
+        while not server.listeners():  # noqa: ASYNC110 - the server tells nobody.
+            await asyncio.sleep(0.01)
+        server.hold_sample(of=server.usdc)
+        while not heard.done():
+            server.push_news()
+            await asyncio.sleep(0.05)
+        await heard
+        assert [one.key.symbol for one in (await venue.snapshot()).positions] == ["BTC/USDC:USDC"]
+
+
+@pytest.mark.parametrize("level", ["basic", "advanced", "turbo"])
+async def test_where_all_lean_on_one_pool_every_product_is_looked_through_every_time(server, venue, level):
+    server.is_unified, server.level = True, level
+    server.hold_sample(margin=None)
+    await venue.snapshot()
+    server.hold_sample(of=server.usdc, margin=None)
+    assert len((await venue.snapshot()).positions) == 2
+
+
+@pytest.mark.parametrize("code", ["25013", "25240"])
+async def test_that_there_are_no_coin_margined_contracts_for_an_account_is_no_gap(server, venue, code):
+    server.is_unified, server.level = True, "basic"
+    server.hold_sample()
+    answer = server.answer
+
+    def refused(call):
+        if call.params.get("category") == "COIN-FUTURES":
+            raise server.refusal(code)
+        return answer(call)
+
+    server.answer = refused
+    for _ in range(2):
+        snapshot = await venue.snapshot()
+        assert (len(snapshot.positions), snapshot.gaps) == (1, ())
 
 
 @pytest.mark.parametrize("unified", [False, True])

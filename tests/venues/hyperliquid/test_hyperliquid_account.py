@@ -146,6 +146,28 @@ async def test_a_mode_read_before_holds_when_it_cannot_be_read_again_and_that_is
     assert one.watch_only is None
 
 
+async def test_an_account_that_became_unified_is_read_as_one_in_the_look_that_finds_its_wallet_empty(server, venue):
+    server.hold_sample(margin=None)
+    assert (await venue.snapshot()).asset_mode is AssetMode.SINGLE
+    server.abstraction = "unifiedAccount"
+    server.set_wallet("USDC", Decimal(0), Decimal(0))
+    server.spot = {"balances": [{"coin": "USDC", "token": 0, "total": "20000.0", "hold": "0.0", "entryNtl": "0.0"}]}
+    snapshot = await venue.snapshot()
+    assert snapshot.asset_mode is AssetMode.MULTI
+    assert snapshot.wallet("USDC").cross_wallet_balance + snapshot.wallet("USDC").cross_unrealized_pnl == 20_000
+    assert "spot" in venue.watch_only
+
+
+async def test_the_mode_is_asked_for_once_by_a_classic_account_whose_wallet_is_empty(server, venue):
+    await venue.snapshot()
+    server.hold_sample()
+    server.set_wallet("USDC", Decimal(0), Decimal(0))
+    server.requests.clear()
+    for _ in range(3):
+        await venue.snapshot()
+    assert sum(params["type"] == "userAbstraction" for _, _, params in server.requests) == 1
+
+
 async def test_a_unified_accounts_ratio_is_that_of_the_documents(server, venue):
     """Cross maintenance over the USDC in spot less what isolated positions hold."""
     server.abstraction = "unifiedAccount"

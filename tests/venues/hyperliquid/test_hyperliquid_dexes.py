@@ -272,6 +272,20 @@ async def test_a_dex_that_hangs_costs_the_others_one_look_and_what_was_not_looke
     assert (states, [gap.subject for gap in snapshot.gaps]) == (["flx", ""], ["dex xyz"])
 
 
+async def test_a_dex_that_hangs_in_every_look_leaves_the_others_seen_at_a_calm_pace_too(server, monkeypatch):
+    monkeypatch.setattr(hyperliquid_reads, "HANGS_S", 0.0)
+    server.deploy()
+    server.break_reads("state of xyz", Fate.HTTP_500)
+    offset = timedelta(0)
+    one = Hyperliquid(server.account(), now=lambda: datetime.now(UTC) + offset)
+    for _ in range(3):
+        _, snapshot = await looks(server, one)
+        offset += timedelta(minutes=1)
+        server.clock_skew = offset / timedelta(milliseconds=1)
+    await one.close()
+    assert [gap.subject for gap in snapshot.gaps] == ["dex xyz"]
+
+
 async def test_dexes_that_cannot_be_listed_leave_the_main_one_watched_and_are_said(dexes, venue):
     for answer in (None, [], {}, [{"name": "xyz"}], [None, {"name": 5}], [None, {"name": "a"}, {"name": "a"}]):
         dexes.mangle("perpDexs", lambda _, answer=answer: answer)
