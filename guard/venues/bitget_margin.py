@@ -56,7 +56,7 @@ ANSWERS = WriteAnswers(
         "40085": Refusal(meaning="this is a unified account now, and the endpoint is for classic ones"),
         "40099": Refusal(
             meaning="the key is for demo trading and the request was not, or the other way round",
-            remedy="set `sandbox = true` under the account's ccxt options for a demo key",
+            remedy="for a demo key write `sandbox = true` under [accounts.NAME.ccxt]",
         ),
         "40309": Refusal(meaning="the contract has been removed"),
         "40401": Refusal(meaning="the operation cannot be performed"),

@@ -76,7 +76,7 @@ ANSWERS = WriteAnswers(
         "40085": Refusal(meaning="this is a unified account, and the endpoint is for classic ones"),
         "40099": Refusal(
             meaning="the key is for demo trading and the request was not, or the other way round",
-            remedy="set `sandbox = true` under the account's ccxt options for a demo key",
+            remedy="for a demo key write `sandbox = true` under [accounts.NAME.ccxt]",
         ),
         "95001": Refusal(meaning="the account is being liquidated", remedy=_LOOK),
     },

@@ -81,7 +81,7 @@ ANSWERS = WriteAnswers(
         "50100": Refusal(meaning="the key is frozen", remedy="ask OKX's support"),
         "50101": Refusal(
             meaning="the key is for demo trading and the request was not, or the other way round",
-            remedy="set `sandbox = true` under the account's ccxt options for a demo key",
+            remedy="for a demo key write `sandbox = true` under [accounts.NAME.ccxt]",
         ),
         **dict.fromkeys(CLOCK_IS_OFF, Refusal(meaning="our clock is off", remedy="set this machine's clock (NTP)")),
         **dict.fromkeys(_KEY_REFUSED, Refusal(meaning="the key or its passphrase is refused", remedy=_KEY)),

@@ -117,7 +117,7 @@ def open_client(account: VenueAccount, wire: Wire, gate: Gate | None = None) -> 
         "aiohttp_trust_env": False,
         "options": {**wire.options, **user_options, "maxRetriesOnFailure": 0},
     }
-    client = _made(account, for_ccxt, is_demo=bool(user_options.get("enableDemoTrading")))
+    client = _made(account, for_ccxt, user_options)
     client.has["fetchCurrencies"] = False
     if (client.socksProxy or client.wsSocksProxy) and find_spec("aiohttp_socks") is None:
         raise ConfigError(f"accounts.{account.account}.ccxt: a SOCKS proxy needs the package aiohttp_socks")
@@ -132,19 +132,19 @@ def open_client(account: VenueAccount, wire: Wire, gate: Gate | None = None) -> 
     return client
 
 
-def _made(account: VenueAccount, for_ccxt: Mapping[str, object], *, is_demo: bool) -> Any:
+def _made(account: VenueAccount, for_ccxt: Mapping[str, object], options: Mapping[str, object]) -> Any:
     """Return a client of ccxt. Raises ConfigError for a test mode that ccxt has no addresses for, and stumbles over."""
+    written = {f"options.{word}": options.get(word) for word in ("enableDemoTrading", "sandbox")}
+    asked = [word for word, value in {**written, "sandbox": account.ccxt.get("sandbox")}.items() if value]
     try:
         client = _strict_class(account.exchange)(for_ccxt)
-        if is_demo:
+        if options.get("enableDemoTrading"):
             client.enable_demo_trading(True)
     except (KeyError, TypeError):
-        if not (is_demo or account.ccxt.get("sandbox")):
+        if not asked:
             raise
-        word = "options.enableDemoTrading" if is_demo else "sandbox"
-        raise ConfigError(
-            f"accounts.{account.account}.ccxt.{word}: ccxt has no addresses of that test mode at {account.exchange}"
-        ) from None
+        key = f"accounts.{account.account}.ccxt.{asked[0]}"
+        raise ConfigError(f"{key}: ccxt has no addresses of that test mode at {account.exchange}") from None
     return client
 
 
