@@ -171,7 +171,8 @@ class HyperliquidReads(VenueBase):
         read_at = await self._true_at(state, asked_at)
         coins = coins_of(state)
         now_s = asyncio.get_running_loop().time()
-        is_missed = dex.search.begins(coins - dex.markets.by_coin.keys(), now_s)
+        unknown = coins - dex.markets.by_coin.keys()
+        is_missed = dex.search.begins(unknown, now_s) or (bool(unknown) and dex.failed_at is not None)  # It waited.
         if is_missed or (dex.token is None and state.margin_summary.account_value != 0):
             await self._load_dex(dex)
             dex.search.succeeded(now_s)
