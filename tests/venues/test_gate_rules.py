@@ -92,9 +92,6 @@ LISTED = [
         "https://api.gateio.ws/api/v4/futures/btc/dual_comp/positions/BTC_USD/margin?change=1&dual_side=dual_short",
         "",
     ),
-    ("bitfinex", "https://api.bitfinex.com/v2/auth/r/positions", "{}"),
-    ("cryptocom", "https://api.crypto.com/exchange/v1/private/get-positions", "{}"),
-    ("whitebit", "https://whitebit.com/api/v4/collateral-account/positions/open", "{}"),
 ]
 SINGLE = "https://api.gateio.ws/api/v4/futures/usdt/positions/BTC_USDT/margin"
 DUAL = "https://api.gateio.ws/api/v4/futures/usdt/dual_comp/positions/BTC_USDT/margin"
