@@ -171,8 +171,8 @@ class HyperliquidReads(VenueBase):
         read_at = await self._true_at(state, asked_at)
         coins = coins_of(state)
         now_s = asyncio.get_running_loop().time()
-        unknown = coins - dex.markets.by_coin.keys()
-        is_missed = dex.search.begins(unknown, now_s) or (bool(unknown) and dex.failed_at is not None)  # It waited.
+        # A failure ends this look, and the dex is left alone for a while as it is.
+        is_missed = dex.search.begins(coins - dex.markets.by_coin.keys(), now_s, after_failure_s=0.0)
         if is_missed or (dex.token is None and state.margin_summary.account_value != 0):
             await self._load_dex(dex)
             dex.search.succeeded(now_s)

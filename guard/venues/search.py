@@ -17,13 +17,13 @@ class Search:
         self._missed_s: dict[object, float] = {}  # When each was missed first.
         self._due_s = 0.0
 
-    def begins(self, unknown: AbstractSet[object], now_s: float) -> bool:
+    def begins(self, unknown: AbstractSet[object], now_s: float, *, after_failure_s: float = AFTER_FAILURE_S) -> bool:
         """Say whether the markets are to be read now. Until `succeeded` the read counts as one that failed."""
         is_new = not unknown <= self._missed_s.keys()
         if not unknown or (not is_new and now_s < self._due_s):
             return False
         self._missed_s = dict.fromkeys(unknown, now_s) | self._missed_s
-        self._due_s = now_s + AFTER_FAILURE_S
+        self._due_s = now_s + after_failure_s
         return True
 
     def missed_s(self, unknown: AbstractSet[object]) -> float:
