@@ -22,7 +22,8 @@ TIER_RETRY = timedelta(minutes=1)
 TIER_RETRY_WITHOUT = timedelta(seconds=10)  # Without any table no position can be helped.
 SPEND_ON_READS_WITHIN = timedelta(seconds=4)  # Of the five that the law allows; the mark is read after it.
 # A position row does not say when its mark was true, and lists have been seen to stand still while the market fell. So
-# a mark that the exchange dated holds against an undated one that was read up to so much later.
+# a mark that the exchange dated holds against an undated one that was read up to so much later. One that a stream says
+# without a date may be old for as long as it is said: it counts only where it is worse than what was read.
 DATED_MARK_HOLDS = timedelta(seconds=3)
 READS_WHILE_CLOCK_STEPS = 3
 LISTS_LAG_S = 1.0  # So much later than what is pushed may a list of an exchange's show it.
@@ -52,6 +53,7 @@ class AccountReader:
         self.sightings: Mapping[PositionKey, Sighting] = {}
         self.snapshot: AccountSnapshot | None = None
         self._marks: dict[str, tuple[Mark, datetime]] = {}  # With when we got it, by our own clock.
+        self._undated: dict[str, tuple[Mark, datetime]] = {}  # The same of marks that the exchange did not date.
         self._assessed: _Assessed | None = None
         self._read_again = True
         self._clock_was_set = False  # Since the present read began.
@@ -114,6 +116,7 @@ class AccountReader:
         self._clock_was_set = True
         self.venue.follow_clock(step)
         self._marks = {symbol: (mark, got_at + step) for symbol, (mark, got_at) in self._marks.items()}
+        self._undated = {symbol: (mark, got_at + step) for symbol, (mark, got_at) in self._undated.items()}
         self.must_read_again()
 
     def check_fit_to_spend(self) -> None:
@@ -135,10 +138,11 @@ class AccountReader:
             raise VenueUnavailable(f"mark price of {symbol}: the exchange dates it {age.total_seconds():.1f} s back")
 
     def note_mark(self, mark: Mark) -> None:
-        """Take up a mark price that came in now, unless a newer one is known."""
-        known = self._marks.get(mark.symbol)
+        """Take up a mark price that came in now, unless a newer one of its kind is known."""
+        marks = self._marks if mark.is_dated else self._undated
+        known = marks.get(mark.symbol)
         if known is None or known[0].at <= mark.at:
-            self._marks[mark.symbol] = (mark, self._now())
+            marks[mark.symbol] = (mark, self._now())
 
     async def tiers_of(self, symbol: str) -> TierTable:
         """Return the leverage brackets of a symbol, read now if need be. Raises VenueUnavailable or KeysRefused."""
@@ -150,13 +154,24 @@ class AccountReader:
 
     def mark_since(self, symbol: str, since: datetime) -> Mark | None:
         """Return the newest mark that came in after a moment of our clock. None: none did."""
-        known = self._marks.get(symbol)
+        known = self._known_marks().get(symbol)
         return known[0] if known is not None and known[1] > since else None
 
     def live_marks(self) -> Mapping[str, Mark]:
         """Return the marks that came in just now, by symbol: a stream brings them while nothing can be read."""
         now = self._now()
-        return {symbol: mark for symbol, (mark, got_at) in self._marks.items() if now - got_at <= MARK_LIVES_FOR}
+        return {
+            symbol: mark for symbol, (mark, got_at) in self._known_marks().items() if now - got_at <= MARK_LIVES_FOR
+        }
+
+    def _known_marks(self) -> Mapping[str, tuple[Mark, datetime]]:
+        """Return the newest marks with when they came, dated or not."""
+        newer = {
+            symbol: known
+            for symbol, known in self._undated.items()
+            if symbol not in self._marks or self._marks[symbol][0].at <= known[0].at
+        }
+        return {**self._marks, **newer}
 
     def data_ages(self, symbol: str) -> Mapping[str, timedelta | None]:
         """Return how old the facts about a symbol's positions are. None: its mark came with them."""
@@ -190,13 +205,13 @@ class AccountReader:
         return assessment
 
     def _at_newest_marks(self, snapshot: AccountSnapshot) -> AccountSnapshot:
-        read_at = snapshot.positions_read_at
-        newer = {
-            symbol: mark
-            for symbol, (mark, got_at) in self._marks.items()
-            if got_at > read_at or min(got_at, mark.at) > read_at - DATED_MARK_HOLDS
-        }
-        return reprice(snapshot, newer)
+        newer = _newer(self._marks, snapshot.positions_read_at)
+        told = reprice(snapshot, newer)
+        undated = _newer(self._undated, snapshot.positions_read_at)
+        if not undated:
+            return told
+        later = [one for one in undated.values() if one.symbol not in newer or newer[one.symbol].at <= one.at]
+        return reprice(told, {mark.symbol: mark for mark in later if _is_against_all(mark, told)})
 
     @property
     def tables(self) -> TierTables | None:
@@ -247,3 +262,18 @@ class AccountReader:
             kept_old = self._tiers is not None
             if self._is_news({str(error)}):
                 log.warning("tiers.not_read", account=self.venue.account, reason=str(error), kept_old=kept_old)
+
+
+def _newer(marks: Mapping[str, tuple[Mark, datetime]], read_at: datetime) -> dict[str, Mark]:
+    """Return the marks by which a read of that moment is to be judged."""
+    return {
+        symbol: mark
+        for symbol, (mark, got_at) in marks.items()
+        if got_at > read_at or min(got_at, mark.at) > read_at - DATED_MARK_HOLDS
+    }
+
+
+def _is_against_all(mark: Mark, snapshot: AccountSnapshot) -> bool:
+    """Say whether a mark is worse for each position of its symbol than the one that it has there."""
+    held = [position for position in snapshot.positions if position.contract.symbol == mark.symbol]
+    return all((mark.price - position.mark_price) * position.side < 0 for position in held)

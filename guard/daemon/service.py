@@ -61,7 +61,7 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Guard until `stop` is set, then end within ten seconds."""
         async with self._parts() as teller, self._web():
-            schedule = Schedule(on_clock_step=lambda: self._follow_clock(teller), wall=self._doors.wall)
+            schedule = Schedule(on_clock_step=lambda: self._follow_clock(teller, schedule), wall=self._doors.wall)
             self._add_jobs(schedule, teller)
             stop_delivery = asyncio.Event()
             delivery = asyncio.create_task(self._deliver(teller, stop_delivery), name="delivery")
@@ -141,8 +141,11 @@ class Service:
             watch.interval_max = self._watchdog / 3  # A calm poll must not starve the watchdog.
         return watch
 
-    def _follow_clock(self, teller: Teller) -> None:
-        """Take over the stepped wall clock, and date by it what was read before, so that it grows no older."""
+    def _follow_clock(self, teller: Teller, schedule: Schedule) -> None:
+        """Take over the stepped wall clock, and date by it what was read before, so that it grows no older.
+
+        If it was no clock that was set but a pause of the machine, that is older than it looks: all is read at once.
+        """
         before = self._clock()
         self._clock.follow_wall()
         step = self._clock() - before
@@ -150,6 +153,7 @@ class Service:
         teller.clear_anew()
         for watch in self.watches.values():
             watch.follow_clock(step)
+            schedule.wake(watch.name)
 
     def _add_jobs(self, schedule: Schedule, teller: Teller) -> None:
         for watch in self.watches.values():

@@ -52,12 +52,13 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A mark price and when the exchange stated it (aware UTC)."""
+    """A mark price and when the exchange stated it (aware UTC), or, where it does not say so, when it came."""
 
     symbol: str
     price: Decimal
     at: datetime
     index_price: Decimal | None = None  # What the coin costs on spot markets. None: not stated with it.
+    is_dated: bool = True  # False: it came by itself without a date, and may be an old one said again.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,10 +102,13 @@ class _Inbox:
         return newest
 
 
-async def account_news(client: Any, channel: AccountChannel, clock: ExchangeClock) -> AsyncGenerator[AccountNews, None]:
+async def account_news(
+    client: Any, channel: AccountChannel, clock: ExchangeClock, step: asyncio.Event
+) -> AsyncGenerator[AccountNews, None]:
     """Yield once when the stream stands, then at each event. Ends by VenueUnavailable or KeysRefused.
 
-    `client` is of this connection alone and closed with it.
+    `client` is of this connection alone and closed with it. `step` is set when our clock has stepped: when the machine
+    stood still, the loop's clock, by which `clock` goes on, stood still as well, and true news would look to come.
     """
     inbox = _Inbox(channel=channel, clock=clock, unconfirmed=channel.confirmations)
     client.overhear = inbox.take
@@ -118,6 +121,7 @@ async def account_news(client: Any, channel: AccountChannel, clock: ExchangeCloc
             for one in ended:
                 one.add_done_callback(look_at)
             await _open(client, channel, inbox, ended)
+        keeping.add(asyncio.create_task(_end_at(step)))
         if channel.keep_up is not None:
             keeping.add(asyncio.create_task(channel.keep_up()))
         inbox.fetch()  # What happened until now, whoever opened the stream reads by itself.
@@ -141,6 +145,11 @@ async def account_news(client: Any, channel: AccountChannel, clock: ExchangeCloc
         await client.close()
     # Out here, for ccxt's errors carry addresses, keys and signatures.
     raise (KeysRefused if refused else VenueUnavailable)(failure)
+
+
+async def _end_at(step: asyncio.Event) -> None:
+    await step.wait()
+    raise VenueUnavailable("account stream: our clock stepped, the exchange's is measured anew")
 
 
 async def _open(client: Any, channel: AccountChannel, inbox: _Inbox, ends: "set[asyncio.Future[Any]]") -> None:

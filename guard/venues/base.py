@@ -20,6 +20,7 @@ from guard.venues.transport import Answered, Wire, ask, open_client
 
 MILLISECOND = timedelta(milliseconds=1)
 ASKED_WHILE_CLOCK_STEPS = 2
+CLOCK_UNKNOWN = "how far the exchange's clock is from ours was not measured since ours was last off or stepped"
 
 
 class VenueBase:
@@ -34,8 +35,8 @@ class VenueBase:
         self._account = account
         self._search = Search()
         self._skew: timedelta | None = None  # The exchange's clock minus ours, as last measured.
-        self._is_clock_off = False  # A request was refused for it since.
-        self._clock_was_set = False  # Ours, since the present measurement began.
+        self._is_clock_off = False  # Since: a request was refused for it, or our clock stepped.
+        self._clock_step = asyncio.Event()  # The next step of ours: what was measured before it does not hold.
 
     @property
     def skew(self) -> timedelta | None:
@@ -56,20 +57,26 @@ class VenueBase:
         await self._client.close()
 
     def follow_clock(self, step: timedelta) -> None:
-        """Take over that our clock was set by `step`: the exchange's is as much nearer, or farther away."""
-        self._clock_was_set = True
-        if self._skew is not None:
+        """Take over that our clock stepped: the exchange's is as much nearer, or farther away, if somebody set ours.
+
+        After a pause of the machine it is not: ours only caught up. The two look alike from here, so it is measured
+        again before the next read, nothing is sent until then, and the account's stream ends.
+        """
+        if self._skew is not None:  # Else it is measured where it is needed; some exchanges do not tell their time.
             self._skew -= step
+            self._is_clock_off = True
+        self._clock_step.set()
+        self._clock_step = asyncio.Event()
 
     async def clock_skew(self) -> timedelta:
         """Measure it, half a round trip allowed for, and stamp later requests by the exchange's clock."""
         for _ in range(ASKED_WHILE_CLOCK_STEPS):
-            self._clock_was_set = False
+            step = self._clock_step
             asked_at, stamped_ms = self._now(), self._client.milliseconds()
             theirs = await self._server_time()
-            if not self._clock_was_set:
+            if not step.is_set():
                 break
-        self._is_clock_off = False
+        self._is_clock_off = step.is_set()
         halfway = (self._now() - asked_at) / 2
         self._skew = theirs - (asked_at + halfway)
         # ccxt stamps by the wall clock, which may have stepped away from ours by less than anybody notices.
@@ -121,17 +128,20 @@ class VenueBase:
         raise NotImplementedError
 
     async def add_margin(self, request: MarginRequest) -> str:
-        """Send it by `_send_margin`, unless `_obstacle` says why not. An amount off the step is a bug: ValueError."""
+        """Send it by `_send_margin`, unless `_obstacle` says why not. An amount off the step is a bug: ValueError.
+
+        By a clock that was not measured since it stepped nothing is sent.
+        """
         step = self.margin_step(request.currency)
         if request.amount <= 0 or request.amount % step:
             raise ValueError(f"{request.amount} {request.currency} is not a positive multiple of {step}")
-        obstacle = self._obstacle(request)
+        obstacle = CLOCK_UNKNOWN if self._is_clock_off else self._obstacle(request)
         if obstacle is not None:
             raise VenueRefused(f"{request.key}: not sent, {obstacle}", code="not_sent")
         try:
             return await self._send_margin(request)
         except VenueRefused as refusal:
-            self._is_clock_off = refusal.code in self._wire.clock_is_off  # It is measured before the next read.
+            self._is_clock_off |= refusal.code in self._wire.clock_is_off  # It is measured before the next read.
             raise
 
     def _obstacle(self, request: MarginRequest) -> str | None:
@@ -165,6 +175,7 @@ class VenueBase:
         self, tune: Callable[[Any], AccountChannel | Awaitable[AccountChannel]]
     ) -> AsyncGenerator[AccountNews, None]:
         """Yield news of the account. `tune` finds the channel; it gets the client that the connection will have."""
+        step = self._clock_step
         clock = await self._measured_clock()
         listener = open_client(self._account, self._wire, self._client.gate)
         # ccxt signs in by the wall clock of this machine.
@@ -176,7 +187,7 @@ class VenueBase:
         except BaseException:
             await listener.close()
             raise
-        async with aclosing(account_news(listener, channel, clock)) as news:
+        async with aclosing(account_news(listener, channel, clock, step)) as news:
             async for one in news:
                 yield one
 
@@ -195,7 +206,7 @@ class VenueBase:
         raise NotImplementedError
 
     async def _read(self, endpoint: str, *arguments: object) -> Any:
-        """Ask once; once more, stamped by the exchange's clock, when it says that ours is off.
+        """Ask once, the exchange's clock measured before if ours has stepped; once more when it says that ours is off.
 
         Raises VenueUnavailable or KeysRefused.
         """
@@ -210,8 +221,8 @@ class VenueBase:
         return await ask(self._client, endpoint, *arguments)
 
     async def _known_skew(self) -> timedelta:
-        """Return the skew, measured now if it never was."""
-        return self._skew if self._skew is not None else await self.clock_skew()
+        """Return the skew, measured now if it never was, or not since our clock stepped."""
+        return self._skew if self._skew is not None and not self._is_clock_off else await self.clock_skew()
 
     async def traded_lately(self) -> frozenset[str] | None:
         """Return None: what was closed lately is not known, until a venue says how it can be."""

@@ -63,7 +63,7 @@ from guard.venues.rows import (
     rows_of,
     shown,
 )
-from guard.venues.transport import Wire
+from guard.venues.transport import Wire, ask
 
 # What ccxt (4.5.90) never fills in of any position there, so that none could be watched: told at the start, not when
 # there is one. What the exchange itself says of it would need a file of its own.
@@ -333,7 +333,7 @@ class GenericVenue(VenueBase):
     async def _server_time(self) -> datetime:
         if not self._client.has.get("fetchTime"):
             raise VenueUnavailable(f"{self.exchange} does not tell its time")
-        milliseconds = number_of(await self._read("fetch_time"))
+        milliseconds = number_of(await ask(self._client, "fetch_time"))
         if milliseconds is None or not 0 < milliseconds < Decimal("1E+14"):
             raise VenueUnavailable(f"{self.exchange} time: not a time")
         return datetime.fromtimestamp(float(milliseconds) / 1000, self._now().tzinfo)

@@ -53,6 +53,7 @@ KNOWN_LIMITS = (
     "what a dex's own deployer may change, its oracle and margin tables among it, is watched and cannot be foreseen",
     "a coin of another dex is a coin of its own: a shock of BTC does not move HYNA-BTC",
     "a lost answer is settled by the position's margin and the funding on record: a changed size leaves it to a person",
+    "its stream dates no mark: one that is better for a position than the last read counts with the next read only",
 )
 
 

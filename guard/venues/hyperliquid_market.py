@@ -2,7 +2,9 @@
 
 Mark prices are `markPx` only: `midPx`, `allMids` and what ccxt calls a ticker's last price are the middle of the book.
 Neither answer nor stream dates a mark, so one that is asked for is dated by the moment it was asked, and one that
-comes by itself by the moment it came. Candles are of trades, for there are none of mark prices.
+comes by itself by the moment it came, and said to be undated: a stream that goes on with an old price looks alive, and
+may only make a position look nearer to its end than the account's own answer does, whose time is told. Candles are of
+trades, for there are none of mark prices.
 """
 
 import asyncio
@@ -225,7 +227,7 @@ async def stream_marks(
                 waiting[symbol] = _next(client, symbol)
                 if price is not None:
                     fresh_by = clock() + silence_max.total_seconds()
-                    yield Mark(symbol=symbol, price=price, at=now())
+                    yield Mark(symbol=symbol, price=price, at=now(), is_dated=False)
     finally:
         for task in waiting.values():
             task.cancel()

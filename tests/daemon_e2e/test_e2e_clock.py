@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from daemon_kit import POSITIONS, daemon, until, watching, world
+from daemon_kit import BREACHED, POSITIONS, daemon, until, watching, world
 
 from guard.demo.exchange import Fault, FaultKind
 from guard.policy.decision import DataState
@@ -31,3 +31,20 @@ async def test_a_step_of_the_wall_clock_makes_what_was_read_no_older(tmp_path, s
                 assert here.told("blind") == []
                 here.exchange.faults.clear()
                 await watching(guarded)
+
+
+async def test_after_a_pause_of_the_machine_the_account_is_read_at_once_and_money_is_added(tmp_path):
+    """Held for a clock that was set, it was said to be 30 s off, and nothing was added until the next measurement."""
+    with time_machine.travel(datetime.now(UTC), tick=True) as wall:
+        async with world(tmp_path) as here:
+            text = here.config.read_text()
+            here.config.write_text(text.replace('calm = "1s"', 'calm = "60s"'))
+            here.exchange._now = lambda: datetime.now(UTC)  # It went on while the loop's clock stood still.
+            async with daemon(here) as guarded:
+                await watching(guarded)
+                here.exchange.set_mark("BTCUSDT", BREACHED)
+                wall.shift(timedelta(seconds=30))
+                await until("money is added", here.moved, of=guarded)
+                skew = guarded.service.watches["main"].reader.venue.skew
+                assert abs(skew) < timedelta(seconds=1)
+                assert here.told("refused") == []

@@ -70,6 +70,20 @@ async def test_a_change_by_hand_is_told_with_its_age_by_the_exchanges_clock(serv
 
 
 @column("account news")
+async def test_after_a_pause_of_the_machine_it_ends_and_the_next_one_tells_what_happens(server, venue):
+    """The loop's clock stood still with it: every later event looked to come, and none rang any more."""
+    server.hold_sample()
+    async with listening(server, venue) as news:
+        server.clock_skew = 30_000  # Of the loop's clock.
+        venue.follow_clock(timedelta(seconds=30))
+        with pytest.raises(VenueUnavailable, match="our clock stepped"):
+            await anext(news)
+    async with listening(server, venue) as news:
+        server.push_news()
+        assert abs((await anext(news)).age) < LATE
+
+
+@column("account news")
 async def test_nothing_is_asked_behind_the_stream_and_nothing_changed(server, venue):
     server.hold_sample()
     opened = len(server.requests)

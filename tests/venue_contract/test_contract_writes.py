@@ -246,3 +246,20 @@ async def test_what_went_into_a_position_that_is_closed_is_found_again(server, v
     assert (
         await venue.margin_changes(open_isolated(await venue.snapshot()), datetime.now(UTC) - timedelta(hours=1)) == ()
     )
+
+
+@column("clock")
+@pytest.mark.parametrize("step_s", [-30, 30])
+async def test_after_our_clock_stepped_nothing_is_sent_before_the_exchanges_is_measured_again(server, venue, step_s):
+    """A pause of the machine looks like a clock that was set: 30 s of skew that were none stayed for six hours."""
+    server.hold_sample()
+    await venue.snapshot()
+    await venue.clock_skew()
+    venue.follow_clock(timedelta(seconds=step_s))
+    with pytest.raises(VenueRefused, match="not measured"):
+        await venue.add_margin(request_for(server.sample))
+    assert server.writes == []
+    await venue.snapshot()
+    assert abs(venue.skew) < timedelta(seconds=1)
+    await venue.add_margin(request_for(server.sample))
+    assert len(server.writes) == 1

@@ -122,3 +122,27 @@ async def test_a_dex_that_falls_silent_is_told_by_the_position_there_and_the_mai
         dexes.set_mark(BTC, Decimal(54900))  # 0.5 x 54,900 - 27,000 = 450 of margin: 0.4 % from its end.
         danger = lambda: [one for one in here.messages if one["symbol"] == BTC and one["level"] == "critical"]  # noqa: E731
         await until("danger on the main dex is told meanwhile", danger, of=guarded)
+
+
+async def test_a_stream_that_goes_on_with_an_old_price_hides_no_danger(server, tmp_path):
+    """It bears no time, so it looked fresh: a position 0.03 % from its end was shown 8.9 % away, and nothing told."""
+    server.set_mark(BTC, server.sample.entry)
+    server.hold_sample()
+    limits = {"max_per_position": "1", "max_per_day": "1"}
+    async with wire_world(tmp_path, server, limits=limits) as here, daemon(here) as guarded:
+        await watching(guarded)
+        old, ticks = server.context(BTC), server.ticks
+        server.ticks = lambda channels: [_with_context(message, old) for message in ticks(channels)]
+        server.marks[BTC] = Decimal(54_700)
+        told = lambda: [one for one in here.messages if one["level"] == "critical"]  # noqa: E731
+        await until("danger is told", told, of=guarded)
+        reader = guarded.service.watches["main"].reader
+        assert reader.live_marks()[BTC].price == server.sample.entry, "the stream goes on"
+        (row,) = guarded.service.watches["main"].decision.positions
+        assert row.figures.distance < Decimal("0.001")
+
+
+def _with_context(message, context):
+    if message.get("channel") == "activeAssetCtx":
+        message["data"]["ctx"] = context
+    return message

@@ -12,8 +12,9 @@ import time_machine
 from hyperliquid_wire import BTC, ETH
 from wire_faults import Fate
 
+from guard.daemon.reader import AccountReader
 from guard.errors import OutcomeUnknown, VenueUnavailable
-from guard.snapshot import EndKind, MarginBefore, MarginRequest, Outcome, PositionKey, Side, StopOrder
+from guard.snapshot import EndKind, MarginBefore, MarginRequest, Mark, Outcome, PositionKey, Side, StopOrder
 from guard.venues.hyperliquid_market import read_mark, stream_marks
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -292,3 +293,28 @@ async def test_a_request_with_nothing_known_before_it_stays_unknown(server, venu
     request, sent_at = await lost(server, venue, Fate.LOST_AFTER)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=1)):
         assert (await settled(venue, replace(request, before=None), sent_at)).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("side", list(Side))
+async def test_an_undated_mark_counts_only_where_it_is_worse_than_what_was_read_or_asked_for(server, venue, side):
+    server.hold_sample(side)
+    read = server.marks[BTC]
+    reader = AccountReader(venue, lambda: datetime.now(UTC))
+    await reader.read()
+
+    def judged_by():
+        (figures,) = reader.assess(reader.snapshot).positions
+        return figures.position.mark_price
+
+    def say(price):
+        reader.note_mark(Mark(symbol=BTC, price=price, at=venue.exchange_now(), is_dated=False))
+        return judged_by()
+
+    better, worse = read + 100 * side, read - 100 * side
+    assert say(better) == read
+    assert say(worse) == worse
+    server.set_mark(BTC, better)
+    await reader.read_mark(BTC)
+    assert judged_by() == better, "asked for since"
+    assert say(read) == read
+    assert say(better + 100 * side) == better
