@@ -4,6 +4,7 @@ A long of BTC in cross margin leans on ETH, of which 95 % count, and then 90 %. 
 counted more before stood it lower by units x price x 0.05 / (quantity x (1 - rate)), the rate with the fee to close.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
