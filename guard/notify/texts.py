@@ -160,12 +160,13 @@ def _of_pool(alert: Alert, verdict: PoolVerdict, decision: Decision) -> Iterator
 
 def _of_account(alert: Alert, decision: Decision) -> Iterator[str]:
     """Yield the lines of an alert without figures: what to do, what could not be seen, what was seen last."""
-    if alert.kind is AlertKind.VANISHED:  # Also where it ends a danger that was told.
+    if alert.kind is AlertKind.VANISHED:
         yield "If you did not close it, it was liquidated, reduced by the exchange, or closed by a stop."
         yield "To do: look at the order history at the exchange."
         return
-    if alert.event is AlertEvent.RESOLVED:
-        yield "Nothing to do."
+    if alert.event is AlertEvent.RESOLVED:  # Of a position without figures: it is gone, and nobody calls that good.
+        is_gone = alert.key is not None
+        yield "This message only ends: how the position ended is told on its own." if is_gone else "Nothing to do."
         return
     if alert.kind is AlertKind.STALE:
         yield "To do: nothing yet. guard says so when it is blind."
