@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,7 +10,8 @@ import structlog
 from guard.daemon.tell import Teller, new_id
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal.records import HOW_IT_ENDED
-from guard.notify.ending_texts import ending_message
+from guard.notify.ending_texts import ending_message, lone_leg_message
+from guard.notify.texts import leg_left
 from guard.policy.decision import AlertKind, Decision
 from guard.snapshot import EndKind, PositionEnding, PositionKey
 from guard.venues.protocol import Venue
@@ -28,6 +29,8 @@ class _Gone:
     since: datetime  # It was still open then.
     until_s: float  # Loop time: so long is asked.
     is_told: bool  # That it is gone is told already, without how.
+    was_leg: bool  # The other leg of its symbol was listed with it: it is bare now, if it still is.
+    is_leg_told: bool = False  # That it is bare is told already.
 
 
 class Endings:
@@ -38,6 +41,7 @@ class Endings:
         self._teller = teller
         self._now = now
         self._listed_at: dict[PositionKey, datetime] = {}
+        self._legs: set[PositionKey] = set()  # Listed last together with the other leg of their symbol.
         self._gone: dict[PositionKey, _Gone] | None = None  # None: what an earlier process left is not looked up yet.
 
     async def tell(self, ended: Iterable[PositionKey], decision: Decision) -> None:
@@ -49,16 +53,19 @@ class Endings:
         listed = {verdict.key for verdict in decision.positions}
         for key, one in list(gone.items()):
             ending = await self._ask(key, one)
+            other = key.opposite if one.was_leg and key.opposite in listed and key not in listed else None
             if ending is None:
+                if other is not None and not one.is_leg_told:  # Not in five minutes: what it hedged loses now.
+                    self._tell_lone_leg(key, other)
+                    gone[key] = replace(one, is_told=True, is_leg_told=True)
                 continue
             # That it is not listed any more is no news once it was told, and untrue once it is open again.
             if ending.kind is not EndKind.UNKNOWN or not (one.is_told or key in listed):
-                other = key.opposite
                 message = ending_message(
                     key,
                     ending,
                     account=self._venue.account,
-                    lost_hedge_of=other if other in listed and ending.kind is not EndKind.CLOSED else None,
+                    lost_hedge_of=other,
                     is_open_again=key in listed,
                     now=self._now(),
                     new_id=new_id,
@@ -67,20 +74,40 @@ class Endings:
             self._teller.journal.event(self._now(), self._venue.account, HOW_IT_ENDED, str(key), _text(ending))
             del gone[key]
 
+    def _tell_lone_leg(self, key: PositionKey, other: PositionKey) -> None:
+        self._teller.tell(lone_leg_message(key, other, account=self._venue.account, now=self._now(), new_id=new_id))
+
     def _note(self, ended: Iterable[PositionKey], decision: Decision) -> dict[PositionKey, _Gone]:
         until_s = asyncio.get_running_loop().time() + TRY_FOR_S
+        hedged = {verdict.key for verdict in decision.positions if verdict.figures.position.hedged}
         if self._gone is None:
             earlier = self._teller.journal.unexplained_ends(self._venue.account, self._now() - LOOK_BACK)
             self._gone = {
-                key: _Gone(since=ended_at - LOOK_BACK, until_s=until_s, is_told=False) for key, ended_at in earlier
+                key: _Gone(
+                    since=ended_at - LOOK_BACK,
+                    until_s=until_s,
+                    is_told=False,
+                    was_leg=key.opposite in hedged,
+                    is_leg_told=True,  # By the earlier process, or with how it ended.
+                )
+                for key, ended_at in earlier
             }
         told = {alert.key for alert in decision.alerts if alert.kind is AlertKind.VANISHED}
+        named = {alert.key for alert in decision.alerts if leg_left(alert, decision) is not None}
         for key in ended:
+            # Of what was not listed since the start nobody knows: where the account keeps legs apart it was one.
+            was_leg = key in self._legs if key in self._listed_at else key.opposite in hedged
+            self._legs.discard(key)
             since = self._listed_at.pop(key, self._now() - LOOK_BACK) - CLOCK_SLACK
-            self._gone[key] = _Gone(since=since, until_s=until_s, is_told=key in told)
+            self._gone[key] = _Gone(
+                since=since, until_s=until_s, is_told=key in told, was_leg=was_leg, is_leg_told=key in named
+            )
         if decision.assessment is not None:
             read_at = decision.assessment.snapshot.positions_read_at
-            self._listed_at |= dict.fromkeys((verdict.key for verdict in decision.positions), read_at)
+            listed = {verdict.key for verdict in decision.positions}
+            self._listed_at |= dict.fromkeys(listed, read_at)
+            # One that is missing and not proved gone is as it was seen last.
+            self._legs = {key for key in listed if key.opposite in listed} | (self._legs - listed)
         return self._gone
 
     async def _ask(self, key: PositionKey, one: _Gone) -> PositionEnding | None:

@@ -117,7 +117,8 @@ def _bold_title(part: str, title: str) -> str:
 
 def _is_quiet(message: Message) -> bool:
     """Return whether the phone stays silent: what needs nobody now must not wake anybody."""
-    return message.level <= Level.WATCH or message.event == "resolved" or message.kind == "heartbeat"
+    is_over = message.event == "resolved" and message.kind != "vanished"  # Gone: that may be the liquidation.
+    return message.level <= Level.WATCH or is_over or message.kind == "heartbeat"
 
 
 def _description(answer: Answer) -> str:

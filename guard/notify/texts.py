@@ -12,7 +12,7 @@ from guard.policy.message import Message
 from guard.policy.phrases import short_name
 from guard.policy.rows import pool_row, position_row
 from guard.policy.terms import Level
-from guard.snapshot import Gap
+from guard.snapshot import Gap, PositionKey
 
 _TITLE_MAX = 120
 _LISTED_MAX = 5
@@ -54,7 +54,7 @@ def message_for(alert: Alert, *, decision: Decision, now: datetime, new_id: Call
         symbol=alert.key.symbol if alert.key is not None else None,
         side=alert.key.side.word if alert.key is not None else None,
         margin_mode=alert.margin_mode.value if alert.margin_mode is not None else None,
-        title=titled(_headline(alert), alert.account),
+        title=titled(_headline(alert, decision), alert.account),
         text="\n".join(line for line in _lines(alert, decision, now) if line),
         facts=_facts(alert, decision, now),
     )
@@ -72,9 +72,28 @@ def titled(headline: str, account: str) -> str:
     return one_line(f"{one_line(headline, max(1, _TITLE_MAX - len(tail)))}{tail}")
 
 
-def _headline(alert: Alert) -> str:
+def stands_alone(other: PositionKey) -> str:
+    """Return what a title says of the other leg of a position that is gone."""
+    return f", {short_name(other)} stands alone"
+
+
+def it_hedged(other: PositionKey) -> str:
+    return f"It hedged {other}, which is open and unhedged now."
+
+
+def leg_left(alert: Alert, decision: Decision) -> PositionKey | None:
+    """Return the other leg of a hedge whose one leg is gone. None: there is none, or the account keeps none."""
+    if alert.kind is not AlertKind.VANISHED or alert.key is None:
+        return None
+    other = alert.key.opposite
+    return next((row.key for row in decision.positions if row.key == other and row.figures.position.hedged), None)
+
+
+def _headline(alert: Alert, decision: Decision) -> str:
+    left = leg_left(alert, decision)
+    alone = "" if left is None else stands_alone(left)
     if alert.kind is AlertKind.VANISHED:  # Whether or not its danger was told before: gone is no good news.
-        return f"GONE: {alert.reason}" if alert.key is None else f"GONE {_subject(alert)}"
+        return f"GONE: {alert.reason}" if alert.key is None else f"GONE {_subject(alert)}{alone}"
     word = alert.level.word.upper() if alert.kind is AlertKind.ALERT else _KIND_WORDS[alert.kind]
     begin = _EVENT_WORDS[alert.event].format(word=alert.headline or word)
     if alert.headline is not None:
@@ -160,12 +179,15 @@ def _of_pool(alert: Alert, verdict: PoolVerdict, decision: Decision) -> Iterator
 
 def _of_account(alert: Alert, decision: Decision) -> Iterator[str]:
     """Yield the lines of an alert without figures: what to do, what could not be seen, what was seen last."""
-    if alert.kind is AlertKind.VANISHED:  # Also where it ends a danger that was told.
+    if alert.kind is AlertKind.VANISHED:
+        left = leg_left(alert, decision)
+        yield "" if left is None else f"{left} is open, and unhedged now."
         yield "If you did not close it, it was liquidated, reduced by the exchange, or closed by a stop."
         yield "To do: look at the order history at the exchange."
         return
-    if alert.event is AlertEvent.RESOLVED:
-        yield "Nothing to do."
+    if alert.event is AlertEvent.RESOLVED:  # Of a position without figures: it is gone, and nobody calls that good.
+        is_gone = alert.key is not None
+        yield "This message only ends: how the position ended is told on its own." if is_gone else "Nothing to do."
         return
     if alert.kind is AlertKind.STALE:
         yield "To do: nothing yet. guard says so when it is blind."

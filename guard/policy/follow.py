@@ -76,7 +76,10 @@ class Clerk:
         return Told(state=None if is_idle and not keep else state, alert=alert)
 
     def end(self, subject: Subject) -> Told:
-        """Return the end of a subject that is gone: vanished, where it was at warn or worse or on its way there."""
+        """Return the end of a subject that is gone: vanished, where it was at warn or worse or on its way there.
+
+        Vanished is no end that is good: who closes an incident by `resolved` must not close it by a liquidation.
+        """
         state = self.memory.alerts.get(subject.name)
         if state is None:
             return Told(state=None)
@@ -87,6 +90,7 @@ class Clerk:
         event = AlertEvent.FIRED if state.alert_id is None else AlertEvent.RESOLVED
         if is_ladder and worst >= Level.WARN:
             subject = replace(subject, kind=AlertKind.VANISHED)
+            event = AlertEvent.FIRED if state.alert_id is None else AlertEvent.ESCALATED
         return Told(state=None, alert=self.alert(subject, event, state, level=max(worst, state.told_level or worst)))
 
     def let_go(self, state: AlertState, subject: Subject) -> Alert | None:

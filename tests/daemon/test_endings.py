@@ -18,6 +18,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG = PositionKey("BTC/USDT:USDT", Side.LONG)
 SHORT = PositionKey("BTC/USDT:USDT", Side.SHORT)
 LIQUIDATED = PositionEnding(kind=EndKind.LIQUIDATED, evidence="1 fill of a liquidation", at=NOON)
+CLOSED = PositionEnding(kind=EndKind.CLOSED, evidence="2 fills", at=NOON)
 NOT_YET = PositionEnding(kind=EndKind.UNKNOWN, evidence="no fill since")
 
 
@@ -38,11 +39,13 @@ class Fills:
         return answer
 
 
-def seen(*keys, told_gone=()):
+def seen(*keys, told_gone=(), hedged=True):
     alerts = [SimpleNamespace(kind=AlertKind.VANISHED, key=key) for key in told_gone]
     snapshot = SimpleNamespace(positions_read_at=NOON - timedelta(seconds=10))
     return SimpleNamespace(
-        positions=[SimpleNamespace(key=key) for key in keys],
+        positions=[
+            SimpleNamespace(key=key, figures=SimpleNamespace(position=SimpleNamespace(hedged=hedged))) for key in keys
+        ],
         alerts=alerts,
         assessment=SimpleNamespace(snapshot=snapshot),
     )
@@ -80,9 +83,7 @@ async def test_what_nobody_knows_is_told_after_five_minutes_unless_gone_was(jour
     endings = endings_of(Fills(NOT_YET), journal, told)
     await endings.tell([LONG], seen(told_gone=told_gone))
     monkeypatch.setattr("guard.daemon.endings.TRY_FOR_S", TRY_FOR_S)
-    endings._gone = {
-        key: type(one)(since=one.since, until_s=0.0, is_told=one.is_told) for key, one in endings._gone.items()
-    }
+    endings._gone = {key: replace(one, until_s=0.0) for key, one in endings._gone.items()}
     await endings.tell([], seen())
     await endings.tell([], seen())
     assert len(told) == messages
@@ -107,9 +108,52 @@ async def test_a_lost_hedge_leg_is_said_with_the_leg_that_stands_alone(journal):
     await endings_of(Fills(LIQUIDATED), journal, told).tell([LONG], seen(SHORT))
     assert told[0].title == "LIQUIDATED BTC long, BTC short stands alone — main"
     assert "It hedged BTC/USDT:USDT short, which is open and unhedged now." in told[0].text
-    closed = PositionEnding(kind=EndKind.CLOSED, evidence="2 fills", at=NOON)
-    await endings_of(Fills(closed), journal, told).tell([LONG], seen(SHORT))
-    assert told[-1].title == "CLOSED BTC long — main"
+    await endings_of(Fills(CLOSED), journal, told).tell([LONG], seen(SHORT))
+    assert (told[-1].title, told[-1].level) == ("CLOSED BTC long, BTC short stands alone — main", Level.WARN)
+
+
+@pytest.mark.parametrize("answer", [NOT_YET, VenueUnavailable("HTTP 502")])
+async def test_a_lost_hedge_leg_is_told_at_once_when_the_fills_are_late_or_unreadable(journal, answer):
+    told = []
+    endings = endings_of(Fills(answer), journal, told)
+    await endings.tell([], seen(LONG, SHORT))
+    await endings.tell([LONG], seen(SHORT))
+    await endings.tell([], seen(SHORT))
+    (message,) = told
+    assert (message.title, message.level) == ("GONE BTC long, BTC short stands alone — main", Level.WARN)
+    assert message.event == "fired"
+    assert "How it ended is not known yet" in message.text
+    assert "which is open and unhedged now" in message.text
+    endings._gone = {LONG: replace(endings._gone[LONG], until_s=0.0)}
+    await endings.tell([], seen(SHORT))
+    assert told == [message], "that nobody knows how it ended is no news once it is told to be gone"
+
+
+async def test_a_leg_whose_own_alert_named_the_other_one_is_not_told_to_be_gone_twice(journal):
+    told = []
+    endings = endings_of(Fills(NOT_YET), journal, told)
+    await endings.tell([], seen(LONG, SHORT))
+    await endings.tell([LONG], seen(SHORT, told_gone=[LONG]))
+    assert told == []
+
+
+async def test_legs_of_which_the_exchange_does_not_say_that_they_hedge_do_where_both_were_listed(journal):
+    told = []
+    endings = endings_of(Fills(NOT_YET), journal, told)
+    await endings.tell([], seen(LONG, SHORT, hedged=False))
+    await endings.tell([LONG], seen(SHORT, told_gone=[LONG], hedged=False))
+    assert [message.title for message in told] == ["GONE BTC long, BTC short stands alone — main"]
+
+
+@pytest.mark.parametrize("hedged", [True, False])
+@pytest.mark.parametrize("answer", [NOT_YET, CLOSED, LIQUIDATED])
+async def test_a_position_that_was_turned_round_left_no_leg_alone(journal, answer, hedged):
+    told = []
+    endings = endings_of(Fills(answer), journal, told)
+    await endings.tell([], seen(LONG, hedged=hedged))
+    await endings.tell([], seen(SHORT, hedged=hedged))
+    await endings.tell([LONG], seen(SHORT, hedged=hedged))
+    assert not [message for message in told if "alone" in message.title or "hedged" in message.text]
 
 
 async def test_an_end_that_a_killed_process_did_not_explain_is_explained_by_the_next(journal):

@@ -123,7 +123,7 @@ async def of_a_liquidation_which_written_limit_would_have_saved_it(folder):
         assert found["ended_at"] is not None
         assert Decimal(found["last_seen"]["position"]["mark_price"]) == BREACHED
         assert any("your budget cannot save this" in one["reason"] for one in found["withheld"])
-        assert ("vanished", "resolved") in {(one["kind"], one["event"]) for one in found["told"]}
+        assert ("vanished", "escalated") in {(one["kind"], one["event"]) for one in found["told"]}
         for words in ("GONE: BTC/USDT:USDT long", "1,590.01 USDT more of margin", "1,290.01 USDT short", "TOO SMALL"):
             assert words in text, words
 

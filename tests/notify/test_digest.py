@@ -134,8 +134,9 @@ def test_what_goes_alone_brings_what_came_before_of_its_alert():
     assert made.message.id not in {"msg_1", "msg_2"}
 
 
-def test_a_position_that_is_gone_is_no_good_news_though_it_ends_a_danger():
-    gone = alert(1, kind="vanished", event="resolved", level=Level.DANGER, title="GONE BTC long — main")
+@pytest.mark.parametrize("event", ["escalated", "resolved"])  # Resolved: as an earlier version left it.
+def test_a_position_that_is_gone_is_no_good_news_though_it_ends_a_danger(event):
+    gone = alert(1, kind="vanished", event=event, level=Level.DANGER, title="GONE BTC long — main")
     made = parcel(gone, *(alert(number) for number in range(10, 16)))
     assert lines(made)[0] == "DANGER, GONE BTC long — main"
 

@@ -86,6 +86,14 @@ async def test_what_needs_nobody_now_does_not_wake_anybody(fields):
     assert api.asked[0]["disable_notification"] is True
 
 
+@pytest.mark.parametrize("event", ["fired", "escalated", "resolved"])
+async def test_that_a_position_is_gone_is_told_with_sound(event):
+    """Resolved: as an earlier version left it in the outbox."""
+    api = BotApi()
+    await told(api, message(kind="vanished", event=event, level=Level.WARN))
+    assert api.asked[0]["disable_notification"] is False
+
+
 async def test_text_that_telegram_cannot_parse_goes_out_plain_at_once():
     api = BotApi(refusal(400, "Bad Request: can't parse entities: unsupported start tag at byte offset 3"))
     await told(api)

@@ -293,7 +293,7 @@ def test_an_account_that_was_never_read_is_told_as_that():
     assert read.facts["data_age_s"] is None
 
 
-@pytest.mark.parametrize("event", [AlertEvent.FIRED, AlertEvent.RESOLVED])
+@pytest.mark.parametrize("event", [AlertEvent.FIRED, AlertEvent.ESCALATED])
 def test_a_position_that_vanished_is_neither_called_closed_nor_nothing_to_do(event):
     read = told(alert(kind=AlertKind.VANISHED, event=event, reason="it is in no complete reading any more"))
     assert read.title == "GONE BTC long — main"
@@ -302,9 +302,16 @@ def test_a_position_that_vanished_is_neither_called_closed_nor_nothing_to_do(eve
     assert "Nothing to do" not in read.text
 
 
+def test_a_worry_about_a_position_that_is_gone_only_ends_and_calls_nothing_good():
+    read = told(alert(kind=AlertKind.REFUSED, event=AlertEvent.RESOLVED, reason="position is gone"))
+    assert read.title == "OVER: NO TOP-UP BTC long: position is gone — main"
+    assert "Nothing to do" not in read.text
+    assert "This message only ends: how the position ended is told on its own." in read.text
+
+
 def test_a_pool_that_vanished_is_named():
     gone = alert(
-        kind=AlertKind.VANISHED, event=AlertEvent.RESOLVED, key=None, reason="no cross position is left in USDT cross"
+        kind=AlertKind.VANISHED, event=AlertEvent.ESCALATED, key=None, reason="no cross position is left in USDT cross"
     )
     assert told(gone).title == "GONE: no cross position is left in USDT cross — main"
 

@@ -263,8 +263,8 @@ def test_a_position_that_is_absent_without_proof_stays_as_it_was():
     ("seen", "expected"),
     [
         ([(0, "0.3"), (60, "0.3")], []),
-        ([(0, "0.14"), (60, "0.14")], [("vanished", RESOLVED, "warn")]),
-        ([(0, "0.03")], [("vanished", RESOLVED, "critical")]),
+        ([(0, "0.14"), (60, "0.14")], [("vanished", ESCALATED, "warn")]),
+        ([(0, "0.03")], [("vanished", ESCALATED, "critical")]),
         ([(0, "0.3"), (60, "0.07")], [("vanished", FIRED, "danger")]),
         ([(0, "0.2"), (60, "0.2")], [("alert", RESOLVED, "watch")]),
     ],

@@ -73,7 +73,7 @@ def test_a_pool_whose_last_position_is_proven_gone_is_told_as_left_and_forgotten
     watching = in_danger()
     watching.see(120, ended=[KEY, ETH_KEY], wallets=())
     end = watching.last.alerts[-1]
-    assert (end.kind, end.event, end.level) == ("vanished", "resolved", Level.DANGER)
+    assert (end.kind, end.event, end.level) == ("vanished", "escalated", Level.DANGER)
     assert end.reason == f"no cross position is left in {POOL}; check"
     assert watching.states == ()
 

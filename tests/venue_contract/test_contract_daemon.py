@@ -14,6 +14,7 @@ from guard.snapshot import Side
 column = pytest.mark.column
 TARGET = Decimal("0.12")
 AMPLE = {"max_per_position": "1000000", "max_per_day": "1000000"}
+TINY = {"max_per_position": "1", "max_per_day": "1"}
 
 
 @column("whole daemon")
@@ -56,3 +57,38 @@ async def test_the_daemon_tells_the_nearer_of_two_rows_and_spends_on_neither(ser
         assert "listed twice" in row.reason
         assert row.level >= Level.WARN, "by its distance, not only by the doubt"
         assert server.writes == []
+
+
+@column("whole daemon", "hedge", "ending")
+@pytest.mark.parametrize("is_near", [True, False])
+async def test_a_leg_whose_fills_cannot_be_read_is_told_at_once_with_the_one_that_stands_alone(
+    server, tmp_path, is_near
+):
+    one = server.sample
+    server.set_mark(one.symbol, one.mark if is_near else one.entry)
+    for side in Side:
+        server.hold_sample(side, hedged=True, margin=one.margin * (1 if is_near else 8))
+    async with wire_world(tmp_path, server, limits=TINY) as here, daemon(here) as guarded:
+        await watching(guarded)
+        await cycles(guarded, 2)
+        if is_near:
+            await until("the long is told to be near", lambda: longs(here, "alert"), of=guarded)
+        server.break_reads("fills", Fate.HTTP_500)
+        server.end_position(one.symbol, Side.LONG, "liquidated")
+        await until("its end is told", lambda: longs(here, "vanished"), of=guarded)
+        (gone,) = longs(here, "vanished")
+        assert gone["event"] == ("escalated" if is_near else "fired")
+        assert gone["title"].startswith("GONE ")
+        assert " short stands alone" in gone["title"]
+        assert "unhedged now" in gone["text"]
+        ends = [text for told in here.messages if told["event"] == "resolved" for text in (told["text"],)]
+        assert not [text for text in ends if "Nothing to do" in text]
+        server.break_reads("fills", None)
+        await until("how it ended is told", lambda: longs(here, "vanished")[1:], of=guarded)
+        ended = longs(here, "vanished")[1]
+        assert ended["title"].startswith("LIQUIDATED ")
+        assert " short stands alone" in ended["title"]
+
+
+def longs(here, kind):
+    return [told for told in here.told(kind) if told["side"] == "long"]
