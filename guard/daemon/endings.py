@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
+from guard.daemon.spare_time import SpareTime
 from guard.daemon.tell import Teller, new_id
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal.records import HOW_IT_ENDED
@@ -17,10 +18,11 @@ from guard.venues.protocol import Venue
 
 log = structlog.get_logger(__name__)
 
-WITHIN_S = 3.0
 TRY_FOR_S = 300.0  # Fills may be listed a little after the position is gone.
 LOOK_BACK = timedelta(hours=1)  # After a start: ends that an earlier process wrote down and did not tell.
 CLOCK_SLACK = timedelta(minutes=1)
+NOT_ASKED = PositionEnding(kind=EndKind.UNKNOWN, evidence="nothing: there was no time to ask, others were to be saved")
+SLOW = PositionEnding(kind=EndKind.UNKNOWN, evidence="nothing: no answer in the time that a cycle has for it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,28 +30,35 @@ class _Gone:
     since: datetime  # It was still open then.
     until_s: float  # Loop time: so long is asked.
     is_told: bool  # That it is gone is told already, without how.
+    heard: PositionEnding = NOT_ASKED  # The last answer.
 
 
 class Endings:
     """Asks the exchange until it tells, for five minutes; then it is told that nobody knows."""
 
-    def __init__(self, venue: Venue, teller: Teller, now: Callable[[], datetime]) -> None:
+    def __init__(self, venue: Venue, teller: Teller, spare_time: SpareTime, now: Callable[[], datetime]) -> None:
         self._venue = venue
+        self._spare_time = spare_time
         self._teller = teller
         self._now = now
         self._listed_at: dict[PositionKey, datetime] = {}
         self._gone: dict[PositionKey, _Gone] | None = None  # None: what an earlier process left is not looked up yet.
 
-    async def tell(self, ended: Iterable[PositionKey], decision: Decision) -> None:
-        """Take up what this cycle proved gone, and tell of whatever the exchange explains now.
+    async def tell(self, ended: Iterable[PositionKey], decision: Decision, until_s: float) -> None:
+        """Take up what this cycle proved gone, and tell of whatever the exchange explains until a loop time.
 
         Raises JournalError.
         """
         gone = self._note(ended, decision)
         listed = {verdict.key for verdict in decision.positions}
         for key, one in list(gone.items()):
-            ending = await self._ask(key, one)
+            ending = await self._ask(key, one, until_s)
             if ending is None:
+                ending = one.heard
+            else:  # Last in line: the next cycle begins with those for which there was no time in this one.
+                del gone[key]
+                gone[key] = replace(one, heard=ending)
+            if ending.kind is EndKind.UNKNOWN and asyncio.get_running_loop().time() < one.until_s:
                 continue
             # That it is not listed any more is no news once it was told, and untrue once it is open again.
             if ending.kind is not EndKind.UNKNOWN or not (one.is_told or key in listed):
@@ -83,16 +92,17 @@ class Endings:
             self._listed_at |= dict.fromkeys((verdict.key for verdict in decision.positions), read_at)
         return self._gone
 
-    async def _ask(self, key: PositionKey, one: _Gone) -> PositionEnding | None:
-        """Return how it ended; None: it is asked again in the next cycle."""
+    async def _ask(self, key: PositionKey, one: _Gone, until_s: float) -> PositionEnding | None:
+        """Return how it ended. None: there was no time to ask."""
+        is_asked = False
         try:
-            async with asyncio.timeout(WITHIN_S):
-                ending = await self._venue.ending(key, one.since)
-        except (TimeoutError, VenueUnavailable, KeysRefused) as error:
-            reason = str(error) or f"no answer within {WITHIN_S:g} s"
-            ending = PositionEnding(kind=EndKind.UNKNOWN, evidence=f"nothing: {reason}")
-        is_over = asyncio.get_running_loop().time() >= one.until_s
-        return ending if is_over or ending.kind is not EndKind.UNKNOWN else None
+            async with self._spare_time.until(until_s):
+                is_asked = True
+                return await self._venue.ending(key, one.since)
+        except TimeoutError:
+            return SLOW if is_asked else None
+        except (VenueUnavailable, KeysRefused) as error:
+            return PositionEnding(kind=EndKind.UNKNOWN, evidence=f"nothing: {error}")
 
 
 def _text(ending: PositionEnding) -> str:

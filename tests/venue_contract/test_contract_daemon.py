@@ -5,7 +5,7 @@ from unittest.mock import ANY
 
 import pytest
 from daemon_kit import call, cycles, daemon, until, watching
-from wire_faults import Fate
+from wire_faults import Call, Fate
 from wire_world import wire_world
 
 from guard.snapshot import Side
@@ -40,3 +40,38 @@ async def test_the_daemon_rescues_a_position_once_although_the_answer_is_lost(se
         assert row.figures.distance >= TARGET
         assert row.figures.distance - TARGET < Decimal("0.0001")
         assert here.told("unknown_outcome")
+
+
+@column("whole daemon", "ending")
+async def test_positions_that_are_gone_do_not_delay_the_rescue_of_one_that_is_left(server, tmp_path):
+    one = server.sample
+    server.set_mark(one.symbol, one.entry)
+    gone = {other for other in (server.other, server.inverse) if other is not None} - {one}
+    async with wire_world(tmp_path, server, limits=AMPLE) as here:
+        here.config.write_text(here.config.read_text().replace("timeout = 1000", "timeout = 10000"))
+        async with daemon(here) as guarded:
+            await watching(guarded)
+            if "entries" in server.lacks:
+                assert await call(here, "arm") == (0, ANY)
+            server.hold_sample()
+            for other in gone:
+                server.set_mark(other.symbol, other.entry)
+                server.hold_sample(of=other)
+            watch = guarded.service.watches["main"]
+            await until("all are seen", lambda: len(watch.decision.positions) == 1 + len(gone), of=guarded)
+            server.slow_reads("fills", 30)
+            for other in gone:
+                server.end_position(other.symbol, Side.LONG, "liquidated")
+            await until("they are gone", lambda: asked_of_fills(server), of=guarded)
+            server.set_mark(one.symbol, one.mark)
+            await until("it is saved", lambda: server.writes, within_s=2.5, of=guarded)
+
+
+def asked_of_fills(server):
+    """Return the questions about fills."""
+    return [one for one in server.requests if server.kind_of(asked(one)) == "fills"]
+
+
+def asked(request):
+    method, path, params = request
+    return Call(method=method, path=path, query="", body="", headers={}, params=params)
