@@ -23,6 +23,7 @@ from guard.policy.rows import position_row
 from guard.policy.terms import Level, Mode
 from guard.snapshot import PositionKey
 from guard.top_up import effect_missed, settle_open, told_apart, top_up
+from guard.venues.shared import Need, needed_for
 
 if TYPE_CHECKING:
     from guard.policy.message import Message
@@ -111,7 +112,8 @@ class Actor:
             if self._was_just_refused(wanted.key):
                 continue
             try:
-                await self._make(wanted.key)
+                with needed_for(Need.RESCUE):
+                    await self._make(wanted.key)
             except (VenueUnavailable, KeysRefused) as error:
                 log.warning("top_up.postponed", account=self._judge.name, position=str(wanted.key), reason=str(error))
             except JournalError as error:

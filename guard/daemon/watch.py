@@ -35,6 +35,7 @@ from guard.policy.decision import DataState, Decision
 from guard.policy.memory import Memory
 from guard.policy.terms import Level, Mode, Terms
 from guard.snapshot import AccountSnapshot, Mark, PositionKey
+from guard.venues.shared import Need, needed_for
 
 log = structlog.get_logger(__name__)
 
@@ -230,11 +231,12 @@ class AccountWatch:
         try:
             async with asyncio.timeout(READ_WITHIN_S):
                 passed: tuple[Intent, ...] = ()
-                with self._despite_the_journal():
-                    await self._settle(self._actor.settle)
-                    self._actor.tell_outcomes()
-                    passed = self._fences.passed()
-                await self.reader.read()
+                with needed_for(Need.CYCLE):
+                    with self._despite_the_journal():
+                        await self._settle(self._actor.settle)
+                        self._actor.tell_outcomes()
+                        passed = self._fences.passed()
+                    await self.reader.read()
                 with self._despite_the_journal():
                     self._fences.count_read(passed, self._now())
                     await self._learn()

@@ -1,5 +1,7 @@
 """The real daemon at every exchange: a position comes near, the answer to its top-up is lost, and money moves once."""
 
+import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from unittest.mock import ANY
 
@@ -9,6 +11,7 @@ from wire_faults import Call, Fate
 from wire_world import wire_world
 
 from guard.snapshot import Side
+from guard.venues.shared import WeightBudget
 
 column = pytest.mark.column
 TARGET = Decimal("0.12")
@@ -75,3 +78,23 @@ def asked_of_fills(server):
 def asked(request):
     method, path, params = request
     return Call(method=method, path=path, query="", body="", headers={}, params=params)
+
+
+@column("whole daemon")
+async def test_a_rescue_is_made_of_the_weight_that_other_programs_leave_of_the_address(server, tmp_path):
+    one = server.sample
+    server.set_mark(one.symbol, one.entry)
+    async with wire_world(tmp_path, server, limits=AMPLE) as here, daemon(here) as guarded:
+        await watching(guarded)
+        if "entries" in server.lacks:
+            assert await call(here, "arm") == (0, ANY)
+        server.hold_sample()
+        await cycles(guarded, 2)
+        client = guarded.service.watches["main"].reader.venue._client
+        if client.wire.limit is None:
+            pytest.skip("no limit of an address is known")
+        limit = replace(client.wire.limit, window_s=60.0)  # An exchange of our own has no address to share.
+        client.gate.budget = WeightBudget(limit)
+        client.gate.budget.take(int(limit.weight_max * 0.92), asyncio.get_running_loop().time())
+        server.set_mark(one.symbol, one.mark)
+        await until("it is saved", lambda: server.writes, within_s=8, of=guarded)
