@@ -98,7 +98,10 @@ class Gate:
         Raises NotSent when its turn, by line, pace and the address's budget, does not come in `wait_s`.
         """
         until, need = asyncio.get_running_loop().time() + wait_s, Need.RESCUE if is_write else present_need()
-        while (left_s := await self._hold_line(what, path, until, wait_s=wait_s, pace_s=pace_s, need=need)) > 0:
+        while True:
+            left_s = await self._hold_line(what, path, until, wait_s=wait_s, pace_s=pace_s, need=need)
+            if left_s <= 0:
+                break
             await asyncio.sleep(left_s)  # Off the line: who needs it more may go first.
         try:
             yield
@@ -162,7 +165,8 @@ class Gate:
         self.check_host(url, what)
         if method != "GET" and not any(_allows(rule, method, url, body) for rule in self._posts):
             raise NotSent(f"{what}: not sent, this write is not on the list")
-        left = self._quiet_until - asyncio.get_running_loop().time()
+        of_address = 0.0 if self.budget is None else self.budget.quiet_until_s
+        left = max(self._quiet_until, of_address) - asyncio.get_running_loop().time()
         if left > 0:
             raise NotSent(
                 f"{what}: not sent, the exchange asked for quiet for another {left:.0f} s",
@@ -177,8 +181,12 @@ class Gate:
         """Leave one origin alone for so long, of our own accord: asking it again at once would only make it worse."""
         self._pauses[yarl.URL(url).origin()] = (asyncio.get_running_loop().time() + seconds, why)
 
-    def be_quiet(self, seconds: float) -> None:
-        self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)
+    def be_quiet(self, seconds: float, status: int | None = None) -> None:
+        """Send nothing for so long; nor let another account at this address, where the status asks that of all."""
+        until = asyncio.get_running_loop().time() + seconds
+        self._quiet_until = max(self._quiet_until, until)
+        if self.budget is not None and status in self.budget.limit.quiet_statuses:
+            self.budget.quiet_until_s = max(self.budget.quiet_until_s, until)
 
 
 def _allows(rule: PostRule, method: str, url: str, body: str | None) -> bool:

@@ -55,6 +55,7 @@ class RateLimit:
     weights: Mapping[str, int]  # By the end of a path.
     weight_else: int
     used_header: str | None = None  # Where the exchange says how much of the present window is used. None: nowhere.
+    quiet_statuses: frozenset[int] = frozenset()  # By which it asks the address for quiet, and not one account.
     question: str | None = None  # The parameter that stands for the end of the path where all questions have one path.
 
     def place(self, path: str, parameters: Mapping[str, object]) -> str:
@@ -72,6 +73,7 @@ class WeightBudget:
 
     limit: RateLimit
     _used: deque[tuple[float, int]] = field(default_factory=deque)  # Loop time and weight, oldest first.
+    quiet_until_s: float = 0.0  # Loop time. Each request into a ban makes it longer, whichever account's it is.
 
     def used(self, now_s: float) -> int:
         """Return the weight used in the window that ends now."""
