@@ -23,6 +23,7 @@ from guard.policy.rows import position_row
 from guard.policy.terms import Level, Mode
 from guard.snapshot import PositionKey
 from guard.top_up import effect_missed, settle_open, told_apart, top_up
+from guard.venues.shared import Need, needed_for
 
 if TYPE_CHECKING:
     from guard.policy.message import Message
@@ -108,10 +109,11 @@ class Actor:
             if wanted.mode is not Mode.ACT:
                 self._say_what_it_would_do(decision, wanted)
                 continue
-            if asyncio.get_running_loop().time() < self._refused.get(wanted.key, NO_REFUSALS).not_before_s:
+            if self._was_just_refused(wanted.key):
                 continue
             try:
-                await self._make(wanted.key)
+                with needed_for(Need.RESCUE):
+                    await self._make(wanted.key)
             except (VenueUnavailable, KeysRefused) as error:
                 log.warning("top_up.postponed", account=self._judge.name, position=str(wanted.key), reason=str(error))
             except JournalError as error:
@@ -120,6 +122,13 @@ class Actor:
                 self._teller.tend_journal()
         still = {wanted.key for wanted in decision.top_ups}
         self._said = {key: said_s for key, said_s in self._said.items() if key in still}
+
+    def has_due(self, decision: Decision) -> bool:
+        """Say whether a top-up is to be made as soon as may be: not one that is only said, or was just refused."""
+        return any(one.mode is Mode.ACT and not self._was_just_refused(one.key) for one in decision.top_ups)
+
+    def _was_just_refused(self, key: PositionKey) -> bool:
+        return asyncio.get_running_loop().time() < self._refused.get(key, NO_REFUSALS).not_before_s
 
     def _say_what_it_would_do(self, decision: Decision, wanted: TopUp) -> None:
         """In shadow and approve: tell the top-up once when its trigger is breached, and again every half hour."""

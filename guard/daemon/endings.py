@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from guard.daemon.spare_time import SpareTime
 from guard.daemon.tell import Teller, new_id
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal.records import HOW_IT_ENDED
@@ -18,10 +19,11 @@ from guard.venues.protocol import Venue
 
 log = structlog.get_logger(__name__)
 
-WITHIN_S = 3.0
 TRY_FOR_S = 300.0  # Fills may be listed a little after the position is gone.
 LOOK_BACK = timedelta(hours=1)  # After a start: ends that an earlier process wrote down and did not tell.
 CLOCK_SLACK = timedelta(minutes=1)
+NOT_ASKED = PositionEnding(kind=EndKind.UNKNOWN, evidence="nothing: there was no time to ask, others were to be saved")
+SLOW = PositionEnding(kind=EndKind.UNKNOWN, evidence="nothing: no answer in the time that a cycle has for it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,31 +32,40 @@ class _Gone:
     until_s: float  # Loop time: so long is asked.
     is_told: bool  # That it is gone is told already, without how.
     was_leg: bool  # The other leg of its symbol was listed with it: it is bare now, if it still is.
-    is_leg_told: bool = False  # That it is bare is told already.
+    is_leg_told: bool  # That it is bare is told already.
+    heard: PositionEnding = NOT_ASKED  # The last answer.
 
 
 class Endings:
     """Asks the exchange until it tells, for five minutes; then it is told that nobody knows."""
 
-    def __init__(self, venue: Venue, teller: Teller, now: Callable[[], datetime]) -> None:
+    def __init__(self, venue: Venue, teller: Teller, spare_time: SpareTime, now: Callable[[], datetime]) -> None:
         self._venue = venue
+        self._spare_time = spare_time
         self._teller = teller
         self._now = now
         self._listed_at: dict[PositionKey, datetime] = {}
         self._legs: set[PositionKey] = set()  # Listed last together with the other leg of their symbol.
         self._gone: dict[PositionKey, _Gone] | None = None  # None: what an earlier process left is not looked up yet.
 
-    async def tell(self, ended: Iterable[PositionKey], decision: Decision) -> None:
-        """Take up what this cycle proved gone, and tell of whatever the exchange explains now.
+    async def tell(self, ended: Iterable[PositionKey], decision: Decision, until_s: float) -> None:
+        """Take up what this cycle proved gone, and tell of whatever the exchange explains until a loop time.
 
         Raises JournalError.
         """
         gone = self._note(ended, decision)
         listed = {verdict.key for verdict in decision.positions}
         for key, one in list(gone.items()):
-            ending = await self._ask(key, one)
+            answer = await self._ask(key, one, until_s)
+            if (
+                answer is not None
+            ):  # Last in line: the next cycle begins with those for which there was no time in this.
+                one = replace(one, heard=answer)  # noqa: PLW2901  # The same one, now asked about.
+                del gone[key]
+                gone[key] = one
+            ending = one.heard
             other = key.opposite if one.was_leg and key.opposite in listed and key not in listed else None
-            if ending is None:
+            if ending.kind is EndKind.UNKNOWN and asyncio.get_running_loop().time() < one.until_s:
                 if other is not None and not one.is_leg_told:  # Not in five minutes: what it hedged loses now.
                     self._tell_lone_leg(key, other)
                     gone[key] = replace(one, is_told=True, is_leg_told=True)
@@ -110,16 +121,17 @@ class Endings:
             self._legs = {key for key in listed if key.opposite in listed} | (self._legs - listed)
         return self._gone
 
-    async def _ask(self, key: PositionKey, one: _Gone) -> PositionEnding | None:
-        """Return how it ended; None: it is asked again in the next cycle."""
+    async def _ask(self, key: PositionKey, one: _Gone, until_s: float) -> PositionEnding | None:
+        """Return how it ended. None: there was no time to ask."""
+        is_asked = False
         try:
-            async with asyncio.timeout(WITHIN_S):
-                ending = await self._venue.ending(key, one.since)
-        except (TimeoutError, VenueUnavailable, KeysRefused) as error:
-            reason = str(error) or f"no answer within {WITHIN_S:g} s"
-            ending = PositionEnding(kind=EndKind.UNKNOWN, evidence=f"nothing: {reason}")
-        is_over = asyncio.get_running_loop().time() >= one.until_s
-        return ending if is_over or ending.kind is not EndKind.UNKNOWN else None
+            async with self._spare_time.until(until_s):
+                is_asked = True
+                return await self._venue.ending(key, one.since)
+        except TimeoutError:
+            return SLOW if is_asked else None
+        except (VenueUnavailable, KeysRefused) as error:
+            return PositionEnding(kind=EndKind.UNKNOWN, evidence=f"nothing: {error}")
 
 
 def _text(ending: PositionEnding) -> str:

@@ -14,6 +14,7 @@ from decimal import Decimal
 import structlog
 
 from guard.daemon.reader import AccountReader
+from guard.daemon.spare_time import SpareTime
 from guard.daemon.tell import Teller, new_id
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal.records import HAIRCUTS
@@ -42,8 +43,9 @@ PRICE_WITHIN_S = 2.0  # Of each asset that changed: the change is told without i
 class HaircutKeeper:
     """Holds what was read of one account's haircuts against what is kept in the journal, over restarts."""
 
-    def __init__(self, reader: AccountReader, teller: Teller) -> None:
+    def __init__(self, reader: AccountReader, teller: Teller, spare_time: SpareTime) -> None:
         self._reader = reader
+        self._spare_time = spare_time
         self._teller = teller
         self._read_beside: TierTables | None = None  # The tables that were in force when it was read.
         self._assets: frozenset[str] = frozenset()
@@ -54,11 +56,13 @@ class HaircutKeeper:
         snapshot, loop = self._reader.snapshot, asyncio.get_running_loop()
         if snapshot is None or snapshot.asset_mode is not AssetMode.MULTI or loop.time() < self._not_before_s:
             return
+        if self._spare_time.is_over:
+            return
         units = {one.currency: one.cross_wallet_balance for one in snapshot.wallets if one.cross_wallet_balance > 0}
         if self._reader.tables is self._read_beside and units.keys() <= self._assets:
             return
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with self._spare_time.until(loop.time() + WITHIN_S):
                 found = await self._reader.venue.haircuts(frozenset(units))
         except (VenueUnavailable, KeysRefused, TimeoutError) as error:
             self._not_before_s = loop.time() + AGAIN.total_seconds()
@@ -102,7 +106,7 @@ class HaircutKeeper:
         if asset in DOLLAR_STABLECOINS:
             return Decimal(1)
         try:
-            async with asyncio.timeout(PRICE_WITHIN_S):
+            async with self._spare_time.until(asyncio.get_running_loop().time() + PRICE_WITHIN_S):
                 return (await self._reader.venue.mark(f"{asset}/USDT:USDT")).price
         except (VenueUnavailable, KeysRefused, TimeoutError):
             return None

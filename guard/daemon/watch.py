@@ -21,6 +21,7 @@ from guard.daemon.looks import LookKeeper
 from guard.daemon.margin_notes import MarginNotes
 from guard.daemon.past import Past
 from guard.daemon.reader import AccountReader
+from guard.daemon.spare_time import SpareTime
 from guard.daemon.stop_orders import StopOrders
 from guard.daemon.tell import Teller
 from guard.daemon.tripwire import Lines, is_reached, lines_of
@@ -34,6 +35,7 @@ from guard.policy.decision import DataState, Decision
 from guard.policy.memory import Memory
 from guard.policy.terms import Level, Mode, Terms
 from guard.snapshot import AccountSnapshot, Mark, PositionKey
+from guard.venues.shared import Need, needed_for
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,7 @@ LEARN_WITHIN_S = 12.0
 CLOCK_OFF_MAX = timedelta(seconds=5)  # A clock that is further from the exchange's cannot count a rolling day.
 READ_WITHIN_S = 25.0  # Settling and reading together; the schedule's deadline is only for what hangs beyond that.
 WAKES_PER_NEAR_POLL = 5  # A stream may call cycles so often at most; what lies below a line all the time calls none.
+ENDS_WITHIN_S = 3.0  # For all positions that are gone: those that are left wait meanwhile.
 ALIVE_SLACK_S = 100.0  # Beyond the interval: a cycle's own deadline and a little.
 
 Failure = VenueUnavailable | KeysRefused
@@ -75,11 +78,12 @@ class AccountWatch:
         self._actor = Actor(self, teller, self._past, now)
         self._fences = Fences(teller.journal, settings.name, reader.venue.write_terms.fence)
         self._looks = LookKeeper(self._journal, settings.name)
-        self._witness = Witness(reader, self._journal)
+        self._spare_time = SpareTime()
+        self._witness = Witness(reader, self._journal, self._spare_time)
         self._brackets = BracketKeeper(reader, teller)
-        self._haircuts = HaircutKeeper(reader, teller)
+        self._haircuts = HaircutKeeper(reader, teller, self._spare_time)
         self._margin_notes = MarginNotes(reader, teller)
-        self._endings = Endings(reader.venue, teller, now)
+        self._endings = Endings(reader.venue, teller, self._spare_time, now)
         self.stop_orders = StopOrders(reader)
         self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
@@ -137,6 +141,7 @@ class AccountWatch:
 
     async def _cycle(self) -> timedelta:
         self._cycles += 1
+        self._spare_time.begin()
         self._teller.tend_journal()
         started = asyncio.get_running_loop().time()
         ended: Mapping[PositionKey, str] = {}
@@ -156,18 +161,26 @@ class AccountWatch:
         if failure is None:
             self._keep_look()
             await self._actor.act(self.decision)
-            with self._despite_the_journal():  # After what may save the others: this only tells of what is gone.
-                await self._witness.write_down(ended, self._now())
-                await self._settle(self._actor.settle_late)
-                await self._past.look_now_and_then()
-                self._actor.tell_outcomes()
-                await self._endings.tell(ended, self.decision)
-                self._margin_notes.look(self.decision, self._now())
-                self._brackets.look(self._now())
-                await self._haircuts.look(self._now())
-        self._lines = lines_of(self.decision, self.settings.terms.ladder)
+        self._lines = lines_of(self.decision, self.settings.terms.ladder)  # Of now: to reach one ends the spare time.
+        if failure is None:
+            await self._look_after(ended, self.decision)
         self._finish(started, read_s, failure)
         return self._interval
+
+    async def _look_after(self, ended: Mapping[PositionKey, str], decision: Decision) -> None:
+        """Do what saves nobody, after what may: tell of what is gone and of what changed."""
+        if self._actor.has_due(decision):
+            self._spare_time.end()
+        with self._despite_the_journal():
+            until_s = asyncio.get_running_loop().time() + ENDS_WITHIN_S
+            await self._witness.write_down(ended, self._now(), until_s)
+            await self._settle(self._actor.settle_late)
+            await self._past.look_now_and_then()
+            self._actor.tell_outcomes()
+            await self._endings.tell(ended, decision, until_s)
+            self._margin_notes.look(decision, self._now())
+            self._brackets.look(self._now())
+            await self._haircuts.look(self._now())
 
     async def once(self) -> None:
         """Make one cycle, then wait for a lost answer to be settled, up to the fence."""
@@ -208,6 +221,7 @@ class AccountWatch:
         loop_time = asyncio.get_running_loop().time()
         if not is_reached(self._lines, mark) or loop_time < self._wake_not_before_s:
             return False
+        self._spare_time.end()
         self._wake_not_before_s = loop_time + self.settings.poll_near.total_seconds() / WAKES_PER_NEAR_POLL
         log.info("mark.crossed", account=self.name, symbol=mark.symbol, mark_price=f"{mark.price:f}")
         return True
@@ -217,11 +231,12 @@ class AccountWatch:
         try:
             async with asyncio.timeout(READ_WITHIN_S):
                 passed: tuple[Intent, ...] = ()
-                with self._despite_the_journal():
-                    await self._settle(self._actor.settle)
-                    self._actor.tell_outcomes()
-                    passed = self._fences.passed()
-                await self.reader.read()
+                with needed_for(Need.CYCLE):
+                    with self._despite_the_journal():
+                        await self._settle(self._actor.settle)
+                        self._actor.tell_outcomes()
+                        passed = self._fences.passed()
+                    await self.reader.read()
                 with self._despite_the_journal():
                     self._fences.count_read(passed, self._now())
                     await self._learn()

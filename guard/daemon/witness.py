@@ -1,6 +1,5 @@
 """What was seen last of a position, and the marks since: written down when it is gone, for the report of its end."""
 
-import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ import structlog
 
 from guard.config.written_account import accounts_of_book
 from guard.daemon.reader import AccountReader
+from guard.daemon.spare_time import SpareTime
 from guard.errors import KeysRefused, VenueUnavailable
 from guard.journal import Journal
 from guard.journal.records import LAST_SEEN
@@ -21,8 +21,6 @@ from guard.policy.rows import position_row
 from guard.snapshot import Mark, PositionKey
 
 log = structlog.get_logger(__name__)
-
-MARK_WITHIN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +36,9 @@ class _Sight:
 class Witness:
     """Remembers one account's positions as they were last listed, until their end is written down."""
 
-    def __init__(self, reader: AccountReader, journal: Journal) -> None:
+    def __init__(self, reader: AccountReader, journal: Journal, spare_time: SpareTime) -> None:
         self._reader = reader
+        self._spare_time = spare_time
         self._journal = journal
         self._seen: dict[PositionKey, _Sight] = {}
 
@@ -56,27 +55,27 @@ class Witness:
         for key in self._seen.keys() - listed.keys():
             self._follow(key)
 
-    async def write_down(self, ended: Iterable[PositionKey], now: datetime) -> None:
-        """Write what was seen last of positions that are gone, with one more look at their mark.
+    async def write_down(self, ended: Iterable[PositionKey], now: datetime, until_s: float) -> None:
+        """Write what was seen last of positions that are gone, with one more look at their mark until a loop time.
 
         Raises JournalError. What this process never saw has nothing to be written.
         """
         for key in ended:
             if key not in self._seen:
                 continue
-            await self._read_mark(key.symbol)
+            await self._read_mark(key.symbol, until_s)
             self._follow(key)
             sight = self._seen.pop(key)
             data = json.dumps(_document(sight), separators=(",", ":"))
             self._journal.event(now, self._reader.venue.account, LAST_SEEN, str(key), _text(sight), data)
 
-    async def _read_mark(self, symbol: str) -> None:
+    async def _read_mark(self, symbol: str, until_s: float) -> None:
         """Read how the market stands now; without an answer the marks seen so far must do."""
         try:
-            async with asyncio.timeout(MARK_WITHIN_S):
+            async with self._spare_time.until(until_s):
                 await self._reader.read_mark(symbol)
         except (TimeoutError, VenueUnavailable, KeysRefused) as error:
-            log.info("mark.not_read", symbol=symbol, reason=str(error) or f"no answer within {MARK_WITHIN_S:g} s")
+            log.info("mark.not_read", symbol=symbol, reason=str(error) or "no answer in time")
 
     def _follow(self, key: PositionKey) -> None:
         sight = self._seen[key]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +17,7 @@ import yarl
 
 from guard.errors import ConfigError, VenueUnavailable
 from guard.venues.protocol import VenueAccount
-from guard.venues.shared import RateLimit
+from guard.venues.shared import Need, RateLimit, present_need
 
 WRITE_WAIT_S = 0.5  # What is written rests on facts that grow old.
 BURST_S = 1.0  # So much of the pace may be saved up: a re-read and the write after it do not wait.
@@ -96,35 +97,55 @@ class Gate:
 
         Raises NotSent when its turn, by line, pace and the address's budget, does not come in `wait_s`.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + wait_s
+        until, need = asyncio.get_running_loop().time() + wait_s, Need.RESCUE if is_write else present_need()
+        while True:
+            left_s = await self._hold_line(what, path, until, wait_s=wait_s, pace_s=pace_s, need=need)
+            if left_s <= 0:
+                break
+            await asyncio.sleep(left_s)  # Off the line: who needs it more may go first.
         try:
-            async with asyncio.timeout(wait_s):
+            yield
+        finally:
+            self._one_at_a_time.release()
+
+    async def _hold_line(
+        self, what: str, path: str, until: float, *, wait_s: float, pace_s: float, need: Need
+    ) -> float:
+        """Return 0 with the line held, the pace kept and the weight taken; else how long the weight is not there."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(until):
                 await self._one_at_a_time.acquire()
         except TimeoutError:
             raise NotSent(f"{what}: not sent, an earlier request held the line for {wait_s:g} s") from None
+        left_s = math.inf
         try:
             self._free_at = max(self._free_at, loop.time() - BURST_S)
             if self._free_at > until:
                 raise NotSent(f"{what}: not sent, the pace of requests allows it only in more than {wait_s:g} s")
             await asyncio.sleep(max(0.0, self._free_at - loop.time()))
-            self._free_at += pace_s
-            await self._wait_for_budget(what, path, until, is_write=is_write)
-            yield
+            left_s = self._take_weight(what, path, until, need)
+            if left_s <= 0:
+                self._free_at += pace_s
         finally:
-            self._one_at_a_time.release()
+            if left_s > 0:
+                self._one_at_a_time.release()
+        return left_s
 
-    async def _wait_for_budget(self, what: str, path: str, until: float, *, is_write: bool) -> None:
+    def _take_weight(self, what: str, path: str, until: float, need: Need) -> float:
+        """Take a request's weight and return 0, or how long it is not there. Raises NotSent where that is too long."""
         if self.budget is None:
-            return
-        loop = asyncio.get_running_loop()
+            return 0.0
+        now_s = asyncio.get_running_loop().time()
         weight = self.budget.limit.weight_of(path)
-        while (wait_s := self.budget.wait_s(weight, loop.time(), is_write=is_write)) > 0:
-            if loop.time() + wait_s > until:
-                used, most = self.budget.used(loop.time()), self.budget.limit.weight_max
-                raise NotSent(f"{what}: not sent, {used} of {most} of the weight that this address may use is used")
-            await asyncio.sleep(wait_s)
-        self.budget.take(weight, loop.time())
+        left_s = self.budget.wait_s(weight, now_s, need)
+        if left_s <= 0:
+            self.budget.take(weight, now_s)
+            return 0.0
+        if now_s + left_s > until:
+            used, most = self.budget.used(now_s), self.budget.limit.weight_max
+            raise NotSent(f"{what}: not sent, {used} of {most} of the weight that this address may use is used")
+        return left_s
 
     def note_used(self, headers: Mapping[str, str]) -> None:
         """Take over the exchange's own count of what this address used, where it states one."""
@@ -144,7 +165,8 @@ class Gate:
         self.check_host(url, what)
         if method != "GET" and not any(_allows(rule, method, url, body) for rule in self._posts):
             raise NotSent(f"{what}: not sent, this write is not on the list")
-        left = self._quiet_until - asyncio.get_running_loop().time()
+        of_address = 0.0 if self.budget is None else self.budget.quiet_until_s
+        left = max(self._quiet_until, of_address) - asyncio.get_running_loop().time()
         if left > 0:
             raise NotSent(
                 f"{what}: not sent, the exchange asked for quiet for another {left:.0f} s",
@@ -159,8 +181,12 @@ class Gate:
         """Leave one origin alone for so long, of our own accord: asking it again at once would only make it worse."""
         self._pauses[yarl.URL(url).origin()] = (asyncio.get_running_loop().time() + seconds, why)
 
-    def be_quiet(self, seconds: float) -> None:
-        self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)
+    def be_quiet(self, seconds: float, status: int | None = None) -> None:
+        """Send nothing for so long; nor let another account at this address, where the status asks that of all."""
+        until = asyncio.get_running_loop().time() + seconds
+        self._quiet_until = max(self._quiet_until, until)
+        if self.budget is not None and status in self.budget.limit.quiet_statuses:
+            self.budget.quiet_until_s = max(self.budget.quiet_until_s, until)
 
 
 def _allows(rule: PostRule, method: str, url: str, body: str | None) -> bool:

@@ -36,6 +36,7 @@ LIMIT = RateLimit(
         "/exchange": 1,
     },
     weight_else=20,
+    quiet_statuses=frozenset({429}),
     question="type",
 )
 

@@ -2,17 +2,48 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
-KEPT_FOR_WRITES = 0.1  # Of a window's weight: no read may use it up, so that a rescue always has its turn.
 MARKETS_SHARED_FOR_S = 600.0
 # What ccxt's set_markets fills in. Shared as they are: ccxt only reads them.
 MARKET_TABLES = (
     *("markets", "markets_by_id", "symbols", "ids"),
     *("currencies", "currencies_by_id", "codes", "baseCurrencies", "quoteCurrencies"),
 )
+
+
+class Need(Enum):
+    """What a request is for. The value is the share of a window's weight that it leaves to those with more need.
+
+    Other programs behind the same address may use the most of it in a crash, and then the rest is for what saves: a
+    rescue reads the account, the margin's history and the mark before it writes.
+    """
+
+    ASIDE = 0.1  # Candles, stops, ends, tiers, histories, screens.
+    CYCLE = 0.05  # Whether somebody is to be saved.
+    RESCUE = 0.0  # From the look before sending on.
+
+
+_need: ContextVar[Need] = ContextVar("need", default=Need.ASIDE)
+
+
+@contextmanager
+def needed_for(need: Need) -> Iterator[None]:
+    """Let the requests that are made meanwhile, by this task and those that it starts, use what is left for them."""
+    token = _need.set(need)
+    try:
+        yield
+    finally:
+        _need.reset(token)
+
+
+def present_need() -> Need:
+    return _need.get()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +55,7 @@ class RateLimit:
     weights: Mapping[str, int]  # By the end of a path.
     weight_else: int
     used_header: str | None = None  # Where the exchange says how much of the present window is used. None: nowhere.
+    quiet_statuses: frozenset[int] = frozenset()  # By which it asks the address for quiet, and not one account.
     question: str | None = None  # The parameter that stands for the end of the path where all questions have one path.
 
     def place(self, path: str, parameters: Mapping[str, object]) -> str:
@@ -41,6 +73,7 @@ class WeightBudget:
 
     limit: RateLimit
     _used: deque[tuple[float, int]] = field(default_factory=deque)  # Loop time and weight, oldest first.
+    quiet_until_s: float = 0.0  # Loop time. Each request into a ban makes it longer, whichever account's it is.
 
     def used(self, now_s: float) -> int:
         """Return the weight used in the window that ends now."""
@@ -48,9 +81,9 @@ class WeightBudget:
             self._used.popleft()
         return sum(weight for _, weight in self._used)
 
-    def wait_s(self, weight: int, now_s: float, *, is_write: bool) -> float:
-        """Return how long it takes until this much may be used. Reads leave a share for writes."""
-        room = self.limit.weight_max * (1 if is_write else 1 - KEPT_FOR_WRITES)
+    def wait_s(self, weight: int, now_s: float, need: Need) -> float:
+        """Return how long it takes until this much may be used for something that is needed so much."""
+        room = self.limit.weight_max * (1 - need.value)
         over = self.used(now_s) + weight - room
         if over <= 0:
             return 0.0

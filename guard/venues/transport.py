@@ -295,7 +295,7 @@ class StrictClient(StreamMessages):
             seconds = _retry_after_s(headers.get("Retry-After"), RETRY_AFTER_UNSAID_S[status])
         retry_after = None
         if seconds is not None:
-            self.gate.be_quiet(seconds)
+            self.gate.be_quiet(seconds, status)
             retry_after = timedelta(seconds=seconds)
         if error is None and 200 <= status < 300 and answer is not None:
             return answer

@@ -1,5 +1,7 @@
 """How a position that is gone ended is asked for until it is known, and told once, over restarts too."""
 
+import asyncio
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -7,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from guard.daemon.endings import TRY_FOR_S, Endings
+from guard.daemon.spare_time import SpareTime
 from guard.errors import VenueUnavailable
 from guard.journal import Journal
 from guard.policy.decision import AlertKind
@@ -57,8 +60,16 @@ def journal(tmp_path):
         yield one
 
 
-def endings_of(venue, journal, told):
-    return Endings(venue, SimpleNamespace(tell=told.append, journal=journal), lambda: NOON)
+class Unhurried(Endings):
+    """Asks in cycles that have time for all of it."""
+
+    async def tell(self, ended, decision, until_s=math.inf):
+        await super().tell(ended, decision, until_s)
+
+
+def endings_of(venue, journal, told, spare_time=None):
+    teller = SimpleNamespace(tell=told.append, journal=journal)
+    return Unhurried(venue, teller, spare_time or SpareTime(), lambda: NOON)
 
 
 async def test_it_is_asked_again_until_the_fills_are_there_and_told_once(journal):
@@ -181,3 +192,57 @@ async def test_the_end_of_one_that_was_opened_again_is_told_as_that_of_the_one_b
     await endings.tell([], seen(LONG))
     assert [message.title for message in told] == ["CLOSED BTC long, another is open — main"]
     assert "what is open there now was opened since" in told[0].text
+
+
+class Hanging(Fills):
+    """One of whose fills are not answered."""
+
+    def __init__(self, key):
+        super().__init__(LIQUIDATED)
+        self.deaf = key
+
+    async def ending(self, key, since):
+        if key == self.deaf:
+            self.asked.append((key, since))
+            await asyncio.sleep(3600)
+        return await super().ending(key, since)
+
+
+async def test_all_ends_of_a_cycle_share_its_time_and_the_next_cycle_begins_with_those_not_asked_for(journal):
+    told, venue = [], Hanging(LONG)
+    endings = endings_of(venue, journal, told)
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    await endings.tell([LONG, SHORT], seen(), began_s + 0.2)
+    assert (loop.time() - began_s < 2, [key for key, _ in venue.asked], told) == (True, [LONG], [])
+    await endings.tell([], seen(), loop.time() + 0.2)
+    assert [key for key, _ in venue.asked] == [LONG, SHORT, LONG]
+    assert [message.title for message in told] == ["LIQUIDATED BTC short — main"]
+
+
+async def test_a_rescue_that_becomes_due_cuts_the_question_off_and_leaves_no_time_for_others(journal):
+    told, venue, spare_time = [], Hanging(LONG), SpareTime()
+    endings = endings_of(venue, journal, told, spare_time)
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    loop.call_later(0.1, spare_time.end)
+    await endings.tell([LONG, SHORT], seen(), began_s + 60)
+    assert loop.time() - began_s < 5
+    await endings.tell([], seen(), loop.time() + 60)
+    assert [key for key, _ in venue.asked] == [LONG]
+    spare_time.begin()
+    await endings.tell([], seen(), loop.time() + 0.2)
+    assert [message.title for message in told] == ["LIQUIDATED BTC short — main"]
+
+
+async def test_what_there_was_never_time_to_ask_is_told_after_five_minutes_all_the_same(journal):
+    told, spare_time = [], SpareTime()
+    endings = endings_of(Fills(LIQUIDATED), journal, told, spare_time)
+    spare_time.end()
+    await endings.tell([LONG], seen())
+    assert told == []
+    endings._gone = {LONG: replace(endings._gone[LONG], until_s=0.0)}
+    await endings.tell([], seen())
+    assert ["how it ended is not known" in message.title for message in told] == [True]
+    (event,) = journal.history("main")
+    assert event.text == "unknown: nothing: there was no time to ask, others were to be saved"

@@ -207,7 +207,7 @@ def outbox_in_memory() -> AbstractContextManager[Any]:
 
 
 def retry_on_429() -> AbstractContextManager[Any]:
-    return patch.object(Gate, "be_quiet", lambda self, seconds: None)
+    return patch.object(Gate, "be_quiet", lambda self, seconds, status=None: None)
 
 
 def outcome_of_a_crash_untold() -> AbstractContextManager[Any]:

@@ -1,15 +1,18 @@
 """The real daemon at every exchange: a position comes near, the answer to its top-up is lost, and money moves once."""
 
+import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from unittest.mock import ANY
 
 import pytest
 from daemon_kit import call, cycles, daemon, until, watching
-from wire_faults import Fate
+from wire_faults import Call, Fate
 from wire_world import hold_two, wire_world
 
 from guard.policy.terms import Level
 from guard.snapshot import Side
+from guard.venues.shared import WeightBudget
 
 column = pytest.mark.column
 TARGET = Decimal("0.12")
@@ -92,3 +95,58 @@ async def test_a_leg_whose_fills_cannot_be_read_is_told_at_once_with_the_one_tha
 
 def longs(here, kind):
     return [told for told in here.told(kind) if told["side"] == "long"]
+
+
+@column("whole daemon", "ending")
+async def test_positions_that_are_gone_do_not_delay_the_rescue_of_one_that_is_left(server, tmp_path):
+    one = server.sample
+    server.set_mark(one.symbol, one.entry)
+    gone = {other for other in (server.other, server.inverse) if other is not None} - {one}
+    async with wire_world(tmp_path, server, limits=AMPLE) as here:
+        here.config.write_text(here.config.read_text().replace("timeout = 1000", "timeout = 10000"))
+        async with daemon(here) as guarded:
+            await watching(guarded)
+            if "entries" in server.lacks:
+                assert await call(here, "arm") == (0, ANY)
+            server.hold_sample()
+            for other in gone:
+                server.set_mark(other.symbol, other.entry)
+                server.hold_sample(of=other)
+            watch = guarded.service.watches["main"]
+            await until("all are seen", lambda: len(watch.decision.positions) == 1 + len(gone), of=guarded)
+            server.slow_reads("fills", 30)
+            for other in gone:
+                server.end_position(other.symbol, Side.LONG, "liquidated")
+            await until("they are gone", lambda: asked_of_fills(server), of=guarded)
+            server.set_mark(one.symbol, one.mark)
+            await until("it is saved", lambda: server.writes, within_s=2.5, of=guarded)
+
+
+def asked_of_fills(server):
+    """Return the questions about fills."""
+    return [one for one in server.requests if server.kind_of(asked(one)) == "fills"]
+
+
+def asked(request):
+    method, path, params = request
+    return Call(method=method, path=path, query="", body="", headers={}, params=params)
+
+
+@column("whole daemon")
+async def test_a_rescue_is_made_of_the_weight_that_other_programs_leave_of_the_address(server, tmp_path):
+    one = server.sample
+    server.set_mark(one.symbol, one.entry)
+    async with wire_world(tmp_path, server, limits=AMPLE) as here, daemon(here) as guarded:
+        await watching(guarded)
+        if "entries" in server.lacks:
+            assert await call(here, "arm") == (0, ANY)
+        server.hold_sample()
+        await cycles(guarded, 2)
+        client = guarded.service.watches["main"].reader.venue._client
+        if client.wire.limit is None:
+            pytest.skip("no limit of an address is known")
+        limit = replace(client.wire.limit, window_s=60.0)  # An exchange of our own has no address to share.
+        client.gate.budget = WeightBudget(limit)
+        client.gate.budget.take(int(limit.weight_max * 0.92), asyncio.get_running_loop().time())
+        server.set_mark(one.symbol, one.mark)
+        await until("it is saved", lambda: server.writes, within_s=8, of=guarded)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,7 +15,8 @@ from guard.errors import VenueUnavailable
 from guard.margin import assess
 from guard.margin.rule import shown_price
 from guard.snapshot import LiquidationKind, MarginMode, PositionKey, Side
-from guard.venues import protocol
+from guard.venues import open_venue, protocol
+from guard.venues.shared import Shared
 
 column = pytest.mark.column
 FIELDS = ("size", "entry", "mark", "margin")
@@ -309,3 +311,35 @@ async def test_an_inverse_position_counts_in_its_coin(server, venue):
 
 async def tiers_of(venue, symbol) -> protocol.TierTables:
     return await venue.tiers(frozenset({symbol}))
+
+
+@column("bad answers")
+async def test_a_ban_of_the_address_is_met_by_one_account_and_heeded_by_all(server):
+    """Where the exchange limits the account alone, its others are asked for all the same."""
+    server.hold_sample()
+    shared = Shared()
+    accounts = [replace(server.account(), account=name, shared=shared) for name in ("one", "two")]
+    venues = [open_venue(account, now=lambda: datetime.now(UTC)) for account in accounts]
+    try:
+        for venue in venues:
+            await venue.snapshot()
+        gates = [venue._client.gate for venue in venues]
+        limit = venues[0]._client.wire.limit
+        if limit is not None:  # An exchange of our own has no address to share, so that it is given one here.
+            for gate in gates:
+                gate.budget = shared.budget(gate.hosts, limit)
+        for kind in ("positions", "wallets"):
+            server.break_reads(kind, Fate.RATE_LIMITED)
+        with pytest.raises(VenueUnavailable):
+            await venues[0].snapshot()
+        asked = len(server.requests)
+        with pytest.raises(VenueUnavailable) as told:
+            await venues[1].snapshot()
+        is_of_address = limit is not None and server.rate_limited().status in limit.quiet_statuses
+        assert (len(server.requests) == asked) is is_of_address
+        if is_of_address:
+            assert "asked for quiet" in str(told.value)
+            assert told.value.retry_after is not None
+    finally:
+        for venue in venues:
+            await venue.close()

@@ -66,6 +66,7 @@ class WireServer:
         self.is_deaf = False  # Connections stay open, and nothing that comes in is answered.
         self.is_wrong_mode = False  # The account is in the mode in which nobody can add margin.
         self._broken: dict[str, Fate] = {}
+        self._slow: dict[str, float] = {}  # By kind: seconds before the answer.
         self._mangled: dict[str, Mangle] = {}
         self._late: list[Callable[[], Any]] = []
         self._sockets: dict[web.WebSocketResponse, set[str]] = {}
@@ -216,6 +217,10 @@ class WireServer:
         if how is not None:
             self._broken[kind] = how
 
+    def slow_reads(self, kind: str, seconds: float) -> None:
+        """Let every answer of a kind wait so long."""
+        self._slow[kind] = seconds
+
     def mangle(self, kind: str, change: Mangle | None) -> None:
         """Change every answer of a kind until told otherwise by None."""
         self._mangled.pop(kind, None)
@@ -310,6 +315,7 @@ class WireServer:
             method=request.method, path=request.path, query=query, body=body, headers=request.headers, params=params
         )
         self.requests.append((call.method, call.path, params))
+        await asyncio.sleep(self._slow.get(self.kind_of(call), 0.0))
         try:
             return self._respond(call)
         except Cut as how:

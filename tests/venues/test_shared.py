@@ -14,7 +14,7 @@ from guard.venues.binance_family import LIMIT
 from guard.venues.gate import NotSent
 from guard.venues.hyperliquid_connection import LIMIT as HYPERLIQUID
 from guard.venues.protocol import VenueAccount
-from guard.venues.shared import RateLimit, Shared, WeightBudget
+from guard.venues.shared import Need, RateLimit, Shared, WeightBudget, needed_for
 
 KEYS = {"api_key": "k", "secret": "s", "password": "p"}
 CREDENTIALS = {
@@ -25,16 +25,18 @@ LIMITED_BY_USER = {"okx"}  # Each endpoint for itself and each user: ccxt's pace
 TEN = RateLimit(weight_max=100, window_s=60.0, weights={"/big": 40}, weight_else=10)
 
 
-def test_reads_leave_a_share_for_the_write_and_the_window_moves_on():
+def test_what_is_aside_leaves_a_share_to_the_cycle_and_that_one_to_the_rescue_and_the_window_moves_on():
     budget = WeightBudget(TEN)
     for second in range(9):
-        assert budget.wait_s(10, float(second), is_write=False) == 0
+        assert budget.wait_s(10, float(second), Need.ASIDE) == 0
         budget.take(10, float(second))
-    assert budget.wait_s(10, 9.0, is_write=False) == 51  # When the first has left the window.
-    assert budget.wait_s(10, 9.0, is_write=True) == 0
-    assert budget.wait_s(40, 9.0, is_write=False) == 54  # Four of them have to leave.
-    assert budget.wait_s(10, 60.0, is_write=False) == 0
-    assert budget.wait_s(101, 60.0, is_write=True) == float("inf")
+    assert budget.wait_s(10, 9.0, Need.ASIDE) == 51  # When the first has left the window.
+    assert budget.wait_s(10, 9.0, Need.RESCUE) == 0
+    assert budget.wait_s(5, 9.0, Need.CYCLE) == 0
+    assert budget.wait_s(6, 9.0, Need.CYCLE) == 51
+    assert budget.wait_s(40, 9.0, Need.ASIDE) == 54  # Four of them have to leave.
+    assert budget.wait_s(10, 60.0, Need.ASIDE) == 0
+    assert budget.wait_s(101, 60.0, Need.RESCUE) == float("inf")
 
 
 def test_the_exchanges_own_count_is_taken_over_where_it_is_higher():
@@ -44,7 +46,7 @@ def test_the_exchanges_own_count_is_taken_over_where_it_is_higher():
     assert budget.used(1.0) == 85
     budget.note_used(20, 2.0)
     assert budget.used(2.0) == 85
-    assert budget.wait_s(10, 2.0, is_write=False) > 0
+    assert budget.wait_s(10, 2.0, Need.ASIDE) > 0
 
 
 def test_the_weights_are_those_of_the_endpoints():
@@ -114,3 +116,21 @@ async def test_a_second_account_takes_the_markets_of_the_first_and_a_new_symbol_
         assert "NEW/USDT:USDT" in one.contracts
     finally:
         await asyncio.gather(one.close(), two.close())
+
+
+async def test_a_read_that_waits_for_its_budget_does_not_hold_the_line_for_a_rescue(exchange, venue):
+    await venue.open()
+    venue._client.gate.budget = budget = WeightBudget(replace(TEN, window_s=1.0))
+    budget.take(90, asyncio.get_running_loop().time())
+    waits = asyncio.create_task(venue._client.fapiPrivateV3GetAccount({}))
+    await asyncio.sleep(0.1)
+    with needed_for(Need.RESCUE):
+        await venue._client.fapiPrivateV3GetPositionRisk({})
+    assert not waits.done()
+    assert exchange.asked("/account") == []
+    await waits
+
+
+def test_binance_and_hyperliquid_ask_the_address_for_quiet():
+    assert LIMIT.quiet_statuses == {418, 429}
+    assert HYPERLIQUID.quiet_statuses == {429}
