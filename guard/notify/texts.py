@@ -187,7 +187,7 @@ def _of_account(alert: Alert, decision: Decision) -> Iterator[str]:
         return
     if alert.event is AlertEvent.RESOLVED:  # Of a position without figures: it is gone, and nobody calls that good.
         is_gone = alert.key is not None
-        yield "This message only ends: how the position ended is told on its own." if is_gone else "Nothing to do."
+        yield "This message only ends: that the position is gone has one of its own." if is_gone else "Nothing to do."
         return
     if alert.kind is AlertKind.STALE:
         yield "To do: nothing yet. guard says so when it is blind."

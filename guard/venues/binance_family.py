@@ -267,8 +267,9 @@ class BinanceVenue(VenueBase):
         since += self._skew or timedelta(0)
         api, window = self._family.api, binance_orders.window(market_id, since, self.exchange_now())
         forced = rows_of(await self._read(f"{api}PrivateGetForceOrders", window), "force orders")
-        fills = rows_of(await self._read(f"{api}PrivateGetUserTrades", window), "fills")
-        return binance_orders.read_ending(key, forced, fills)
+        latest = {"symbol": market_id, "limit": binance_orders.FILLS_MAX}
+        fills = rows_of(await self._read(f"{api}PrivateGetUserTrades", latest), "fills")
+        return binance_orders.read_ending(key, forced, fills, since)
 
     def margin_step(self, currency: str) -> Decimal:
         return Decimal("0.01") if currency in DOLLAR_STABLECOINS else Decimal("0.00000001")

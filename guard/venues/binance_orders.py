@@ -2,7 +2,7 @@
 
 Sources, seen 2026-11: docs "Current All Algo Open Orders", "Current All Open Orders", "User's Force Orders" (a
 liquidation's client id begins with "autoclose-", an auto-deleveraging's is "adl_autoclose"), "Account Trade List"
-(seven days in one request); change log of 2025-12-09 for the algo service.
+(the latest where no start is asked for); change log of 2025-12-09 for the algo service.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from guard.venues.rows import Moment, NotNegative, Positive, Row, RowError, Word
 BY_SYMBOL_MAX = 40  # Requests of weight 1 each; one request for all symbols costs 40.
 FILLS_SPAN = timedelta(days=7) - timedelta(minutes=1)
 ROWS_MAX = {"limit": 100}
+FILLS_MAX = 1000  # Without a start the latest are listed, with one the first after it: the end is among the latest.
 TRAILING = "TRAILING_STOP_MARKET"  # It states where it begins to trail, not where it stands.
 STOPS = frozenset({"STOP", "STOP_MARKET", TRAILING})
 TRIGGERS = {"MARK_PRICE": "mark", "CONTRACT_PRICE": "last"}
@@ -108,15 +109,18 @@ def window(market_id: str, since: datetime, now: datetime) -> dict[str, Any]:
     return {"symbol": market_id, "startTime": round(start.timestamp() * 1000), **ROWS_MAX}
 
 
-def read_ending(key: PositionKey, forced_rows: Sequence[object], fill_rows: Sequence[object]) -> PositionEnding:
-    """Return how a position ended, from its forced orders and fills. Raises VenueUnavailable."""
+def read_ending(
+    key: PositionKey, forced_rows: Sequence[object], fill_rows: Sequence[object], since: datetime
+) -> PositionEnding:
+    """Return how a position ended, from its forced orders and its fills from `since` on. Raises VenueUnavailable."""
     try:
         forced = [read_row(_Forced, row) for row in forced_rows]
         fills = [read_row(_Fill, row) for row in fill_rows]
     except RowError as error:
         raise VenueUnavailable(f"fills of {key.symbol}: {error}") from None
     forced = [one for one in forced if _closes(one.side, one.position_side) is key.side]
-    fills = sorted((one for one in fills if _closes(one.side, one.position_side) is key.side), key=lambda one: one.time)
+    closing = (one for one in fills if one.time >= since and _closes(one.side, one.position_side) is key.side)
+    fills = sorted(closing, key=lambda one: one.time)
     if not fills and not forced:
         return PositionEnding(kind=EndKind.UNKNOWN, evidence="the exchange lists no fill that closed it")
     at = max(one.time for one in fills) if fills else max(one.update_time for one in forced)

@@ -306,7 +306,7 @@ def test_a_worry_about_a_position_that_is_gone_only_ends_and_calls_nothing_good(
     read = told(alert(kind=AlertKind.REFUSED, event=AlertEvent.RESOLVED, reason="position is gone"))
     assert read.title == "OVER: NO TOP-UP BTC long: position is gone — main"
     assert "Nothing to do" not in read.text
-    assert "This message only ends: how the position ended is told on its own." in read.text
+    assert "This message only ends: that the position is gone has one of its own." in read.text
 
 
 def test_a_pool_that_vanished_is_named():

@@ -1,5 +1,6 @@
 """Orders that wait for a price, and how positions ended, at every exchange."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -120,3 +121,22 @@ async def test_fills_that_cannot_be_read_end_nothing(server, venue, how):
     server.break_reads("fills", how)
     with pytest.raises(VenueUnavailable):
         await venue.ending(PositionKey(server.sample.symbol, Side.LONG), datetime.now(UTC) - timedelta(minutes=1))
+
+
+@column("ending")
+async def test_the_last_fills_are_told_of_also_where_a_bot_made_many_before(server, venue):
+    server.hold_sample()
+    await venue.snapshot()
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    for _ in range(150):
+        server.hold_sample()
+        server.end_position(server.sample.symbol, Side.LONG, "closed")
+    server.ends[:] = [replace(end, at=end.at - timedelta(seconds=20)) for end in server.ends]
+    last = behind(server.sample, Side.LONG)
+    server.set_mark(server.sample.symbol, last)
+    server.hold_sample()
+    server.end_position(server.sample.symbol, Side.LONG, "liquidated")
+    ending = await venue.ending(PositionKey(server.sample.symbol, Side.LONG), since)
+    assert ending.kind is EndKind.LIQUIDATED, ending.evidence
+    if ending.price is not None:
+        assert ending.price == last

@@ -139,7 +139,7 @@ class BinanceServer(BinanceListened):
             f"{prefix}openOrders": lambda: [
                 self.booked_order(stop) for stop in self.stops_at(params) if self.is_in_book(stop)
             ],
-            f"{prefix}userTrades": lambda: [self.fill(end) for end in self.ends_at(params)],
+            f"{prefix}userTrades": lambda: self.fills(params),
             f"{prefix}forceOrders": lambda: self.forced(params),
         }
         if name not in answers:
@@ -153,6 +153,11 @@ class BinanceServer(BinanceListened):
             for end in self.ends
             if self.is_about(end.holding.symbol, params) and round(end.at.timestamp() * 1000) >= start_ms
         ]
+
+    def fills(self, params: Mapping[str, Any]) -> list[Any]:
+        """With a start the first of them, without one the latest; 500 unless more is asked for, 1,000 at most."""
+        rows, most = [self.fill(end) for end in self.ends_at(params)], min(int(params.get("limit", 500)), 1000)
+        return rows[:most] if "startTime" in params else rows[-most:]
 
     def forced(self, params: Mapping[str, Any]) -> list[Any]:
         wanted = {"liquidated": "LIQUIDATION", "adl": "ADL"}

@@ -1,6 +1,6 @@
 """Which of Binance's orders are stops, of which position, and how an end is told from fills."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -104,6 +104,7 @@ def test_few_symbols_are_asked_one_by_one_and_many_at_once():
 
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+SINCE = NOW - timedelta(minutes=1)
 AT = round(NOW.timestamp() * 1000)
 
 
@@ -134,26 +135,32 @@ def forced(client_order_id, **fields):
     ids=["own", "liquidation", "deleveraging", "never seen", "of the other side", "of the other leg"],
 )
 def test_an_end_is_what_the_exchanges_own_orders_make_it(orders, kind):
-    ending = read_ending(LONG, orders, [fill()])
+    ending = read_ending(LONG, orders, [fill()], SINCE)
     assert (ending.kind, ending.at, str(ending.price)) == (kind, NOW, "57120.5")
     assert "1 fill until 12:00:00 UTC, the last at 57120.5" in ending.evidence
 
 
 def test_an_opening_fill_closes_nothing():
-    assert read_ending(LONG, [], [fill(side="BUY")]).kind is EndKind.UNKNOWN
+    assert read_ending(LONG, [], [fill(side="BUY")], SINCE).kind is EndKind.UNKNOWN
 
 
 def test_a_liquidation_whose_fill_is_not_listed_yet_is_one():
-    ending = read_ending(LONG, [forced("autoclose-1")], [])
+    ending = read_ending(LONG, [forced("autoclose-1")], [], SINCE)
     assert (ending.kind, ending.price) == (EndKind.LIQUIDATED, None)
 
 
 @pytest.mark.parametrize("row", [None, fill(price="NaN"), fill(time=None)], ids=["no row", "no price", "no time"])
 def test_fills_that_cannot_be_read_end_nothing(row):
     with pytest.raises(VenueUnavailable):
-        read_ending(LONG, [], [row])
+        read_ending(LONG, [], [row], SINCE)
 
 
-def test_fills_are_asked_for_no_longer_back_than_the_exchange_allows():
+def test_forced_orders_are_asked_for_no_longer_back_than_the_exchange_allows():
     asked = window("BTCUSDT", datetime(2026, 1, 1, tzinfo=UTC), NOW)
     assert AT - asked["startTime"] < 7 * 86_400_000
+
+
+def test_fills_of_before_are_not_of_this_end():
+    earlier = fill(time=AT - 3_600_000, price="60000")
+    assert read_ending(LONG, [], [earlier], SINCE).kind is EndKind.UNKNOWN
+    assert str(read_ending(LONG, [], [fill(), earlier], SINCE).price) == "57120.5"
