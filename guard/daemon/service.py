@@ -173,6 +173,13 @@ class Service:
                 first_after=timedelta(seconds=5),
             )
             schedule.add(
+                f"{watch.name} cuts",
+                watch.cuts.look,
+                deadline=timedelta(seconds=30),
+                retry_after=timedelta(minutes=1),
+                first_after=timedelta(seconds=5),
+            )
+            schedule.add(
                 f"{watch.name} keys",
                 watch.keys.check,
                 deadline=timedelta(seconds=30),

@@ -11,6 +11,7 @@ import structlog
 from guard.config.settings import AccountSettings
 from guard.daemon.acting import Actor
 from guard.daemon.brackets import BracketKeeper
+from guard.daemon.cuts import Cuts
 from guard.daemon.endings import Endings
 from guard.daemon.fences import Fences
 from guard.daemon.haircuts import HaircutKeeper
@@ -84,6 +85,7 @@ class AccountWatch:
         self._haircuts = HaircutKeeper(reader, teller, self._spare_time)
         self._margin_notes = MarginNotes(reader, teller)
         self._endings = Endings(reader.venue, teller, self._spare_time, now)
+        self.cuts = Cuts(reader.venue, teller, now)
         self.stop_orders = StopOrders(reader)
         self._born_at = now()
         self._known = Memory(armed=False, disarmed_because="the journal was not read yet", spending_known=False)
@@ -127,6 +129,7 @@ class AccountWatch:
         self._born_at += step
         self.reader.follow_clock(step)
         self._margin_notes.follow_clock()
+        self.cuts.follow_clock(step)
         self._known = replace(self._known, alerts=without_sightings(self._known.alerts))
 
     async def cycle(self) -> timedelta:
@@ -160,6 +163,8 @@ class AccountWatch:
         self._witness.look(self.decision)
         if failure is None:
             self._keep_look()
+            with self._despite_the_journal():
+                self.cuts.note(self.decision, ended)
             await self._actor.act(self.decision)
         self._lines = lines_of(self.decision, self.settings.terms.ladder)  # Of now: to reach one ends the spare time.
         if failure is None:
@@ -191,6 +196,7 @@ class AccountWatch:
         while self._journal.open_intents(self.name) and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(min(1.0, fence_s / 4))
             await self.cycle()
+        await self.cuts.look_at_all()
 
     def decide(self, *, fresh: bool, ended: Mapping[PositionKey, str] | None = None) -> Decision:
         """Judge the last read at the newest marks. Nothing is recorded."""

@@ -12,6 +12,8 @@ LAST_SEEN = "position.last_seen"  # The event that holds what was seen last of a
 
 HOW_IT_ENDED = "position.how_it_ended"  # The event that says how: closed, liquidated, deleveraged, unknown.
 
+WAS_CUT = "position.was_cut"  # The event that says that the exchange took a part; `data` is when, by its clock.
+
 BRACKETS = "brackets"  # The event that keeps the leverage brackets of a symbol as they were read.
 
 HAIRCUTS = "haircuts"  # The event that keeps how much of an asset counts as margin, as it was read.

@@ -6,6 +6,7 @@ from decimal import Decimal
 from guard.notify import wording
 from guard.policy.decision import Decision, PoolVerdict, PositionVerdict, TopUp
 from guard.policy.phrases import short_name
+from guard.policy.stops import of_a_part_only
 from guard.policy.terms import Level, Mode
 from guard.snapshot import Liquidation, LiquidationKind, MarginMode, PositionKey
 
@@ -60,6 +61,9 @@ def how_far(verdict: PositionVerdict) -> Iterator[str]:
         by = f" by the {verdict.stop.trigger_by} price" if verdict.stop.trigger_by else ""
         note = "it lies behind liquidation" if verdict.stop_trouble else "it comes before liquidation"
         yield f"Your stop is at {at}{by}: {note}."
+        part = of_a_part_only(verdict.stop)
+        if part is not None:
+            yield f"But {part}."
     if verdict.stop_unpriced is not None:
         yield f"{verdict.stop_unpriced[0].upper()}{verdict.stop_unpriced[1:]}."
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from guard.margin import decimal_text, pool_fields, position_fields
 from guard.policy.decision import Contender, Decision, PoolVerdict, PositionVerdict
+from guard.policy.stops import of_a_part_only
 from guard.policy.terms import Mode
 from guard.snapshot import Gap
 
@@ -38,7 +39,9 @@ def position_row(verdict: PositionVerdict) -> dict[str, object]:
     outlook = verdict.outlook
     chances = outlook.touch_probability
     trigger = None if verdict.trigger_note is None else f"trigger: {verdict.trigger_note}"
-    reason = "; ".join(part for part in (verdict.reason, trigger, verdict.stop_unpriced) if part is not None)
+    part_only = None if verdict.stop is None else of_a_part_only(verdict.stop)
+    told = (verdict.reason, trigger, verdict.stop_unpriced, part_only)
+    reason = "; ".join(part for part in told if part is not None)
     return {
         **position_fields(verdict.figures),
         "guarded_liquidation_price": decimal_text(verdict.guarded_liquidation_price),

@@ -1,7 +1,7 @@
 """The user's own stops beside the liquidation price: one that lies behind it will never be reached."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from guard.margin.figures import PositionFigures
@@ -17,9 +17,15 @@ class PricedStop:
 
     trigger_price: Decimal
     trigger_by: str  # See StopOrder.
+    leaves: Decimal = Decimal(0)  # Fraction of the position that neither it nor any other stop closes.
 
 
-def stop_that_counts(figures: PositionFigures, stops: Iterable[StopOrder]) -> PricedStop | None:
+def of_its_mode(figures: PositionFigures, stops: Iterable[StopOrder]) -> tuple[StopOrder, ...]:
+    """Return the stops without those of the other margin mode, which do nothing to this position."""
+    return tuple(one for one in stops if one.margin_mode in {None, figures.position.margin_mode})
+
+
+def stop_that_counts(figures: PositionFigures, stops: Sequence[StopOrder]) -> PricedStop | None:
     """Return the stop that a falling position meets first. None: none is known to stand between it and its end.
 
     Where the first ones close a part only, and one for the rest lies behind liquidation, that one counts.
@@ -36,7 +42,19 @@ def stop_that_counts(figures: PositionFigures, stops: Iterable[StopOrder]) -> Pr
         if left > 0 and behind_liquidation(stop, figures) is not None:
             return stop
         left = Decimal(0) if quantity is None else left - quantity
-    return against[0][0] if against else None
+    if not against:
+        return None
+    # Nobody knows where one that trails stands: it may stop the rest in time.
+    trails = any(one.trigger_price is None for one in stops)
+    leaves = Decimal(0) if trails or left <= 0 else left / figures.position.quantity
+    return replace(against[0][0], leaves=leaves)
+
+
+def of_a_part_only(stop: PricedStop) -> str | None:
+    """Return that a part of the position has no stop at all. None: each has one, or may have one."""
+    if not stop.leaves:
+        return None
+    return f"the stops close {percent(1 - stop.leaves)} of the position only, nothing stops the rest"
 
 
 def unpriced(stops: Iterable[StopOrder]) -> str | None:

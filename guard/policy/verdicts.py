@@ -16,7 +16,7 @@ from guard.policy.lives import new_life, trigger_in_force
 from guard.policy.memory import NO_LEGACY, Life
 from guard.policy.rescue import as_near_as_said, guarded_price, margin_beyond, margin_needed
 from guard.policy.rules import matching_rule, mode_in_force
-from guard.policy.stops import behind_liquidation, stop_that_counts, unpriced
+from guard.policy.stops import behind_liquidation, of_its_mode, stop_that_counts, unpriced
 from guard.policy.terms import Ladder, Level, Mode, Rule
 from guard.policy.triage import triage
 from guard.snapshot import LiquidationKind, MarginMode, StopOrder
@@ -148,6 +148,7 @@ def position_verdict(
     one: PositionView, desk: Desk, answer: TopUp | Withheld | None, stops: Sequence[StopOrder] = ()
 ) -> PositionVerdict:
     """Return a position's row. `answer` is given where its trigger is breached."""
+    stops = of_its_mode(one.figures, stops)
     stop = stop_that_counts(one.figures, stops)
     case = one.case
     level, reason = _level_with_memory(one.sight, desk, _ladder_subject(one.figures))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from guard.snapshot.account import PositionKey
+from guard.snapshot.contract import MarginMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,7 @@ class StopOrder:
     trigger_price: Decimal | None  # None: it trails the price, and the exchange does not state where it stands now.
     trigger_by: str  # mark, last or index, else the exchange's own word. Empty: not said.
     quantity: Decimal | None  # Contracts. None: all that is there.
+    margin_mode: MarginMode | None = None  # Of the position that it closes. None: not said, or there is one only.
 
 
 class EndKind(StrEnum):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 
 from guard.errors import VenueUnavailable
@@ -141,6 +142,7 @@ class _Deleverage(GateRow):
 
     time: Moment
     contract: Word
+    position_size: Number = Decimal(0)  # What it left: negative is short, 0 nothing.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,7 @@ class Records:
 
 
 def read_ending(records: Records, key: PositionKey, market: Market, since: datetime) -> PositionEnding:
-    """Return how a position ended after a moment. Raises VenueUnavailable."""
+    """Return how a position ended, or what the exchange took of it, after a moment. Raises VenueUnavailable."""
     try:
         closed = [read_row(_Close, raw) for raw in rows_of(records.closes, "position_close")]
         liquidated = [read_row(_Liquidate, raw) for raw in rows_of(records.liquidates, "liquidates")]
@@ -170,14 +172,27 @@ def read_ending(records: Records, key: PositionKey, market: Market, since: datet
     ]
     last = max(mine, key=lambda row: row.time, default=None)
     if last is None:
-        kind = EndKind.LIQUIDATED if sold else EndKind.UNKNOWN
-        text = f"liquidated at {sold[-1].time:%H:%M:%S} UTC" if sold else "no record of its closing is there"
-        return PositionEnding(kind=kind, evidence=text, at=sold[-1].time if sold else None)
+        reduced = [
+            row
+            for row in deleveraged
+            if row.contract == market.market_id and row.position_size * int(key.side) > 0 and row.time >= since
+        ]
+        return _not_closed([row.time for row in sold], [row.time for row in reduced])
     is_adl = any(r.contract == last.contract and abs(r.time - last.time) <= ADL_WITHIN for r in deleveraged)
     kind = _kind(last.text, is_liquidated=bool(sold), is_deleveraged=is_adl)
     price = last.short_price if key.side is Side.LONG else last.long_price
     evidence = f"closed at {last.time:%H:%M:%S} UTC at {price:f} ({last.text[:32] or 'no text'}): {kind}"
     return PositionEnding(kind=kind, evidence=evidence, at=last.time, price=price)
+
+
+def _not_closed(sold_at: Sequence[datetime], reduced_at: Sequence[datetime]) -> PositionEnding:
+    if sold_at:
+        at = max(sold_at)
+        return PositionEnding(kind=EndKind.LIQUIDATED, evidence=f"liquidated at {at:%H:%M:%S} UTC", at=at)
+    if reduced_at:
+        at = max(reduced_at)
+        return PositionEnding(kind=EndKind.DELEVERAGED, evidence=f"auto-deleveraged at {at:%H:%M:%S} UTC", at=at)
+    return PositionEnding(kind=EndKind.UNKNOWN, evidence="no record of its closing is there")
 
 
 def _kind(text: str, *, is_liquidated: bool, is_deleveraged: bool) -> EndKind:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from guard.errors import VenueUnavailable
-from guard.snapshot import EndKind, PositionEnding, PositionKey, Side, StopOrder
+from guard.snapshot import EndKind, MarginMode, PositionEnding, PositionKey, Side, StopOrder
 from guard.venues.okx_contracts import Market
 from guard.venues.okx_rows import AlgoRow, EndRow, data_of
 from guard.venues.rows import RowError, read_row
@@ -15,6 +15,8 @@ PAGE_ROWS = 100
 PAGES_MAX = 20
 ORDER_TYPES = ("conditional,oco", "trigger", "move_order_stop")  # No more than these two go into one request.
 ENDED_EARLIER_MAX = timedelta(seconds=5)  # Before it was last seen open, by clocks that differ.
+
+MODES: Mapping[str, MarginMode] = {"isolated": MarginMode.ISOLATED, "cross": MarginMode.CROSS}
 
 # `type` of positions-history: the last way in which the position was closed. Source: docs, seen 2026-09.
 ENDS: Mapping[str, tuple[EndKind, str]] = {
@@ -84,6 +86,7 @@ def _stop(row: AlgoRow, market: Market) -> StopOrder | None:
         trigger_price=price,
         trigger_by=by,
         quantity=None if row.close_fraction else row.sz,
+        margin_mode=MODES.get(row.td_mode),
     )
 
 

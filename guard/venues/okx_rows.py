@@ -210,6 +210,7 @@ class AlgoRow(Row):
     inst_id: Word
     ord_type: Word
     side: Literal["buy", "sell"]
+    td_mode: Text = ""  # isolated or cross: of one symbol these are positions of their own.
     pos_side: Literal["long", "short", "net", ""] = ""
     reduce_only: object = None
     close_fraction: MaybeNumber = None

@@ -205,7 +205,10 @@ class Venue(Protocol):
         ...
 
     async def ending(self, key: PositionKey, since: datetime) -> PositionEnding:
-        """Read from the fills since a moment of our clock how a position that is gone ended."""
+        """Read from the fills since a moment of our clock how a position that is gone ended.
+
+        Of one that is there, smaller than before: LIQUIDATED or DELEVERAGED where the exchange took that part.
+        """
         ...
 
     async def key_scopes(self) -> KeyScopes: ...

@@ -107,6 +107,16 @@ def test_a_stop_is_told_with_the_price_that_it_waits_for_and_one_without_as_such
     assert [line for line in lines if "stop" in line] == said
 
 
+def test_a_stop_for_a_part_does_not_pass_for_one_that_protects_the_position():
+    stop = PricedStop(trigger_price=Decimal(56_000), trigger_by="mark", leaves=Decimal("0.99"))
+    verdict = replace(position_verdict(), stop=stop)
+    lines = told(alert(position=verdict), decision(verdict)).text.splitlines()
+    assert [line for line in lines if "stop" in line] == [
+        "Your stop is at 56,000 by the mark price: it comes before liquidation.",
+        "But the stops close 1 % of the position only, nothing stops the rest.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("event", "title", "first"),
     [

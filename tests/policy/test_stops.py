@@ -1,5 +1,6 @@
 """The user's own stops: which one counts, and the alarm when liquidation comes first."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -8,15 +9,14 @@ from policy_worlds import BTC, KEY, PRICE, T0, isolated, judged, row
 
 from guard.policy.rows import account_row
 from guard.policy.terms import Level, Mode
-from guard.snapshot import Liquidation, LiquidationKind, PositionKey, Side, StopOrder
+from guard.snapshot import Liquidation, LiquidationKind, MarginMode, PositionKey, Side, StopOrder
 
 SHORT = PositionKey(BTC, Side.SHORT)
 
 
-def stop(percent_below, *, key=KEY, by="mark", quantity=None):
-    return StopOrder(
-        key=key, trigger_price=PRICE * (100 - Decimal(percent_below)) / 100, trigger_by=by, quantity=quantity
-    )
+def stop(percent_below, *, key=KEY, by="mark", quantity=None, mode=None):
+    price = PRICE * (100 - Decimal(percent_below)) / 100
+    return StopOrder(key=key, trigger_price=price, trigger_by=by, quantity=quantity, margin_mode=mode)
 
 
 def decided(*stops, position=None, **changes):
@@ -82,6 +82,30 @@ def test_a_stop_for_a_part_does_not_hide_that_the_one_for_the_rest_comes_too_lat
     assert "liquidation comes first" in verdict.stop_trouble
     assert row(decided(part, stop("12", quantity=size * 3 / 4), rest)).stop_trouble is None  # Both together are all.
     assert row(decided(stop("10", quantity=size), rest)).stop_trouble is None
+
+
+def reason(decision):
+    (told,) = account_row(decision, account="main", exchange="okx", mode=Mode.ACT, now=T0)["positions"]
+    return told["reason"]
+
+
+def test_stops_that_close_a_part_of_the_position_only_are_told_as_such():
+    size = isolated("0.2").quantity
+    part = stop("10", quantity=size / 100)
+    assert row(decided(part)).stop.leaves == Decimal("0.99")
+    assert reason(decided(part)).endswith("the stops close 1 % of the position only, nothing stops the rest")
+    assert row(decided(part, stop("12", quantity=size / 4))).stop.leaves == Decimal("0.74")
+    for rest in (stop("12", quantity=size), stop("12"), TRAILING):  # Of one that trails nobody knows where it stands.
+        assert row(decided(part, rest)).stop.leaves == 0
+        assert "nothing stops" not in reason(decided(part, rest))
+
+
+def test_a_stop_of_the_other_margin_mode_is_not_this_positions():
+    own, other = stop("15", mode=MarginMode.ISOLATED), stop("10", mode=MarginMode.CROSS)
+    assert row(decided(other)).stop is None
+    assert row(decided(other, own)).stop.trigger_price == own.trigger_price
+    trailing = replace(TRAILING, margin_mode=MarginMode.CROSS)
+    assert row(decided(trailing)).stop_unpriced is None
 
 
 def test_where_no_liquidation_price_is_known_nothing_is_said():

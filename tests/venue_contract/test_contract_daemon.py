@@ -150,3 +150,29 @@ async def test_a_rescue_is_made_of_the_weight_that_other_programs_leave_of_the_a
         client.gate.budget.take(int(limit.weight_max * 0.92), asyncio.get_running_loop().time())
         server.set_mark(one.symbol, one.mark)
         await until("it is saved", lambda: server.writes, within_s=8, of=guarded)
+
+
+@column("whole daemon", "ending")
+async def test_a_part_that_the_exchange_took_is_told_once_over_a_restart_too(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("guard.daemon.cuts.SAME_AGAIN_S", 0.2)
+    one = server.sample
+    server.set_mark(one.symbol, one.entry)
+    server.hold_sample()
+    async with wire_world(tmp_path, server, limits=AMPLE) as here:
+
+        def told():
+            return [message for message in here.messages if "LIQUIDATED IN PART" in message["title"]]
+
+        async with daemon(here) as guarded:
+            await watching(guarded)
+            await cycles(guarded, 2)
+            server.halve(one.symbol, Side.LONG, "liquidated")
+            await until("it is told", told, of=guarded)
+            assert told()[0]["facts"]["quantity"]["before"] is not None
+        await asyncio.sleep(1.1)  # Some exchanges date to the second.
+        server.halve(one.symbol, Side.LONG, "liquidated")
+        async with daemon(here) as guarded:
+            await until("what happened meanwhile is told", lambda: len(told()) > 1, of=guarded)
+            await cycles(guarded, 2)
+        assert len(told()) == 2
+        assert not here.told("vanished")

@@ -102,6 +102,34 @@ async def test_a_position_of_which_nothing_is_recorded_ended_nobody_knows_how(se
     assert ending.kind is EndKind.UNKNOWN
 
 
+@column("ending")
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("how", ["liquidated", "adl"])
+async def test_what_the_exchange_took_of_a_position_that_goes_on_is_told(server, venue, how, side):
+    if how in server.lacks:
+        pytest.skip(server.lacks[how])
+    server.hold_sample(side)
+    await venue.snapshot()
+    key, since = PositionKey(server.sample.symbol, side), datetime.now(UTC) - timedelta(minutes=1)
+    server.halve(key.symbol, side, how)
+    ending = await venue.ending(key, since)
+    assert ending.kind is KINDS[how], ending.evidence
+    assert ending.at is not None
+    later = ending.at - (venue.skew or timedelta(0)) + timedelta(milliseconds=1)
+    again = await venue.ending(key, later)
+    assert again.kind in {EndKind.UNKNOWN, EndKind.CLOSED} or again.at == ending.at, "or it is told twice"
+
+
+@column("ending")
+async def test_what_its_user_sold_of_a_position_was_not_taken_by_the_exchange(server, venue):
+    server.hold_sample()
+    await venue.snapshot()
+    server.halve(server.sample.symbol, Side.LONG, "closed")
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    ending = await venue.ending(PositionKey(server.sample.symbol, Side.LONG), since)
+    assert ending.kind in {EndKind.UNKNOWN, EndKind.CLOSED}, ending.evidence
+
+
 @column("ending", "hedge")
 async def test_the_end_of_the_other_leg_is_not_this_ones(server, venue):
     for side in Side:

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Self
@@ -244,6 +245,13 @@ class WireServer:
         """End it at the mark: "closed", "liquidated" or "adl"."""
         holding = self.holdings.pop((symbol, side))
         self.ends.append(End(holding=holding, how=how, price=self.marks[symbol], at=self.now()))
+
+    def halve(self, symbol: str, side: Side, how: str) -> None:
+        """End one half of it at the mark, as above. Its margin stays."""
+        holding = self.holdings[symbol, side]
+        half = replace(holding, contracts=holding.contracts / 2)
+        self.holdings[symbol, side] = half
+        self.ends.append(End(holding=half, how=how, price=self.marks[symbol], at=self.now(), is_part=True))
 
     def asked(self, path_end: str, method: str | None = None) -> list[dict[str, Any]]:
         return [params for m, path, params in self.requests if path.endswith(path_end) and method in {None, m}]

@@ -65,6 +65,7 @@ class End:
     how: str
     price: Decimal
     at: datetime
+    is_part: bool = False  # The rest of it is open.
 
 
 @dataclass(slots=True, kw_only=True)

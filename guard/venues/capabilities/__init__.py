@@ -145,6 +145,7 @@ def _cells(exchange: str, one: Capabilities, facts: Facts) -> dict[str, str]:
         "the exchange's own auto-margin is seen": _yes(one.tells_auto_margin),
         "stop orders read": _yes(facts.reads_stops),
         "how a position ended": _yes(facts.reads_endings),
+        "a part that the exchange took by force is told": _yes(facts.reads_endings),
         "what a key may do": one.key_audit,
         "binding to an address is told": _yes(one.tells_ip_binding),
         "requests of a quiet cycle": str(one.requests_per_cycle),

@@ -39,6 +39,7 @@ CAPABILITIES = Capabilities(
         "a symbol opened anew in the other margin mode keeps the first one's tiers until they are read again (a day)",
         "isolated and cross of one symbol and side at once are named as not seen",
         "bills of margin transfers name no side: of two legs the margin tells whose it was",
+        "of a position that became smaller in several ways between two looks OKX states the last way only",
         "how long OKX's backend may still work on a request is not documented: 10 s are taken",
     ),
     verified=(

@@ -315,6 +315,7 @@ class BitgetServer(BitgetUnified):
             }
             for end in self.ends
             if LISTED[end.holding.symbol].product == query["productType"]
+            and not end.is_part
             and query.get("symbol") in {None, LISTED[end.holding.symbol].market}
         ]  # fmt: skip
         return {"list": rows, "endId": "1"}

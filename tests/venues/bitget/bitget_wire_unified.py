@@ -182,6 +182,7 @@ class BitgetUnified(BitgetListened):
             if (one := LISTED[end.holding.symbol]).product == query["category"]
             and query.get("symbol") in {None, one.market}
             and ms(end.at) >= int(query.get("startTime", 0))
+            and not end.is_part
         ]  # fmt: skip
         return _page(rows, query, "positionId")
 

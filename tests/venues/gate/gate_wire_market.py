@@ -126,7 +126,7 @@ class GateMarket(WireServer):
         return {"code": 0, "message": "", "data": {"orders": page}, "timestamp": self.now_ms()}
 
     def _position_close(self, settle: str, query: dict[str, Any]) -> Any:
-        return [self._close_row(end) for end in self._ended(settle, query)]
+        return [self._close_row(end) for end in self._ended(settle, query) if not end.is_part]
 
     def _liquidates(self, settle: str, query: dict[str, Any]) -> Any:
         return [
@@ -144,7 +144,8 @@ class GateMarket(WireServer):
             {
                 "time": round(end.at.timestamp()), "user": 1, "order_id": 1, "leverage": "10",
                 "contract": LISTED[end.holding.symbol].market, "cross_leverage_limit": "0", "entry_price": "1",
-                "fill_price": "1", "trade_size": "10", "position_size": "0",
+                "fill_price": "1", "trade_size": "10",
+                "position_size": f"{end.holding.contracts * int(end.holding.side) * end.is_part:f}",
             }
             for end in self._ended(settle, query)
             if end.how == "adl"

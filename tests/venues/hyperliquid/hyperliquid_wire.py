@@ -155,7 +155,10 @@ class HyperliquidServer(HyperliquidDexes):
                 *(self.stop(one) for one in self.stop_orders if self.dex_of(one.symbol) == dex),
                 *([] if dex else self.orders),
             ],
-            "userFillsByTime": lambda: [*(self.fill(end) for end in self.ends), *self.fills],
+            "userFillsByTime": lambda: [
+                *(row for end in self.ends if (row := self.fill(end))["time"] >= params["startTime"]),
+                *self.fills,
+            ],
             "userFunding": lambda: [row for row in self.payments if row["time"] >= params["startTime"]],
             "candleSnapshot": lambda: self.candles(params["req"]),
         }

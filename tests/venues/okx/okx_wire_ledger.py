@@ -201,6 +201,7 @@ class OkxLedgerServer(OkxMarketServer):
 
     def _positions_history(self, call: Call) -> list[dict[str, str]]:
         kinds = {"closed": "2", "liquidated": "3", "adl": "6"}
+        parts = {"closed": "1", "liquidated": "4", "adl": "5"}
         return [
             {
                 "cTime": str(ms(end.holding.since)), "ccy": self._currency(end.holding), "closeAvgPx": str(end.price),
@@ -208,7 +209,7 @@ class OkxLedgerServer(OkxMarketServer):
                 "instId": self.inst_id(end.holding.symbol), "instType": "SWAP", "lever": str(end.holding.leverage),
                 "liqPenalty": "0", "mgnMode": "isolated", "openAvgPx": str(end.holding.entry), "openMaxPos": "1", "pnl": "0",
                 "pnlRatio": "0", "posId": "1", "posSide": end.holding.side.word if end.holding.hedged else "net",
-                "realizedPnl": "0", "triggerPx": "" if end.how == "closed" else str(end.price), "type": kinds[end.how],
+                "realizedPnl": "0", "triggerPx": "" if end.how == "closed" else str(end.price), "type": (parts if end.is_part else kinds)[end.how],
                 "uTime": str(ms(end.at)), "uly": "",
             }
             for end in reversed(self.ends)

@@ -232,6 +232,16 @@ async def test_what_takes_profit_or_opens_or_is_of_another_symbol_is_no_stop(ser
     assert await stops_of(okx) == ()
 
 
+@pytest.mark.parametrize(
+    ("word", "mode"), [("isolated", MarginMode.ISOLATED), ("cross", MarginMode.CROSS), ("cash", None)]
+)
+async def test_a_stop_is_told_with_the_margin_mode_whose_position_it_closes(server, okx, word, mode):
+    await okx.open()
+    server.algo_rows = [algo_row(slTriggerPx="56000", tdMode=word)]
+    (stop,) = await stops_of(okx)
+    assert stop.margin_mode is mode
+
+
 async def test_orders_are_read_page_by_page(server, okx):
     await okx.open()
     rows = [algo_row(algoId=str(10_000 - n), slTriggerPx=str(50_000 + n)) for n in range(130)]
