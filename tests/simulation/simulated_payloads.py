@@ -198,7 +198,7 @@ def _forced(exchange: Exchange, query: Mapping[str, str]) -> Any:
 
 
 def _closed(exchange: Exchange, query: Mapping[str, str]) -> list[tuple[int, Fill]]:
-    coin, start = query["symbol"].removesuffix("USDT"), int(query["startTime"])
+    coin, start = query["symbol"].removesuffix("USDT"), int(query.get("startTime", 0))
     return [
         (number, one)
         for number, one in enumerate(exchange.fills)
