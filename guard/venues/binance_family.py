@@ -79,7 +79,7 @@ LIMIT = RateLimit(
     },
     weight_else=1,
     used_header="X-MBX-USED-WEIGHT-1M",
-    quiet_statuses=frozenset({429, 418}),  # "IP limits": of the address, not of the key (docs, 2026-11).
+    quiet_statuses=frozenset({418}),  # The ban of an address; a 429 may be of one account (docs, 2026-11).
 )
 
 # A write waits at most half a second for its turn, is valid for recvWindow, and the backend may take 10 s more (spot

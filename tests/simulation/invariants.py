@@ -16,6 +16,8 @@ from simulated_time import World
 from simulated_wire import Delivered, Request, SimulatedWire
 from telling_invariants import TellingInvariants
 
+from guard.venues.binance_family import LIMIT
+
 IN_FLIGHT_S = 40.0
 READS_THAT_PROVE = 2
 
@@ -130,12 +132,13 @@ class Referee:
     def on_delivered(self, delivered: Delivered) -> None:
         self._seen[delivered.request.account].note(delivered, self._world.time_s)
 
-    def on_refused(self, request: Request, _status: int, headers: Mapping[str, str]) -> None:
-        seen = self._seen[request.account]
+    def on_refused(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
         retry_s = float(headers["Retry-After"])
-        seen.quiet_until_s = max(seen.quiet_until_s, self._world.time_s + retry_s)
-        self._asked_for_quiet[request.account] = retry_s, self._world.wall_off
-        self._quiet_until_s[request.account] = seen.quiet_until_s
+        for name in self._exchanges if status in LIMIT.quiet_statuses else (request.account,):
+            seen = self._seen[name]
+            seen.quiet_until_s = max(seen.quiet_until_s, self._world.time_s + retry_s)
+            self._asked_for_quiet[name] = retry_s, self._world.wall_off
+            self._quiet_until_s[name] = seen.quiet_until_s
 
     def on_commit(self, tables: frozenset[str]) -> None:
         if "intents" in tables:

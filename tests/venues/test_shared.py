@@ -132,5 +132,5 @@ async def test_a_read_that_waits_for_its_budget_does_not_hold_the_line_for_a_res
 
 
 def test_binance_and_hyperliquid_ask_the_address_for_quiet():
-    assert LIMIT.quiet_statuses == {418, 429}
+    assert LIMIT.quiet_statuses == {418}
     assert HYPERLIQUID.quiet_statuses == {429}
