@@ -17,16 +17,19 @@ async def dated_marks(
 ) -> AsyncGenerator[Mark, None]:
     """Yield each new mark price. `now` is the exchange's clock. Ends by VenueUnavailable: broken, silent or late.
 
-    ccxt wakes us with one symbol of a burst, so all of them are looked up whenever it does.
+    ccxt wakes us with one symbol of a burst, so all of them are looked up whenever it does. It is silent also when one
+    symbol is that was told before: only for channels that repeat a price that stands still.
     """
     told: dict[str, Mark] = {}
-    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
+    clock, silence_max_s = asyncio.get_running_loop().time, silence_max.total_seconds()
+    first_by = clock() + silence_max_s
+    fresh_by: dict[str, float] = {}
     try:
         while True:
-            await _wait_for_news(client, symbols, fresh_by)
+            await _wait_for_news(client, symbols, min(fresh_by.values(), default=first_by))
             for mark in _news(client, symbols, read, told, now() + silence_max):
                 if now() - mark.at <= silence_max:
-                    fresh_by = asyncio.get_running_loop().time() + silence_max.total_seconds()
+                    fresh_by[mark.symbol] = clock() + silence_max_s
                     yield mark
     finally:
         await client.close_ws_clients()
@@ -42,7 +45,8 @@ async def grouped_marks(
 ) -> AsyncGenerator[Mark, None]:
     """Yield each new mark price where it comes with the tickers, and ccxt asks all symbols of the first one's stream.
 
-    `groups`: symbols of one stream each. The rest is as with `dated_marks`.
+    `groups`: symbols of one stream each. The rest is as with `dated_marks`, but that one symbol may be silent while
+    others are told: a ticker comes with a change, and nobody says that one which stands still is repeated.
     """
     told: dict[str, Mark] = {}
     symbols = tuple(symbol for group in groups for symbol in group)

@@ -232,6 +232,25 @@ async def test_what_takes_profit_or_opens_or_is_of_another_symbol_is_no_stop(ser
     assert await stops_of(okx) == ()
 
 
+async def test_one_symbol_that_falls_silent_ends_the_stream_although_another_goes_on(server, okx):
+    eth = server.other.symbol
+    server.set_mark(eth, server.other.mark)
+    await okx.open()
+    stream = okx_market.stream_marks(okx._client, (BTC, eth), now=okx.exchange_now, silence_max=timedelta(seconds=2))
+    told: list[str] = []
+    honest = server.ticks
+
+    async def listen():
+        async for mark in stream:
+            told.append(mark.symbol)
+            if set(told) == {BTC, eth}:
+                server.ticks = lambda channels: [one for one in honest(channels) if "BTC" not in str(one)]
+
+    with pytest.raises(VenueUnavailable, match="too long"):
+        await asyncio.wait_for(listen(), 8)
+    assert told[-2:] == [eth, eth]
+
+
 @pytest.mark.parametrize(
     ("word", "mode"), [("isolated", MarginMode.ISOLATED), ("cross", MarginMode.CROSS), ("cash", None)]
 )
