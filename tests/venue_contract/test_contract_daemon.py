@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from unittest.mock import ANY
 
@@ -155,6 +156,7 @@ async def test_a_rescue_is_made_of_the_weight_that_other_programs_leave_of_the_a
 @column("whole daemon", "ending")
 async def test_a_part_that_the_exchange_took_is_told_once_over_a_restart_too(server, tmp_path, monkeypatch):
     monkeypatch.setattr("guard.daemon.cuts.SAME_AGAIN_S", 0.2)
+    monkeypatch.setattr("guard.daemon.cuts.LOOK_EVERY", timedelta(seconds=0.5))
     one = server.sample
     server.set_mark(one.symbol, one.entry)
     server.hold_sample()
