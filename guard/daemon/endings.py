@@ -57,9 +57,8 @@ class Endings:
         listed = {verdict.key for verdict in decision.positions}
         for key, one in list(gone.items()):
             answer = await self._ask(key, one, until_s)
-            if (
-                answer is not None
-            ):  # Last in line: the next cycle begins with those for which there was no time in this.
+            if answer is not None:
+                # Last in line: the next cycle begins with those for which this one had no time.
                 one = replace(one, heard=answer)  # noqa: PLW2901  # The same one, now asked about.
                 del gone[key]
                 gone[key] = one

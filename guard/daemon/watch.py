@@ -163,8 +163,6 @@ class AccountWatch:
         self._witness.look(self.decision)
         if failure is None:
             self._keep_look()
-            with self._despite_the_journal():
-                self.cuts.note(self.decision, ended)
             await self._actor.act(self.decision)
         self._lines = lines_of(self.decision, self.settings.terms.ladder)  # Of now: to reach one ends the spare time.
         if failure is None:
@@ -176,6 +174,8 @@ class AccountWatch:
         """Do what saves nobody, after what may: tell of what is gone and of what changed."""
         if self._actor.has_due(decision):
             self._spare_time.end()
+        with self._despite_the_journal():
+            self.cuts.note(decision, ended)
         with self._despite_the_journal():
             until_s = asyncio.get_running_loop().time() + ENDS_WITHIN_S
             await self._witness.write_down(ended, self._now(), until_s)

@@ -35,7 +35,7 @@ def margin_changed_message(
     was, is_now = wording.required(before, settle), wording.required(margin, settle)
     lines = [
         f"It was {was} at {wording.clock(since)} and is {is_now} now, at the same size.",
-        f"{done} by hand, by another program, or by a change of leverage. Not by guard, nor as large as funding is.",
+        f"{done} by hand, by another program, or by a change of leverage. Not by guard, and more than funding is.",
         *([] if distance is None else [f"Liquidation is {wording.distance(distance)} away now."]),
         "guard plans by the margin of now. No limit counts this as spent.",
         "To do: nothing if it was you. If not, look who else holds a key of this account.",

@@ -251,12 +251,11 @@ class HyperliquidReads(VenueBase):
 
     async def _is_kept_otherwise(self, main: Part) -> bool:
         """Ask for the mode anew where the wallet has become empty: made unified, the account has all of it in spot."""
-        was_empty, cross_pnl = self._is_empty, main.reading.cross_pnl or Decimal(0)
-        balance = main.state.cross_margin_summary.account_value - cross_pnl
-        self._is_empty = bool(main.state.asset_positions) and balance <= 0
-        before = self._keeping
-        if self._is_empty and not was_empty and self._asset_mode is AssetMode.SINGLE:
+        balance = main.state.cross_margin_summary.account_value - (main.reading.cross_pnl or Decimal(0))
+        is_empty, before = bool(main.state.asset_positions) and balance <= 0, self._keeping
+        if is_empty and not self._is_empty and self._asset_mode is AssetMode.SINGLE:
             await self._read_keeping()
+        self._is_empty = is_empty  # Not before it was answered: else nobody would ask again.
         return self._keeping is not before
 
     async def _list_dexes(self) -> None:

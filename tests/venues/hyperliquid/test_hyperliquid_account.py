@@ -158,6 +158,19 @@ async def test_an_account_that_became_unified_is_read_as_one_in_the_look_that_fi
     assert "spot" in venue.watch_only
 
 
+async def test_the_mode_is_asked_for_again_where_an_empty_wallets_account_did_not_say_it(server, venue):
+    server.hold_sample(margin=None)
+    await venue.snapshot()
+    server.abstraction = "unifiedAccount"
+    server.set_wallet("USDC", Decimal(0), Decimal(0))
+    server.spot = {"balances": [{"coin": "USDC", "token": 0, "total": "20000.0", "hold": "0.0", "entryNtl": "0.0"}]}
+    server.break_reads("userAbstraction", Fate.HTTP_500)
+    with pytest.raises(VenueUnavailable):
+        await venue.snapshot()
+    server.break_reads("userAbstraction", None)
+    assert (await venue.snapshot()).asset_mode is AssetMode.MULTI
+
+
 async def test_the_mode_is_asked_for_once_by_a_classic_account_whose_wallet_is_empty(server, venue):
     await venue.snapshot()
     server.hold_sample()
