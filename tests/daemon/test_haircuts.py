@@ -5,28 +5,20 @@ counted more before stood it lower by units x price x 0.05 / (quantity x (1 - ra
 """
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from exchanges import server_of
 from wire_faults import Fate
-from wire_world import config_text
+from wire_world import config_text, watching_account
 
 from guard.config import load
 from guard.daemon.findings import Verdict
 from guard.daemon.haircuts import HaircutKeeper
 from guard.daemon.inspect import inspect_accounts
-from guard.daemon.keys import KeyGuard
-from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller
-from guard.daemon.watch import AccountWatch
 from guard.errors import KeysRefused
-from guard.journal import Journal
 from guard.journal.records import HAIRCUTS
-from guard.venues import open_venue
 
 PRICE_FIELDS = {
     "bybit": "liqPrice",
@@ -77,29 +69,6 @@ def state_price(server, price):
     server.mangle("positions", stated)
 
 
-@asynccontextmanager
-async def watching(server, folder) -> AsyncIterator[tuple[AccountWatch, Journal]]:
-    path = folder / "config.toml"
-    path.touch(mode=0o600)
-    path.write_text(config_text(server, {"max_per_position": "1000", "max_per_day": "1000"}))
-    settings = load(path, environ={})
-    (account,) = settings.accounts.values()
-
-    def clock():
-        return datetime.now(UTC)
-
-    venue = open_venue(account.venue, now=clock)
-    with Journal.open(settings.journal_path, exclusive=True) as journal:
-        teller = Teller(journal, (), clock)
-        try:
-            yield (
-                AccountWatch(account, AccountReader(venue, clock), teller, KeyGuard(venue, teller, clock), clock),
-                journal,
-            )
-        finally:
-            await venue.close()
-
-
 def told(monkeypatch):
     messages = []
     tell = Teller.tell
@@ -127,7 +96,7 @@ def expected_before(server):
 
 async def test_another_haircut_is_told_once_with_the_share_and_the_moved_liquidation(server, tmp_path, monkeypatch):
     messages = told(monkeypatch)
-    async with watching(server, tmp_path) as (watch, journal):
+    async with watching_account(server, tmp_path) as (watch, journal):
         await watch.cycle()
         await look_anew(watch)
         assert messages == []
@@ -152,11 +121,11 @@ async def test_a_change_while_nobody_ran_is_told_after_the_start_and_a_milder_on
     server, tmp_path, monkeypatch
 ):
     messages = told(monkeypatch)
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
     server.counted["ETH"] = [("0", "0.97")]
     for _ in range(2):
-        async with watching(server, tmp_path) as (watch, _):
+        async with watching_account(server, tmp_path) as (watch, _):
             await watch.cycle()
     (message,) = messages
     assert message.level.word == "watch"
@@ -167,7 +136,7 @@ async def test_a_change_while_nobody_ran_is_told_after_the_start_and_a_milder_on
 async def test_of_a_position_without_a_stated_price_it_is_said_that_nobody_knows(server, tmp_path, monkeypatch):
     messages = told(monkeypatch)
     state_price(server, None)
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         server.counted["ETH"] = [("0", "0.9")]
         await look_anew(watch)
@@ -179,7 +148,7 @@ async def test_of_a_position_without_a_stated_price_it_is_said_that_nobody_knows
 @pytest.mark.parametrize("how", [Fate.HTTP_500, Fate.HTML_200, Fate.EMPTY_200, Fate.BARE_200, Fate.TRUNCATED])
 async def test_what_cannot_be_read_is_no_change_and_is_asked_again_later(server, tmp_path, monkeypatch, how):
     messages = told(monkeypatch)
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         server.counted["ETH"] = [("0", "0.9")]
         server.break_reads("haircuts", how)
@@ -199,7 +168,7 @@ async def test_steps_that_make_no_sense_are_not_kept(server, tmp_path, monkeypat
     if server.exchange == "binanceusdm":
         pytest.skip("Binance states one buffer for an asset, not steps")
     messages = told(monkeypatch)
-    async with watching(server, tmp_path) as (watch, journal):
+    async with watching_account(server, tmp_path) as (watch, journal):
         await watch.cycle()
         server.counted["ETH"] = steps
         await look_anew(watch)
@@ -225,7 +194,7 @@ async def test_where_each_currency_stands_for_itself_nothing_is_asked(server, tm
     server.is_wrong_mode, server.acct_lv, server.level = False, "2", "isolated"
     server.holdings.clear()
     server.hold_sample()
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         await look_anew(watch)
     assert server.asked(PATHS[server.exchange]) == []
@@ -235,7 +204,7 @@ async def test_a_change_is_told_though_its_price_is_refused_and_again_after_a_de
     server, tmp_path, monkeypatch
 ):
     messages = told(monkeypatch)
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         server.counted["ETH"] = [("0", "0.9"), ("10000", "0.5")]
 
@@ -248,7 +217,7 @@ async def test_a_change_is_told_though_its_price_is_refused_and_again_after_a_de
         await look_anew(watch)
         assert len(messages) == 1
     monkeypatch.setattr(HaircutKeeper, "_keep", keep)
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         assert len(messages) == 2
         await look_anew(watch)
@@ -265,7 +234,7 @@ async def test_where_steps_are_listed_in_dollars_a_balance_is_counted_by_its_wor
     in_dollars(server)
     messages = told(monkeypatch)
     server.counted["ETH"] = [("0", "0.95"), ("4000", "0.5")]
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         server.set_mark("ETH/USDT:USDT", Decimal(2999))  # Another price is no other table.
         await look_anew(watch)
@@ -289,7 +258,7 @@ async def test_without_a_price_nobody_says_how_much_of_a_balance_counts_and_the_
 ):
     in_dollars(server)
     messages = told(monkeypatch)
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         server.counted["ETH"] = [("0", "0.95"), ("1500", "0.5")]
         server.break_reads("mark", Fate.HTTP_500)
@@ -307,7 +276,7 @@ async def test_a_coin_that_its_owner_took_out_of_the_collateral_is_not_asked_abo
         pytest.skip("only Gate says by coin whether it is collateral")
     messages = told(monkeypatch)
     server.not_collateral.add("ETH")
-    async with watching(server, tmp_path) as (watch, journal):
+    async with watching_account(server, tmp_path) as (watch, journal):
         await watch.cycle()
         server.counted["ETH"] = [("0", "0.9")]
         await look_anew(watch)
@@ -318,7 +287,7 @@ async def test_a_coin_that_its_owner_took_out_of_the_collateral_is_not_asked_abo
 
 async def test_where_each_coin_stands_for_itself_in_a_unified_account_nothing_is_asked(server, tmp_path):
     server.is_wrong_mode, server.margin_mode = False, 3
-    async with watching(server, tmp_path) as (watch, _):
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
     assert server.asked(PATHS["gate"]) == []
 

@@ -1,24 +1,16 @@
 """Margin that somebody else moved, and the exchange's own auto-margin, are told: at every guarded exchange, on the wire."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from exchanges import SERVERS, server_of
-from wire_world import config_text
+from wire_world import watching_account
 
-from guard.config import load
 from guard.daemon import margin_notes
-from guard.daemon.keys import KeyGuard
-from guard.daemon.reader import AccountReader
 from guard.daemon.tell import Teller
-from guard.daemon.watch import AccountWatch
-from guard.journal import Journal
 from guard.journal.records import AUTO_MARGIN, MARGIN_CHANGED
 from guard.snapshot import Side
-from guard.venues import open_venue
 
 WITHOUT_HISTORY = {"bybit", "gate"}
 
@@ -34,26 +26,6 @@ async def server(request):
 def no_funding(monkeypatch):
     """No full hour passes, whatever the clock says while the tests run."""
     monkeypatch.setattr(margin_notes, "_hour", lambda _: 0)
-
-
-@asynccontextmanager
-async def watching(server, folder) -> AsyncIterator[AccountWatch]:
-    path = folder / "config.toml"
-    path.touch(mode=0o600)
-    path.write_text(config_text(server, {"max_per_position": "1000", "max_per_day": "1000"}))
-    settings = load(path, environ={})
-    (account,) = settings.accounts.values()
-
-    def clock():
-        return datetime.now(UTC)
-
-    venue = open_venue(account.venue, now=clock)
-    with Journal.open(settings.journal_path, exclusive=True) as journal:
-        teller = Teller(journal, (), clock)
-        try:
-            yield AccountWatch(account, AccountReader(venue, clock), teller, KeyGuard(venue, teller, clock), clock)
-        finally:
-            await venue.close()
 
 
 @pytest.fixture
@@ -77,7 +49,7 @@ def take_out(server, part):
 
 
 async def test_margin_that_somebody_took_out_is_told_once_with_both_amounts(server, tmp_path, told):
-    async with watching(server, tmp_path) as watch:
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         take_out(server, "0.2")
         for _ in range(2):
@@ -96,7 +68,7 @@ async def test_margin_that_somebody_took_out_is_told_once_with_both_amounts(serv
 
 
 async def test_margin_that_somebody_added_is_told_where_no_history_tells_it(server, tmp_path, told):
-    async with watching(server, tmp_path) as watch:
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         server.add_to(server.sample.symbol, Side.LONG, server.sample.margin / 4)
         for _ in range(2):
@@ -110,7 +82,7 @@ async def test_margin_that_somebody_added_is_told_where_no_history_tells_it(serv
 
 
 async def test_another_size_a_flip_and_a_small_difference_are_no_news(server, tmp_path, told):
-    async with watching(server, tmp_path) as watch:
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         take_out(server, "0.009")
         await watch.cycle()
@@ -125,7 +97,7 @@ async def test_another_size_a_flip_and_a_small_difference_are_no_news(server, tm
 
 
 async def test_after_a_full_hour_as_much_as_funding_can_be_is_no_news(server, tmp_path, told, monkeypatch):
-    async with watching(server, tmp_path) as watch:
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         monkeypatch.setattr(margin_notes, "_hour", lambda moment: moment)
         take_out(server, "0.05")  # At ten times leverage it is half a percent of the value.
@@ -137,7 +109,7 @@ async def test_after_a_full_hour_as_much_as_funding_can_be_is_no_news(server, tm
 
 
 async def test_a_bot_that_moves_margin_in_every_cycle_is_told_once_in_ten_minutes(server, tmp_path, told):
-    async with watching(server, tmp_path) as watch:
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         for _ in range(3):
             take_out(server, "0.05")
@@ -153,19 +125,19 @@ async def test_a_bot_that_moves_margin_in_every_cycle_is_told_once_in_ten_minute
 async def test_the_exchanges_own_auto_margin_is_told_when_it_is_seen_and_when_it_is_off(server, tmp_path, told):
     if "auto margin" in server.lacks:
         pytest.skip(server.lacks["auto margin"])
-    async with watching(server, tmp_path) as watch:
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         assert told == []
     server.hold_sample(auto_add=True)
     for _ in range(2):  # A restart tells nothing anew.
-        async with watching(server, tmp_path) as watch:
+        async with watching_account(server, tmp_path) as (watch, _):
             for _ in range(2):
                 await watch.cycle()
     (message,) = told
     assert message.title.startswith("AUTO-MARGIN IS ON for ")
     assert message.level.word == "warn"
     server.hold_sample()
-    async with watching(server, tmp_path) as watch:
+    async with watching_account(server, tmp_path) as (watch, _):
         await watch.cycle()
         kept = [row.data for row in watch._journal.history("main") if row.kind == AUTO_MARGIN]
     assert told[-1].title.startswith("Auto-margin is off for ")

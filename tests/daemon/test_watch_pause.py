@@ -4,16 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from exchanges import server_of
-from wire_world import config_text
+from wire_world import watching_account
 
-from guard.config import load
-from guard.daemon.keys import KeyGuard
-from guard.daemon.reader import AccountReader
-from guard.daemon.tell import Teller
-from guard.daemon.watch import AccountWatch
-from guard.journal import Journal
 from guard.policy.decision import DataState
-from guard.venues import open_venue
 
 
 @pytest.mark.parametrize("pause_s", [0, 130])
@@ -26,15 +19,7 @@ async def test_a_pause_after_the_read_of_a_cycle_leaves_it_unfresh_until_the_nex
 
     async with server_of("binanceusdm")().serving() as server:
         server.hold_sample()
-        path = tmp_path / "config.toml"
-        path.touch(mode=0o600)
-        path.write_text(config_text(server, {"max_per_position": "1000", "max_per_day": "1000"}))
-        settings = load(path, environ={})
-        (account,) = settings.accounts.values()
-        venue = open_venue(account.venue, now=clock)
-        with Journal.open(settings.journal_path, exclusive=True) as journal:
-            teller = Teller(journal, (), clock)
-            watch = AccountWatch(account, AccountReader(venue, clock), teller, KeyGuard(venue, teller, clock), clock)
+        async with watching_account(server, tmp_path, clock) as (watch, _):
             learn = watch._past.learn
 
             async def learn_and_sleep():
@@ -49,4 +34,3 @@ async def test_a_pause_after_the_read_of_a_cycle_leaves_it_unfresh_until_the_nex
             watch._past.learn = learn
             await watch.cycle()
             assert watch.is_fresh
-            await venue.close()

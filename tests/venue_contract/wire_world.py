@@ -1,18 +1,25 @@
 """The real daemon on an exchange of the contract suite: its config, a receiver of its alerts, and its journal."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from daemon_kit import QUICK
 from wire_server import WireServer
 
+from guard.config import load
+from guard.daemon.keys import KeyGuard
+from guard.daemon.reader import AccountReader
+from guard.daemon.tell import Teller
+from guard.daemon.watch import AccountWatch
 from guard.demo.receiver import SECRET, receive_webhooks
 from guard.journal import Intent, Journal
+from guard.venues import open_venue
 from guard.venues.protocol import Venue
 
 RULES = """
@@ -111,3 +118,25 @@ async def hold_two(server: WireServer, venue: Venue, *, near_first: bool) -> Non
     await venue.snapshot()
     server.hold_sample()
     server.mangle("positions", both)
+
+
+@asynccontextmanager
+async def watching_account(
+    server: WireServer, folder: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> AsyncIterator[tuple[AccountWatch, Journal]]:
+    """Watch the exchange's one account, cycle by cycle as the test calls for them, with a journal on disk."""
+    path = folder / "config.toml"
+    path.touch(mode=0o600)
+    path.write_text(config_text(server, {"max_per_position": "1000", "max_per_day": "1000"}))
+    settings = load(path, environ={})
+    (account,) = settings.accounts.values()
+    venue = open_venue(account.venue, now=clock)
+    with Journal.open(settings.journal_path, exclusive=True) as journal:
+        teller = Teller(journal, (), clock)
+        try:
+            yield (
+                AccountWatch(account, AccountReader(venue, clock), teller, KeyGuard(venue, teller, clock), clock),
+                journal,
+            )
+        finally:
+            await venue.close()
